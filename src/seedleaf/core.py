@@ -1,0 +1,352 @@
+"""The frozen types that every room shares, and `History.fold`: a study's state is a fold of its log, nothing else."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal
+
+Value = str | int | float | bool | None
+Config = dict[str, Value]
+Metrics = Mapping[str, float]
+Body = dict[str, Any]
+
+
+class State(StrEnum):
+    """A trial's state, always derived from events."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    PAUSED = "paused"
+    DONE = "done"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """What is to be minimised or maximised: the name of a metric and a direction."""
+
+    metric: str
+    direction: Literal["min", "max"] = "min"
+
+    def loss(self, metrics: Metrics) -> float:
+        """The metric as a number to minimise; +inf where it is missing or NaN."""
+        value = metrics.get(self.metric, math.nan)
+        if math.isnan(value):
+            return math.inf
+        return value if self.direction == "min" else -value
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """An upper bound on a cost that is known from the config alone (params, MACs) or on a measured metric."""
+
+    metric: str
+    at_most: float
+
+
+@dataclass(frozen=True, slots=True)
+class Fidelity:
+    """What one step is called, how many steps the first rung takes, and how many are a full training."""
+
+    name: str
+    low: int
+    high: int
+    eta: int = 3
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.low <= self.high:
+            raise ValueError(f"Fidelity needs 1 <= low <= high, got low={self.low}, high={self.high}")
+        if self.eta < 2:
+            raise ValueError(f"Fidelity needs eta >= 2, got {self.eta}")
+
+    @property
+    def rungs(self) -> tuple[int, ...]:
+        """The steps at which trials are compared: low, low·eta, … and always high."""
+        steps = [self.low]
+        while steps[-1] * self.eta < self.high:
+            steps.append(steps[-1] * self.eta)
+        # A last rung that lies close to the full budget is left out: comparing twice there decides nothing.
+        if len(steps) > 1 and steps[-1] * 1.5 > self.high:
+            steps.pop()
+        return (*steps, self.high) if steps[-1] != self.high else tuple(steps)
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What one step of one trial gave. `seconds` is the wall time of that step alone."""
+
+    step: int
+    metrics: Metrics
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a trial function gets beside its config.
+
+    It yields one Measurement (or mapping of metrics) per step from `start` + 1 to `stop`; before it yields it has saved
+    in `folder` what it needs to go on from that step. `full` is the budget of a full training, the horizon of
+    schedules. `setup` is plain JSON that is the same for every trial of the study (say, where the data lies).
+    `deadline` is wall time in seconds since the epoch by which the work must end, where there is one.
+    """
+
+    trial: int
+    start: int
+    stop: int
+    full: int
+    seed: int
+    folder: Path
+    device: str = "cpu"
+    setup: Mapping[str, Any] = field(default_factory=dict)
+    deadline: float | None = None
+
+
+# --- decisions: what a scheduler may answer ---
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    trial: int
+    config: Config
+    budget: int
+    parent: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    trial: int
+    budget: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    trial: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing to hand out until a running trial reports."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    reason: str
+
+
+Decision = Start | Resume | Stop | Wait | Finish
+
+
+# --- the log ---
+
+DECISIONS = frozenset({"start", "resume", "stop"})
+KINDS = DECISIONS | {"study", "queue", "measure", "fail", "release", "finish", "note"}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One row of the log. `at` is seconds since the epoch; `body` is plain JSON.
+
+    study {problem…} · queue {trial, config, budget?, parent?} · start {trial, config, budget, parent?} ·
+    resume {trial, budget} · stop {trial, reason} · measure {trial, step, metrics, seconds} ·
+    fail {trial, reason} · release {trial, reason}: its worker is gone, the trial waits at its last step ·
+    finish {reason} · note {name, …}: what the run wants to remember beside the trials
+    """
+
+    seq: int
+    at: float
+    kind: str
+    body: Body
+
+
+@dataclass(slots=True)
+class Trial:
+    """One config and all that is known of it. Read it; only `History.apply` writes it."""
+
+    id: int
+    config: Config
+    state: State = State.QUEUED
+    budget: int = 0
+    parent: int | None = None
+    measurements: list[Measurement] = field(default_factory=list)
+    reason: str = ""
+    started_at: float = 0.0
+    ended_at: float = 0.0
+
+    @property
+    def step(self) -> int:
+        """The last step measured; 0 before the first."""
+        return self.measurements[-1].step if self.measurements else 0
+
+    @property
+    def seconds(self) -> float:
+        """Training time so far."""
+        return sum(m.seconds for m in self.measurements)
+
+    @property
+    def metrics(self) -> Metrics:
+        """The metrics of the last step; empty before the first."""
+        return self.measurements[-1].metrics if self.measurements else {}
+
+    def at(self, step: int) -> Metrics | None:
+        """The metrics at exactly `step`, or None."""
+        index = step - self.measurements[0].step if self.measurements else -1
+        if 0 <= index < len(self.measurements) and self.measurements[index].step == step:
+            return self.measurements[index].metrics
+        return next((m.metrics for m in self.measurements if m.step == step), None)
+
+
+class History:
+    """The fold of a log, with views. Samplers and schedulers read it; the study alone applies events to it."""
+
+    def __init__(self) -> None:
+        self.header: Body = {}
+        self.trials: dict[int, Trial] = {}
+        self.notes: list[Body] = []
+        self.seq = 0
+        self.n_decisions = 0
+        self.finished: str | None = None
+        self._by_state: dict[State, dict[int, Trial]] = {s: {} for s in State}
+        self._at_step: dict[int, dict[int, Metrics]] = {}
+
+    @classmethod
+    def fold(cls, events: Iterable[Event]) -> History:
+        """The state that a log describes."""
+        history = cls()
+        for event in events:
+            history.apply(event)
+        return history
+
+    @property
+    def full(self) -> int:
+        """The budget of a full training; 1 where the study has no fidelity."""
+        fidelity = self.header.get("fidelity")
+        return int(fidelity["high"]) if fidelity else 1
+
+    @property
+    def next_trial(self) -> int:
+        return len(self.trials)
+
+    def in_state(self, *states: State) -> Iterator[Trial]:
+        for state in states:
+            yield from self._by_state[state].values()
+
+    def queued(self) -> list[Trial]:
+        return list(self._by_state[State.QUEUED].values())
+
+    def running(self) -> list[Trial]:
+        return list(self._by_state[State.RUNNING].values())
+
+    def paused(self) -> list[Trial]:
+        return list(self._by_state[State.PAUSED].values())
+
+    def completed(self) -> list[Trial]:
+        """Trials that reached the full budget."""
+        return list(self._by_state[State.DONE].values())
+
+    def at(self, step: int) -> Mapping[int, Metrics]:
+        """trial -> metrics, for every trial measured at exactly `step` and not failed since."""
+        return self._at_step.get(step, {})
+
+    def steps_measured(self) -> list[int]:
+        """The steps at which at least one trial stands measured, ascending."""
+        return sorted(s for s, rows in self._at_step.items() if rows)
+
+    # --- folding ---
+
+    def apply(self, event: Event) -> None:
+        """Fold one more event in. Unknown kinds are kept out of the state, so that old code reads new logs."""
+        self.seq = event.seq
+        if event.kind in DECISIONS:
+            self.n_decisions += 1
+            self.finished = None
+        handler = _FOLDS.get(event.kind)
+        if handler:
+            handler(self, event)
+
+    def _move(self, trial: Trial, state: State) -> None:
+        self._by_state[trial.state].pop(trial.id, None)
+        trial.state = state
+        self._by_state[state][trial.id] = trial
+
+    def _study(self, event: Event) -> None:
+        self.header = event.body
+
+    def _queue(self, event: Event) -> None:
+        body = event.body
+        trial = Trial(
+            body["trial"],
+            dict(body["config"]),
+            budget=int(body.get("budget") or 0),
+            parent=body.get("parent"),
+        )
+        self.trials[trial.id] = trial
+        self._move(trial, State.QUEUED)
+
+    def _start(self, event: Event) -> None:
+        if event.body["trial"] not in self.trials:
+            self._queue(event)
+        trial = self.trials[event.body["trial"]]
+        trial.started_at = event.at
+        self._resume(event)
+
+    def _resume(self, event: Event) -> None:
+        trial = self.trials[event.body["trial"]]
+        trial.budget = int(event.body["budget"])
+        self._move(trial, State.RUNNING)
+
+    def _stop(self, event: Event) -> None:
+        self._end(event, State.STOPPED)
+
+    def _fail(self, event: Event) -> None:
+        trial = self._end(event, State.FAILED)
+        for m in trial.measurements:
+            self._at_step[m.step].pop(trial.id, None)
+
+    def _end(self, event: Event, state: State) -> Trial:
+        trial = self.trials[event.body["trial"]]
+        trial.reason, trial.ended_at = str(event.body.get("reason", "")), event.at
+        self._move(trial, state)
+        return trial
+
+    def _release(self, event: Event) -> None:
+        self._move(self.trials[event.body["trial"]], State.PAUSED)
+
+    def _measure(self, event: Event) -> None:
+        body = event.body
+        trial = self.trials[body["trial"]]
+        metrics = {k: math.nan if v is None else float(v) for k, v in body["metrics"].items()}
+        trial.measurements.append(Measurement(int(body["step"]), metrics, float(body.get("seconds", 0.0))))
+        trial.ended_at = event.at
+        self._at_step.setdefault(trial.step, {})[trial.id] = metrics
+        if trial.step >= trial.budget:
+            self._move(trial, State.DONE if trial.step >= self.full else State.PAUSED)
+
+    def _finish(self, event: Event) -> None:
+        self.finished = str(event.body["reason"])
+
+    def _note(self, event: Event) -> None:
+        self.notes.append(event.body)
+
+    def note(self, name: str) -> Body | None:
+        """The latest note of that name."""
+        return next((n for n in reversed(self.notes) if n.get("name") == name), None)
+
+
+_FOLDS = {
+    "study": History._study,
+    "queue": History._queue,
+    "start": History._start,
+    "resume": History._resume,
+    "stop": History._stop,
+    "measure": History._measure,
+    "fail": History._fail,
+    "release": History._release,
+    "finish": History._finish,
+    "note": History._note,
+}

@@ -1,0 +1,65 @@
+"""The exception tree. Every message is written for the person who reads it: what is wrong, where, what to do.
+
+SeedleafError
+├── DataError            the data cannot be used; names the file
+├── SpaceError           a space or a config is not well formed
+│   └── SpaceExhausted   a finite space has no config left to propose
+├── LimitError           no config can keep the limits
+├── BudgetError          the time given cannot be kept
+├── StudyError           a study is used wrongly
+│   ├── StoreConflict    another driver wrote to the study first
+│   └── StudyFailed      the first trials all failed for one reason
+├── TrialError           one trial failed; the study goes on
+├── CheckpointError      a checkpoint cannot be read
+└── RunError             a run's folder is missing or not a run
+"""
+
+from __future__ import annotations
+
+
+class SeedleafError(Exception):
+    """Base of everything that seedleaf raises on purpose."""
+
+
+class DataError(SeedleafError):
+    """The data cannot be used. The message names the file."""
+
+
+class SpaceError(SeedleafError, ValueError):
+    """A space or a config is not well formed."""
+
+
+class SpaceExhausted(SpaceError):
+    """Every config of a finite space has been proposed."""
+
+
+class LimitError(SeedleafError):
+    """No config of the space keeps the limits."""
+
+
+class BudgetError(SeedleafError):
+    """The time given is too short for the job."""
+
+
+class StudyError(SeedleafError):
+    """A study is used wrongly, or its log does not fit the call."""
+
+
+class StoreConflict(StudyError):
+    """Another driver appended first: fold again, decide again."""
+
+
+class StudyFailed(StudyError):
+    """The first trials all failed for one reason, which the message gives."""
+
+
+class TrialError(SeedleafError):
+    """One trial failed; the study goes on."""
+
+
+class CheckpointError(SeedleafError):
+    """A checkpoint is missing, cut short or of another kind."""
+
+
+class RunError(SeedleafError):
+    """A run's folder is missing, unfinished or not a run."""

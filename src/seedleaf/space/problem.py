@@ -1,0 +1,59 @@
+"""`Problem`: Space + Objectives + Limits + Fidelity + seed, all that a scheduler may know beside the history."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from seedleaf.core import Config, Fidelity, Limit, Objective
+from seedleaf.space.space import Space
+
+Costs = Callable[[Config], Mapping[str, float]]
+
+
+def no_costs(config: Config) -> Mapping[str, float]:
+    """The costs of a problem whose configs cost nothing that can be known beforehand."""
+    return {}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """`costs(config)` gives what is known before any training (params, MACs); pure and fast.
+
+    `anchor` is a config that keeps every limit, where the caller knows one: samplers fall back towards it.
+    """
+
+    space: Space
+    objectives: tuple[Objective, ...] = (Objective("error"),)
+    limits: tuple[Limit, ...] = ()
+    fidelity: Fidelity | None = None
+    seed: int = 0
+    costs: Costs = field(default=no_costs, compare=False)
+    anchor: Config | None = None
+
+    @property
+    def full(self) -> int:
+        """Steps of a full training."""
+        return self.fidelity.high if self.fidelity else 1
+
+    @property
+    def rungs(self) -> tuple[int, ...]:
+        return self.fidelity.rungs if self.fidelity else (1,)
+
+    def feasible(self, config: Config) -> bool:
+        """Does `config` keep every limit that can be known before training?"""
+        if not self.limits:
+            return True
+        costs = self.costs(config)
+        return all(costs.get(limit.metric, 0.0) <= limit.at_most for limit in self.limits)
+
+    def to_json(self) -> dict[str, Any]:
+        f = self.fidelity
+        return {
+            "space": self.space.to_json(),
+            "objectives": [{"metric": o.metric, "direction": o.direction} for o in self.objectives],
+            "limits": [{"metric": x.metric, "at_most": x.at_most} for x in self.limits],
+            "fidelity": {"name": f.name, "low": f.low, "high": f.high, "eta": f.eta} if f else None,
+            "seed": self.seed,
+        }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -83,6 +84,16 @@ class Measurement:
     step: int
     metrics: Metrics
     seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A piece of work handed out: train `config` from step `start` (exclusive) to `stop` (inclusive)."""
+
+    trial: int
+    config: Config
+    start: int
+    stop: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +186,7 @@ class Trial:
     parent: int | None = None
     measurements: list[Measurement] = field(default_factory=list)
     reason: str = ""
+    lost: int = 0  # workers lost since its last step
     started_at: float = 0.0
     ended_at: float = 0.0
 
@@ -201,6 +213,11 @@ class Trial:
         return next((m.metrics for m in self.measurements if m.step == step), None)
 
 
+def config_key(config: Mapping[str, Value]) -> str:
+    """A text that two configs share exactly when they are equal."""
+    return json.dumps(config, sort_keys=True, separators=(",", ":"))
+
+
 class History:
     """The fold of a log, with views. Samplers and schedulers read it; the study alone applies events to it."""
 
@@ -210,6 +227,9 @@ class History:
         self.notes: list[Body] = []
         self.seq = 0
         self.n_decisions = 0
+        self.seen: set[str] = set()
+        # Derived values that a sampler wants to keep between decisions. Nothing may depend on its being filled.
+        self.memo: dict[str, Any] = {}
         self.finished: str | None = None
         self._by_state: dict[State, dict[int, Trial]] = {s: {} for s in State}
         self._at_step: dict[int, dict[int, Metrics]] = {}
@@ -245,6 +265,10 @@ class History:
     def paused(self) -> list[Trial]:
         return list(self._by_state[State.PAUSED].values())
 
+    def interrupted(self) -> list[Trial]:
+        """Paused trials whose worker was lost before they reached their budget."""
+        return [t for t in self._by_state[State.PAUSED].values() if t.step < t.budget]
+
     def completed(self) -> list[Trial]:
         """Trials that reached the full budget."""
         return list(self._by_state[State.DONE].values())
@@ -261,6 +285,8 @@ class History:
 
     def apply(self, event: Event) -> None:
         """Fold one more event in. Unknown kinds are kept out of the state, so that old code reads new logs."""
+        if event.seq != self.seq + 1:
+            raise ValueError(f"the log has a gap: event {event.seq} follows {self.seq}")
         self.seq = event.seq
         if event.kind in DECISIONS:
             self.n_decisions += 1
@@ -286,6 +312,7 @@ class History:
             parent=body.get("parent"),
         )
         self.trials[trial.id] = trial
+        self.seen.add(config_key(trial.config))
         self._move(trial, State.QUEUED)
 
     def _start(self, event: Event) -> None:
@@ -315,14 +342,16 @@ class History:
         return trial
 
     def _release(self, event: Event) -> None:
-        self._move(self.trials[event.body["trial"]], State.PAUSED)
+        trial = self.trials[event.body["trial"]]
+        trial.lost += int(event.body.get("lost", True))
+        self._move(trial, State.PAUSED)
 
     def _measure(self, event: Event) -> None:
         body = event.body
         trial = self.trials[body["trial"]]
         metrics = {k: math.nan if v is None else float(v) for k, v in body["metrics"].items()}
         trial.measurements.append(Measurement(int(body["step"]), metrics, float(body.get("seconds", 0.0))))
-        trial.ended_at = event.at
+        trial.ended_at, trial.lost = event.at, 0
         self._at_step.setdefault(trial.step, {})[trial.id] = metrics
         if trial.step >= trial.budget:
             self._move(trial, State.DONE if trial.step >= self.full else State.PAUSED)

@@ -22,6 +22,7 @@ class Problem:
     """`costs(config)` gives what is known before any training (params, MACs); pure and fast.
 
     `anchor` is a config that keeps every limit, where the caller knows one: samplers fall back towards it.
+    `max_trials` counts all trials of the study, resumed runs included.
     """
 
     space: Space
@@ -31,6 +32,7 @@ class Problem:
     seed: int = 0
     costs: Costs = field(default=no_costs, compare=False)
     anchor: Config | None = None
+    max_trials: int | None = None
 
     @property
     def full(self) -> int:
@@ -56,4 +58,5 @@ class Problem:
             "limits": [{"metric": x.metric, "at_most": x.at_most} for x in self.limits],
             "fidelity": {"name": f.name, "low": f.low, "high": f.high, "eta": f.eta} if f else None,
             "seed": self.seed,
+            "max_trials": self.max_trials,
         }

@@ -13,7 +13,7 @@ import numpy as np
 
 from seedleaf.core import Config, Value
 from seedleaf.errors import SpaceError
-from seedleaf.space.params import Choice, Const, Param, param_from_json
+from seedleaf.space.params import Choice, Const, Int, Param, param_from_json
 
 
 @dataclass(frozen=True)
@@ -175,6 +175,20 @@ class Space:
             total += math.prod(s for s in sizes if s is not None)
         return total
 
+    def enumerate(self) -> Iterator[Config]:
+        """Every config of a finite space; SpaceError where there are infinitely many."""
+        if self.size is None:
+            raise SpaceError("an infinite space cannot be listed")
+        yield from self._expand({}, self.children(None))
+
+    def _expand(self, config: Config, todo: list[Node]) -> Iterator[Config]:
+        if not todo:
+            yield dict(config)
+            return
+        node, *rest = todo
+        for value in _values(node.param):
+            yield from self._expand({**config, node.key: value}, self.children(node.id, value) + rest)
+
     # --- as text ---
 
     def to_json(self) -> dict[str, Any]:
@@ -224,6 +238,16 @@ def _hashable(option: Value) -> object:
     if isinstance(option, np.generic):
         option = option.item()
     return type(option).__name__, option
+
+
+def _values(param: Param) -> Iterator[Value]:
+    if isinstance(param, Choice):
+        yield from param.options
+    else:
+        n = param.n_values or 1
+        yield from (
+            param.from_unit((i + 0.5) / n) if not isinstance(param, Int) else param.low + i for i in range(n)
+        )
 
 
 def _default(param: Param) -> Value:

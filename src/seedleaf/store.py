@@ -1,0 +1,167 @@
+"""The log: an append that names the sequence number it expects is the whole of the locking."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from seedleaf.core import KINDS, Body, Event
+from seedleaf.errors import StoreConflict, StudyError
+
+NewEvent = tuple[str, Body]  # kind, body
+
+
+class Store(Protocol):
+    """Appends and reads the events of named studies."""
+
+    def append(self, study: str, after: int, events: Sequence[NewEvent]) -> list[Event]:
+        """Write `events` as after + 1, after + 2, …, all or none; StoreConflict when somebody else has been first."""
+        ...
+
+    def read(self, study: str, after: int = 0) -> list[Event]:
+        """The events with seq > after, in order."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def plain(body: Any) -> Any:
+    """`body` as plain JSON: NaN and infinities become null, numpy scalars and paths their plain twins."""
+    if isinstance(body, Mapping):
+        return {str(k): plain(v) for k, v in body.items()}
+    if isinstance(body, (list, tuple)):
+        return [plain(v) for v in body]
+    if isinstance(body, bool) or body is None or isinstance(body, (str, int)):
+        return body
+    if isinstance(body, float):
+        return body if math.isfinite(body) else None
+    return plain(body.item()) if isinstance(body, np.generic) else str(body)
+
+
+def _number(after: int, events: Sequence[NewEvent]) -> list[Event]:
+    now = time.time()
+    for kind, _ in events:
+        if kind not in KINDS:
+            raise StudyError(f"unknown kind of event: {kind}")
+    return [Event(after + i, now, kind, plain(body)) for i, (kind, body) in enumerate(events, 1)]
+
+
+class MemoryStore:
+    """Keeps the log in this process, for ask/tell loops and tests."""
+
+    def __init__(self) -> None:
+        self._logs: dict[str, list[Event]] = {}
+
+    def append(self, study: str, after: int, events: Sequence[NewEvent]) -> list[Event]:
+        log = self._logs.setdefault(study, [])
+        if len(log) != after:
+            raise StoreConflict(f"study {study!r} stands at event {len(log)}, not {after}")
+        rows = _number(after, events)
+        log.extend(rows)
+        return rows
+
+    def read(self, study: str, after: int = 0) -> list[Event]:
+        return self._logs.get(study, [])[after:]
+
+    def close(self) -> None:
+        return None
+
+
+class SqlStore:
+    """One table `event(study, seq, at, kind, body)` in SQLite or PostgreSQL, through SQLAlchemy Core.
+
+    `url` is a database URL or, for SQLite, a path. Passwords in a URL never reach a message.
+    """
+
+    def __init__(self, url: str | Path) -> None:
+        import sqlalchemy as sa
+
+        text = str(url)
+        try:
+            parsed = sa.make_url(text if "://" in text else f"sqlite:///{Path(text).expanduser()}")
+        except sa.exc.ArgumentError:
+            raise StudyError(
+                "the store's URL cannot be read; use a path or e.g. postgresql://host/db"
+            ) from None
+        self.where = parsed.render_as_string(hide_password=True)
+        self._sa = sa
+        self._engine = sa.create_engine(parsed, **_options(parsed))
+        meta = sa.MetaData()
+        self._table = sa.Table(
+            "event",
+            meta,
+            sa.Column("study", sa.String(200), primary_key=True),
+            sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
+            sa.Column("at", sa.Float(53), nullable=False),
+            sa.Column("kind", sa.String(20), nullable=False),
+            sa.Column("body", sa.Text, nullable=False),
+        )
+        if parsed.get_backend_name() == "sqlite":
+            sa.event.listen(self._engine, "connect", _sqlite_settings)
+        try:
+            meta.create_all(self._engine)
+        except sa.exc.DBAPIError as error:
+            raise StudyError(f"the store {self.where} cannot be opened: {_first_line(error)}") from None
+
+    def append(self, study: str, after: int, events: Sequence[NewEvent]) -> list[Event]:
+        rows = _number(after, events)
+        if not rows:
+            return rows
+        values = [
+            {"study": study, "seq": e.seq, "at": e.at, "kind": e.kind, "body": json.dumps(e.body)}
+            for e in rows
+        ]
+        try:
+            with self._engine.begin() as connection:
+                connection.execute(self._table.insert(), values)
+        except self._sa.exc.IntegrityError:
+            raise StoreConflict(f"another driver wrote event {after + 1} of study {study!r} first") from None
+        except self._sa.exc.DBAPIError as error:
+            raise StudyError(f"the store {self.where} cannot be written: {_first_line(error)}") from None
+        return rows
+
+    def read(self, study: str, after: int = 0) -> list[Event]:
+        t = self._table.c
+        query = self._sa.select(t.seq, t.at, t.kind, t.body).where(t.study == study, t.seq > after)
+        try:
+            with self._engine.connect() as connection:
+                rows: Iterable[Any] = connection.execute(query.order_by(t.seq)).all()
+        except self._sa.exc.DBAPIError as error:
+            raise StudyError(f"the store {self.where} cannot be read: {_first_line(error)}") from None
+        return [Event(int(seq), float(at), str(kind), json.loads(body)) for seq, at, kind, body in rows]
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+
+def open_store(where: str | Path | Store | None) -> Store:
+    """None: in memory; a path or URL: a database; a Store: itself."""
+    if where is None:
+        return MemoryStore()
+    return SqlStore(where) if isinstance(where, (str, Path)) else where
+
+
+def _options(url: Any) -> dict[str, Any]:
+    if url.get_backend_name() != "sqlite":
+        return {"pool_pre_ping": True}
+    folder = Path(url.database or ".").parent
+    folder.mkdir(parents=True, exist_ok=True)
+    return {"connect_args": {"timeout": 30}}
+
+
+def _sqlite_settings(connection: Any, _record: Any) -> None:
+    # A write-ahead log: readers (a report, a second driver) never block the writer; a crash loses no commit.
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.close()
+
+
+def _first_line(error: BaseException) -> str:
+    return str(getattr(error, "orig", error)).splitlines()[0]

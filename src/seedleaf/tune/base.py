@@ -1,0 +1,192 @@
+"""What samplers and schedulers are, and `decide`: the one place where a decision is made.
+
+Both are frozen dataclasses that hold hyper-parameters only. Everything they know of the study comes in as (problem,
+history), every random number from `rng`, so a decision is a pure function and a log can be replayed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import ClassVar, Protocol
+
+import numpy as np
+
+from seedleaf.core import (
+    Config,
+    Decision,
+    Finish,
+    History,
+    Resume,
+    Start,
+    State,
+    Stop,
+    Trial,
+    Wait,
+    config_key,
+)
+from seedleaf.errors import LimitError, SpaceExhausted
+from seedleaf.seeds import rng_for
+from seedleaf.space.encode import decode, encode
+from seedleaf.space.problem import Problem
+
+TRIES = 400  # rejected draws before falling back on the anchor; a draw costs about 0.1 ms with its limits
+ENUMERABLE = 50_000  # finite spaces up to this size are listed rather than sampled when draws keep repeating
+
+
+class Sampler(Protocol):
+    """Proposes a config that has not been proposed and keeps the known limits; SpaceExhausted when there is none."""
+
+    name: ClassVar[str]
+    cites: ClassVar[str]
+
+    def propose(self, problem: Problem, history: History, rng: np.random.Generator) -> Config: ...
+
+
+class Scheduler(Protocol):
+    """Decides what a free worker does next. It must return Wait only while a trial is running."""
+
+    name: ClassVar[str]
+    cites: ClassVar[str]
+
+    def propose(
+        self, problem: Problem, history: History, sampler: Sampler, rng: np.random.Generator
+    ) -> Decision: ...
+
+
+def decide(problem: Problem, history: History, scheduler: Scheduler, sampler: Sampler) -> Decision:
+    """The next decision for a free worker.
+
+    Trials whose worker was lost come first, then configs that somebody queued, then the scheduler.
+    """
+    for trial in history.interrupted():
+        return Resume(trial.id, trial.budget)
+    for trial in history.queued():
+        return Start(trial.id, trial.config, trial.budget or problem.rungs[0], trial.parent)
+    rng = rng_for(problem.seed, "propose", history.n_decisions)
+    return scheduler.propose(problem, history, sampler, rng)
+
+
+def start_new(
+    problem: Problem, history: History, sampler: Sampler, rng: np.random.Generator, budget: int
+) -> Start | None:
+    """A new trial with `budget` steps, or None when no more may be started or none is left to start."""
+    if problem.max_trials is not None and len(history.trials) >= problem.max_trials:
+        return None
+    try:
+        return Start(history.next_trial, sampler.propose(problem, history, rng), budget)
+    except SpaceExhausted:
+        return None
+
+
+def end(problem: Problem, history: History) -> Decision:
+    """What remains when nothing can be started: wait for the running, then bring the best one to the full budget."""
+    if history.running():
+        return Wait()
+    paused = history.paused()
+    if paused and not history.completed():
+        best = min(paused, key=lambda t: (-t.step, loss_of(problem, t), t.id))
+        return Resume(best.id, next(r for r in problem.rungs if r > best.step))
+    if problem.max_trials is not None and len(history.trials) >= problem.max_trials:
+        return Finish(f"{problem.max_trials} trials done")
+    return Finish("every config of the space has been tried")
+
+
+def loss_of(problem: Problem, trial: Trial) -> float:
+    """The first objective at the trial's last step, to be minimised; +inf before its first step."""
+    return problem.objectives[0].loss(trial.metrics)
+
+
+def best_trial(problem: Problem, history: History, trials: Iterable[Trial] | None = None) -> Trial | None:
+    """The incumbent: the lowest loss at its last step, the deeper trial on ties; None before any measurement."""
+    if trials is None:
+        trials = history.in_state(State.DONE, State.PAUSED, State.RUNNING, State.STOPPED)
+    measured = [t for t in trials if t.measurements]
+    return min(measured, key=lambda t: (loss_of(problem, t), -t.step, t.id), default=None)
+
+
+# --- drawing configs that may be proposed ---
+
+
+def acceptable(problem: Problem, history: History, config: Config) -> bool:
+    """Not proposed before, and within the limits that are known before training."""
+    return config_key(config) not in history.seen and problem.feasible(config)
+
+
+def draw_valid(
+    problem: Problem, history: History, draw: Callable[[], Config], rng: np.random.Generator
+) -> Config:
+    """The first acceptable config out of `draw`, with fall-backs that end in well under a second.
+
+    After TRIES rejections: small finite spaces are listed; else draws are pulled towards the anchor, a config that is
+    known to keep the limits, until they keep them too. Raises SpaceExhausted or LimitError.
+    """
+    kept_limits = False
+    rejected: list[Config] = []
+    for _ in range(TRIES):
+        config = draw()
+        if not problem.feasible(config):
+            rejected.append(config)
+            continue
+        kept_limits = True
+        if config_key(config) not in history.seen:
+            return config
+    size = problem.space.size
+    if size is not None and size <= ENUMERABLE:
+        return _pick_listed(problem, history, rng)
+    for config in rejected:
+        pulled = _towards_anchor(problem, history, config)
+        if pulled is not None:
+            return pulled
+    for _ in range(TRIES):
+        config = problem.space.sample(rng)
+        if acceptable(problem, history, config):
+            return config
+    if kept_limits:
+        raise SpaceExhausted("no config is left that has not been tried")
+    raise LimitError(_impossible(problem, rejected))
+
+
+def _pick_listed(problem: Problem, history: History, rng: np.random.Generator) -> Config:
+    left = [c for c in problem.space.enumerate() if config_key(c) not in history.seen]
+    kept = [c for c in left if problem.feasible(c)]
+    if kept:
+        return kept[int(rng.integers(len(kept)))]
+    if left and not history.trials:
+        raise LimitError(_impossible(problem, left))
+    raise SpaceExhausted("every config of the space has been tried")
+
+
+def _towards_anchor(problem: Problem, history: History, config: Config) -> Config | None:
+    """Blend the numbers of `config` with the anchor's, more and more, until the limits are kept."""
+    if problem.anchor is None:
+        return None
+    space = problem.space
+    low, high = encode(space, problem.anchor), encode(space, config)
+    low = np.where(np.isnan(low), 0.0, low)
+    for share in (0.75, 0.5, 0.25, 0.1):
+        blend = np.where(np.isnan(high), low, share * high + (1 - share) * low)
+        candidate = decode(space, blend)
+        if acceptable(problem, history, candidate):
+            return candidate
+    return None
+
+
+def _impossible(problem: Problem, rejected: list[Config]) -> str:
+    parts = []
+    for limit in problem.limits:
+        least = min((problem.costs(c).get(limit.metric, 0.0) for c in rejected[:TRIES]), default=0.0)
+        parts.append(f"{limit.metric} <= {limit.at_most:g} (the smallest seen: {least:g})")
+    return f"no config keeps the limits: {'; '.join(parts)}"
+
+
+__all__ = [
+    "Decision",
+    "Sampler",
+    "Scheduler",
+    "Stop",
+    "best_trial",
+    "decide",
+    "draw_valid",
+    "end",
+    "start_new",
+]

@@ -1,0 +1,23 @@
+"""Random search: every parameter uniform on its own scale (Bergstra & Bengio 2012)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from seedleaf.core import Config, History
+from seedleaf.space.problem import Problem
+from seedleaf.tune.base import draw_valid
+
+
+@dataclass(frozen=True)
+class RandomSampler:
+    """Draws from the root of the tree down."""
+
+    name: ClassVar[str] = "random"
+    cites: ClassVar[str] = "Bergstra & Bengio 2012, Random Search for Hyper-Parameter Optimization, JMLR 13"
+
+    def propose(self, problem: Problem, history: History, rng: np.random.Generator) -> Config:
+        return draw_valid(problem, history, lambda: problem.space.sample(rng), rng)

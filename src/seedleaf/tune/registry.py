@@ -1,0 +1,49 @@
+"""The tables of samplers and schedulers. A new one is one file and one row here; the tests run over the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from seedleaf.errors import StudyError
+from seedleaf.space.problem import Problem
+from seedleaf.tune.asha import AshaScheduler
+from seedleaf.tune.base import Sampler, Scheduler
+from seedleaf.tune.full import FullScheduler
+from seedleaf.tune.random import RandomSampler
+from seedleaf.tune.sobol import SobolSampler
+from seedleaf.tune.tpe import TpeSampler
+
+T = TypeVar("T")
+
+SAMPLERS: Mapping[str, Callable[[], Sampler]] = {
+    "random": RandomSampler,
+    "sobol": SobolSampler,
+    "tpe": TpeSampler,
+}
+
+SCHEDULERS: Mapping[str, Callable[[], Scheduler]] = {
+    "full": FullScheduler,
+    "asha": AshaScheduler,
+}
+
+
+def pick_sampler(problem: Problem, wanted: str | Sampler = "auto") -> Sampler:
+    """A sampler by name; "auto" is TPE. An object is passed through."""
+    if not isinstance(wanted, str):
+        return wanted
+    return _look_up("sampler", SAMPLERS, "tpe" if wanted == "auto" else wanted)()
+
+
+def pick_scheduler(problem: Problem, wanted: str | Scheduler = "auto") -> Scheduler:
+    """A scheduler by name; "auto" is ASHA where there are rungs to judge at, else full budgets."""
+    if not isinstance(wanted, str):
+        return wanted
+    auto = "asha" if len(problem.rungs) > 1 else "full"
+    return _look_up("scheduler", SCHEDULERS, auto if wanted == "auto" else wanted)()
+
+
+def _look_up(kind: str, table: Mapping[str, T], name: str) -> T:
+    if name not in table:
+        raise StudyError(f"no {kind} is called {name!r}; there are: auto, {', '.join(sorted(table))}")
+    return table[name]

@@ -1,0 +1,174 @@
+"""TPE over the tree: a density per node, fitted only on the configs in which that node exists.
+
+The density of a config is the product of its active nodes' densities given their parents, so configs with different
+branches compare fairly: l(config) / g(config) is the ratio of two proper densities over the tree.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
+
+from seedleaf.core import Config, History, State
+from seedleaf.space.encode import decode, encode
+from seedleaf.space.params import Choice, Param
+from seedleaf.space.problem import Problem
+from seedleaf.space.space import Space
+from seedleaf.tune.base import acceptable, draw_valid
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class TpeSampler:
+    """Tree-structured Parzen estimator (Bergstra et al. 2011); observations from the highest rung with enough (BOHB).
+
+    `startup` configs are drawn at random first; then the best `good_share` of those measured form l, the others, the
+    failed and the still running ones g; of `candidates` draws from l the one with the best l/g is proposed.
+    A share `explore` of proposals stays random.
+    """
+
+    startup: int = 10
+    good_share: float = 0.2
+    max_good: int = 25
+    candidates: int = 64
+    explore: float = 0.1
+    prior_weight: float = 1.0
+
+    name: ClassVar[str] = "tpe"
+    cites: ClassVar[str] = (
+        "Bergstra et al. 2011, Algorithms for Hyper-Parameter Optimization, NeurIPS; "
+        "Falkner et al. 2018, BOHB, ICML"
+    )
+
+    def propose(self, problem: Problem, history: History, rng: np.random.Generator) -> Config:
+        good, bad = self._observations(problem, history)
+        if len(good) == 0 or rng.random() < self.explore:
+            return draw_valid(problem, history, lambda: problem.space.sample(rng), rng)
+        for _ in range(4):
+            for config in self._candidates(problem.space, good, bad, rng):
+                if acceptable(problem, history, config):
+                    return config
+        return draw_valid(problem, history, lambda: problem.space.sample(rng), rng)
+
+    def _observations(self, problem: Problem, history: History) -> tuple[Array, Array]:
+        """(good, bad) as unit vectors, shapes (n, nodes), from the highest step with enough of them."""
+        objective = problem.objectives[0]
+        for step in reversed(history.steps_measured()):
+            rows = history.at(step)
+            if len(rows) < self.startup:
+                continue
+            ranked = sorted(rows, key=lambda trial: (objective.loss(rows[trial]), trial))
+            n_good = min(max(int(np.ceil(self.good_share * len(ranked))), 2), self.max_good)
+            pending = [t.id for t in history.in_state(State.RUNNING, State.FAILED) if t.id not in rows]
+            vectors = _vectors(problem.space, history)
+            return vectors[ranked[:n_good]], vectors[ranked[n_good:] + pending]
+        return np.empty((0, 0)), np.empty((0, 0))
+
+    def _candidates(self, space: Space, good: Array, bad: Array, rng: np.random.Generator) -> list[Config]:
+        """Configs drawn from l, best l/g first."""
+        n = self.candidates
+        values = np.empty((n, len(space)))
+        score = np.zeros(n)
+        active: dict[str, NDArray[np.bool_]] = {}
+        chosen: dict[str, NDArray[np.intp]] = {}
+        for i, node in enumerate(space.nodes):
+            alive = np.ones(n, bool)
+            if node.parent is not None:
+                parent = space.by_id[node.parent].param
+                assert isinstance(parent, Choice)
+                alive = active[node.parent] & (chosen[node.parent] == parent.index(node.option))
+            active[node.id] = alive
+            density = Categorical if _is_categorical(node.param) else Parzen
+            here, there = _column(good, i), _column(bad, i)
+            low = density.fit(here, node.param, self.prior_weight)
+            high = density.fit(there, node.param, self.prior_weight)
+            values[:, i] = low.sample(n, rng)
+            if isinstance(node.param, Choice):
+                chosen[node.id] = (values[:, i] * len(node.param.options)).astype(np.intp)
+            score += np.where(alive, low.log_pdf(values[:, i]) - high.log_pdf(values[:, i]), 0.0)
+        return [decode(space, values[k]) for k in np.argsort(-score, kind="stable")]
+
+
+def _is_categorical(param: Param) -> bool:
+    return not param.is_ordered
+
+
+def _column(rows: Array, i: int) -> Array:
+    column = rows[:, i] if len(rows) else np.empty(0)
+    return column[~np.isnan(column)]
+
+
+def _vectors(space: Space, history: History) -> Array:
+    """All trials' configs as unit vectors, shape (trials, nodes); kept in the history's memo and extended."""
+    key = f"vectors:{id(space)}"
+    known: list[Array] = history.memo.setdefault(key, [])
+    for trial_id in range(len(known), len(history.trials)):
+        known.append(encode(space, history.trials[trial_id].config))
+    return np.stack(known)
+
+
+@dataclass(frozen=True)
+class Categorical:
+    """Smoothed frequencies of n options, on the unit values that `Choice.to_unit` gives."""
+
+    log_p: Array
+
+    @classmethod
+    def fit(cls, units: Array, param: Param, prior_weight: float) -> Categorical:
+        n = param.n_values or 1
+        counts = np.bincount(np.minimum((units * n).astype(np.intp), n - 1), minlength=n) + prior_weight / n
+        return cls(np.log(counts / counts.sum()))
+
+    def sample(self, size: int, rng: np.random.Generator) -> Array:
+        n = len(self.log_p)
+        return (rng.choice(n, size=size, p=np.exp(self.log_p)) + 0.5) / n
+
+    def log_pdf(self, units: Array) -> Array:
+        n = len(self.log_p)
+        return self.log_p[np.minimum((units * n).astype(np.intp), n - 1)]
+
+
+@dataclass(frozen=True)
+class Parzen:
+    """A mixture of Gaussians cut to [0, 1], one per observation, and a uniform component as the prior."""
+
+    centres: Array
+    widths: Array
+    log_weights: Array  # one more than centres: the last is the uniform prior's
+
+    @classmethod
+    def fit(cls, units: Array, param: Param, prior_weight: float) -> Parzen:
+        centres = np.sort(units)
+        n = len(centres)
+        weights = np.append(np.ones(n), prior_weight)
+        # Scott's rule on the spread, never narrower than a share of the spacing that n points could have at best:
+        # narrower kernels make the sampler repeat its best point.
+        spread = float(centres.std()) if n > 1 else 0.25
+        width = max(1.06 * spread * max(n, 1) ** -0.2, 0.5 / (1 + n), 0.03)
+        return cls(centres, np.full(n, width), np.log(weights / weights.sum()))
+
+    def sample(self, size: int, rng: np.random.Generator) -> Array:
+        component = rng.choice(len(self.log_weights), size=size, p=np.exp(self.log_weights))
+        uniform = rng.random(size)
+        out = uniform.copy()
+        kernel = component < len(self.centres)
+        if kernel.any():
+            mu, sd = self.centres[component[kernel]], self.widths[component[kernel]]
+            low, high = ndtr((0 - mu) / sd), ndtr((1 - mu) / sd)
+            out[kernel] = mu + sd * ndtri(low + uniform[kernel] * (high - low))
+        return np.clip(out, 0.0, 1.0 - 1e-12)
+
+    def log_pdf(self, units: Array) -> Array:
+        terms = np.zeros((len(units), len(self.log_weights)))
+        if len(self.centres):
+            z = (units[:, None] - self.centres) / self.widths
+            mass = ndtr((1 - self.centres) / self.widths) - ndtr(-self.centres / self.widths)
+            terms[:, :-1] = -0.5 * z * z - np.log(self.widths * np.sqrt(2 * np.pi)) - np.log(mass)
+        terms += self.log_weights
+        top = terms.max(axis=1)
+        return np.asarray(top + np.log(np.exp(terms - top[:, None]).sum(axis=1)))

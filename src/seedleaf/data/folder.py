@@ -1,0 +1,246 @@
+"""A folder of class folders: which files are pictures, of what size and colour, and their pixels."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from seedleaf.data.decode import (
+    Header,
+    Unreadable,
+    decode,
+    is_coloured,
+    pillow_ready,
+    read_header,
+    to_channels,
+)
+from seedleaf.data.files import Tally, list_files, shown
+from seedleaf.data.raw import Part, Raw
+from seedleaf.data.spec import Array, Pixels
+from seedleaf.errors import DataError
+
+MAX_SIDE = 64  # pixels: above it a light model spends its limit on resolution
+COLOUR_FROM = 0.01  # share of truly coloured pictures from which the whole set is read in colour
+SPLITS = {"train": "train", "training": "train", "test": "test", "testing": "test"} | dict.fromkeys(
+    ("val", "valid", "validation", "dev"), "valid"
+)
+T = TypeVar("T")
+R = TypeVar("R")
+LAYOUT = "put the images of each class in a folder named for the class: DATA/cat/1.png, DATA/dog/1.png"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file that may be a picture, and the class that its folder gives it."""
+
+    path: Path
+    label: str
+
+
+def read_folder(folder: Path) -> Raw:
+    """The pictures of a folder of class folders, resized to one shape. Raises DataError where there are none to use.
+
+    train/ and test/ subfolders are honoured; val/ or valid/ is merged into train. Nothing outside `folder` is opened.
+    """
+    root, tally = folder.resolve(), Tally()
+    parts = _layout(root, tally)
+    with pillow_ready():
+        heads = {part: _survey(entries, root, tally) for part, entries in parts.items()}
+        if not heads["train"]:
+            found = "; ".join(tally.lines())
+            raise DataError(
+                f"{shown(folder)} holds no readable image{': ' + found if found else ''}; {LAYOUT}"
+            )
+        height, width = _size([head for _, head in heads["train"]])
+        for pairs in heads.values():
+            _tell_resized(pairs, height, width, root, tally)
+        pixels = {part: _decode_all(pairs, height, width, root, tally) for part, pairs in heads.items()}
+    channels = _channels(pixels["train"], tally)
+    _tell_empty(parts["train"], pixels["train"].entries, tally)
+    made = {
+        part: _part(decoded, channels, folder, part) for part, decoded in pixels.items() if decoded.entries
+    }
+    if "train" not in made:
+        raise DataError(f"{shown(folder)} holds no readable image: {'; '.join(tally.lines())}")
+    return Raw(shown(root.name), made["train"], made.get("test"), findings=tally.lines())
+
+
+# --- which files, in which part and class ---
+
+
+def _layout(root: Path, tally: Tally) -> dict[str, list[Entry]]:
+    """part ("train", "test") -> its entries."""
+    folders = _subfolders(root, tally)
+    known = [f for f in folders if f.name.casefold() in SPLITS]
+    trains = [f for f in known if SPLITS[f.name.casefold()] == "train"]
+    # A folder "train" that holds pictures itself is a class, say beside "bus" and "car".
+    if not any(_subfolders(f, Tally()) for f in trains):
+        if len(folders) == 1 and (deeper := _subfolders(folders[0], Tally())):
+            names = ", ".join(shown(d.name) for d in deeper[:5])
+            raise DataError(
+                f"{shown(root)} holds one class folder only; did you mean {shown(folders[0])} ({names})?"
+            )
+        return {"train": _classes(root, root, tally)}
+    for other in folders:
+        if other not in known:
+            tally.note("Folders beside train/ and test/ were left out", shown(other.name))
+    parts: dict[str, list[Entry]] = {"train": [], "test": []}
+    for split in known:
+        entries = _classes(split, root, tally)
+        kind = SPLITS[split.name.casefold()]
+        if kind == "valid":
+            what = f"Images of {shown(split.name)}/ were merged into train (valid is split off by seed)"
+            tally.note(what, shown(entries[0].path.relative_to(root)) if entries else "", len(entries))
+        parts["test" if kind == "test" else "train"] += entries
+    return parts
+
+
+def _subfolders(folder: Path, tally: Tally) -> list[Path]:
+    try:
+        entries = sorted(os.scandir(folder), key=lambda e: e.name)
+        return [
+            Path(e.path) for e in entries if e.is_dir(follow_symlinks=False) and not e.name.startswith(".")
+        ]
+    except OSError as error:
+        tally.note("Folders that cannot be read were left out", f"{shown(folder.name)} ({error.strerror})")
+        return []
+
+
+def _classes(folder: Path, root: Path, tally: Tally) -> list[Entry]:
+    """The files of each class folder in `folder`; files in `folder` itself have no class and are tallied."""
+    found: list[Entry] = []
+    classes: dict[str, list[Path]] = {}
+    for path in list_files(folder, root, tally):
+        inside = path.relative_to(folder).parts
+        if len(inside) < 2:
+            tally.note(
+                f"Files outside any class folder were left out ({LAYOUT})", shown(path.relative_to(root))
+            )
+        elif inside[0].startswith("."):
+            tally.note("Files in hidden folders were left out", shown(path.relative_to(root)))
+        else:
+            classes.setdefault(inside[0], []).append(path)
+    for empty in _subfolders(folder, tally):
+        if empty.name not in classes:
+            tally.note("Class folders without files were left out", shown(empty.relative_to(root)))
+    for name, paths in classes.items():
+        found += [Entry(path, shown(name)) for path in paths]
+    return found
+
+
+def _tell_empty(entries: list[Entry], kept: list[Entry], tally: Tally) -> None:
+    for label in sorted({e.label for e in entries} - {e.label for e in kept}):
+        tally.note("Classes without a readable image were left out", label)
+
+
+# --- headers: size and kind ---
+
+
+def _in_threads(work: Callable[[T], R], items: Iterable[T]) -> list[R]:
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        return list(pool.map(work, items))
+
+
+def _try_header(entry: Entry) -> Header | Unreadable:
+    try:
+        return read_header(entry.path)
+    except Unreadable as error:
+        return error
+
+
+def _survey(entries: list[Entry], root: Path, tally: Tally) -> list[tuple[Entry, Header]]:
+    """The entries that are pictures, by their headers."""
+    kept: list[tuple[Entry, Header]] = []
+    for entry, head in zip(entries, _in_threads(_try_header, entries), strict=True):
+        example = shown(entry.path.relative_to(root))
+        if isinstance(head, Header):
+            kept.append((entry, head))
+            tally.note("Only the first frame of animated images was used", example, int(head.frames))
+        else:
+            _tell_unreadable(head, example, tally)
+    return kept
+
+
+def _tell_unreadable(error: Unreadable, example: str, tally: Tally) -> None:
+    if error.is_image:
+        tally.note("Images that cannot be read were left out", f"{example} ({error})")
+    else:
+        tally.note("Files that are not images were left out", example)
+
+
+def _size(heads: list[Header]) -> tuple[int, int]:
+    """The median height and width, the longer brought down to MAX_SIDE."""
+    height, width = (float(np.median([getattr(h, side) for h in heads])) for side in ("height", "width"))
+    shrink = min(1.0, MAX_SIDE / max(height, width))
+    return max(1, round(height * shrink)), max(1, round(width * shrink))
+
+
+def _tell_resized(
+    pairs: list[tuple[Entry, Header]], height: int, width: int, root: Path, tally: Tally
+) -> None:
+    what = f"Images of another size were resized to {height}×{width} (height × width, the longer side at most {MAX_SIDE})"
+    for entry, head in pairs:
+        if (head.height, head.width) != (height, width):
+            tally.note(what, f"{shown(entry.path.relative_to(root))} ({head.height}×{head.width})")
+
+
+# --- pixels ---
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decoded:
+    """N pictures that could be decoded: their entries, pixels N×H×W×C and which of them have true colour."""
+
+    entries: list[Entry]
+    x: Pixels
+    coloured: Array
+
+
+def _decode_all(
+    pairs: list[tuple[Entry, Header]], height: int, width: int, root: Path, tally: Tally
+) -> Decoded:
+    channels = 1 if all(head.grey for _, head in pairs) else 3
+    x = np.empty((len(pairs), height, width, channels), np.uint8)
+
+    def work(index: int) -> bool | Unreadable:
+        try:
+            pixels = decode(pairs[index][0].path, height, width)
+        except Unreadable as error:
+            return error
+        x[index] = to_channels(pixels, channels)
+        return is_coloured(pixels)
+
+    results = _in_threads(work, range(len(pairs)))
+    for (entry, _), result in zip(pairs, results, strict=True):
+        if isinstance(result, Unreadable):
+            _tell_unreadable(result, shown(entry.path.relative_to(root)), tally)
+    good = np.array([not isinstance(r, Unreadable) for r in results], dtype=bool)
+    entries = [entry for (entry, _), ok in zip(pairs, good, strict=True) if ok]
+    coloured = np.array([r is True for r in results], dtype=bool)[good]
+    return Decoded(entries, x if good.all() else x[good], coloured)
+
+
+def _channels(train: Decoded, tally: Tally) -> int:
+    """1 or 3, by the share of training pictures with true colour."""
+    n, coloured = len(train.entries), int(train.coloured.sum())
+    if coloured == 0 or coloured == n:
+        return 3 if coloured else 1
+    odd = train.coloured if coloured < COLOUR_FROM * n else ~train.coloured
+    example = shown(train.entries[int(odd.argmax())].path.name)
+    if coloured < COLOUR_FROM * n:
+        tally.note("Coloured images were turned grey, as nearly all are grey", example, coloured)
+        return 1
+    tally.note("Grey images were read as colour, as others are coloured", example, n - coloured)
+    return 3
+
+
+def _part(decoded: Decoded, channels: int, folder: Path, part: str) -> Part:
+    x = to_channels(decoded.x, channels)
+    labels = np.array([entry.label for entry in decoded.entries], dtype=str)
+    return Part(x, labels, f"{shown(folder)}, {part}", f"{shown(folder)}, {part}")

@@ -1,0 +1,59 @@
+"""What a learner is, and the table of those there are. No torch is imported here: the driver decides without it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from seedleaf.core import Config, Context, Limit, Measurement
+from seedleaf.errors import SpaceError
+from seedleaf.learners.convnet import ConvNet
+from seedleaf.space import Space
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from seedleaf.data.spec import ImageSpec
+
+
+class Learner(Protocol):
+    """A family of models. Everything but `build` and `fit` is pure, fast and free of torch."""
+
+    @property
+    def name(self) -> str:
+        """Its key in the table."""
+
+    def space(self, spec: ImageSpec, limits: Sequence[Limit] = ()) -> Space:
+        """What may vary for data of that shape; ranges are cut to what the limits leave possible."""
+
+    def default(self, spec: ImageSpec, limits: Sequence[Limit] = ()) -> Config:
+        """A config known to do well, as large as the limits allow. LimitError where none keeps them."""
+
+    def smallest(self, spec: ImageSpec) -> Config:
+        """The config of the space that costs least."""
+
+    def costs(self, spec: ImageSpec, config: Mapping[str, Any]) -> dict[str, int]:
+        """params, macs and bytes, from the config alone, in well under a millisecond."""
+
+    def build(
+        self,
+        spec: ImageSpec,
+        config: Config,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+    ) -> nn.Module:
+        """The untrained network of a config: uint8 (N, H, W, C) -> logits (N, n_classes)."""
+
+    def fit(self, config: Config, ctx: Context) -> Iterator[Measurement]:
+        """Train, one measurement per step, from `ctx.start` to `ctx.stop`."""
+
+
+LEARNERS: Mapping[str, Learner] = {"convnet": ConvNet()}
+
+
+def learner_named(name: str) -> Learner:
+    """The learner of that name; SpaceError names those that exist."""
+    try:
+        return LEARNERS[name]
+    except KeyError:
+        raise SpaceError(f"no learner is called {name!r}; there are: {', '.join(LEARNERS)}") from None

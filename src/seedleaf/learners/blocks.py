@@ -1,0 +1,115 @@
+"""The torch network of a plan. Kept apart from the plan because the driver decides without importing torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from seedleaf.learners.plan import Conv, Head, NetPlan, Op, Residual, SqueezeExcite
+
+BN_MOMENTUM = 0.1
+
+ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
+    "relu": lambda: nn.ReLU(inplace=True),
+    "hard_swish": lambda: nn.Hardswish(inplace=True),
+    "silu": lambda: nn.SiLU(inplace=True),
+    "leaky_relu": lambda: nn.LeakyReLU(0.1, inplace=True),
+    "gelu": lambda: nn.GELU(approximate="tanh"),
+}
+
+
+class Gate(nn.Module):
+    """Squeeze-excite: scales each channel of (N, C, H, W) by a gate in [0, 1]."""
+
+    def __init__(self, channels: int, hidden: int) -> None:
+        super().__init__()
+        self.squeeze = nn.Linear(channels, hidden)
+        self.excite = nn.Linear(hidden, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        pooled = x.mean((2, 3))
+        gate = nn.functional.hardsigmoid(self.excite(torch.relu(self.squeeze(pooled))))
+        return x * gate[:, :, None, None]
+
+
+class Skip(nn.Module):
+    """act(body(x) + x)."""
+
+    def __init__(self, body: nn.Module, act: nn.Module | None) -> None:
+        super().__init__()
+        self.body = body
+        self.act = act
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.body(x) + x
+        return out if self.act is None else self.act(out)
+
+
+class Pool(nn.Module):
+    """(N, C, H, W) -> (N, C): the mean over the map."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean((2, 3))
+
+
+class Net(nn.Module):
+    """Raw images in, logits out: uint8 or float (N, H, W, C) in 0..255 -> float (N, n_classes).
+
+    Normalisation is part of the network (buffers `shift` and `scale`), so that an exported graph takes raw pixels.
+    """
+
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(self, body: nn.Sequential, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        self.body = body
+        m, s = torch.tensor(mean, dtype=torch.float32), torch.tensor(std, dtype=torch.float32)
+        self.register_buffer("scale", 1.0 / s)
+        self.register_buffer("shift", -m / s)
+
+    def forward(self, x: Tensor) -> Tensor:
+        # NHWC seen as NCHW is what torch calls channels_last: the permute costs nothing.
+        x = (x.to(torch.float32) * self.scale + self.shift).permute(0, 3, 1, 2)
+        out: Tensor = self.body(x)
+        return out
+
+
+def build(plan: NetPlan, mean: Sequence[float] | None = None, std: Sequence[float] | None = None) -> Net:
+    """The network of `plan`, weights drawn from torch's global generator, in channels_last memory format.
+
+    `mean` and `std` (per channel, in 0..255) normalise the input; without them pixels are scaled to [-1, 1].
+    """
+    mean = [127.5] * plan.channels if mean is None else mean
+    std = [127.5] * plan.channels if std is None else std
+    net = Net(nn.Sequential(*(_module(op) for op in plan.ops)), mean, std)
+    return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def _module(op: Op) -> nn.Module:
+    if isinstance(op, Conv):
+        return _conv(op)
+    if isinstance(op, SqueezeExcite):
+        return Gate(op.channels, op.hidden)
+    if isinstance(op, Residual):
+        body = nn.Sequential(*(_module(inner) for inner in op.body))
+        return Skip(body, ACTIVATIONS[op.act]() if op.act else None)
+    return _head(op)
+
+
+def _conv(op: Conv) -> nn.Sequential:
+    layer = nn.Conv2d(op.cin, op.cout, op.kernel, op.stride, op.kernel // 2, groups=op.groups, bias=False)
+    nn.init.kaiming_normal_(layer.weight, mode="fan_in", nonlinearity="relu")
+    norm = nn.BatchNorm2d(op.cout, momentum=BN_MOMENTUM)
+    if op.zero:
+        nn.init.zeros_(norm.weight)
+    return nn.Sequential(layer, norm, *([ACTIVATIONS[op.act]()] if op.act else []))
+
+
+def _head(op: Head) -> nn.Sequential:
+    linear = nn.Linear(op.cin, op.n_classes)
+    nn.init.normal_(linear.weight, std=0.01)
+    nn.init.zeros_(linear.bias)
+    return nn.Sequential(Pool(), *([nn.Dropout(op.dropout)] if op.dropout else []), linear)

@@ -1,0 +1,41 @@
+"""What a planned network costs, counted from the plan alone: no torch, well under a millisecond."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from seedleaf.learners.plan import Conv, Head, NetPlan, Op, Residual
+
+FLOAT_BYTES = 4
+
+
+def costs(plan: NetPlan) -> dict[str, int]:
+    """`params` (trainable numbers), `macs` (multiply-adds of convolutions and linear layers for one image) and
+    `bytes` (float32 weights as deployed, BatchNorm folded into the convolutions)."""
+    params, macs, deployed = _count(plan.ops)
+    return {"params": params, "macs": macs, "bytes": FLOAT_BYTES * deployed}
+
+
+def _count(ops: Iterable[Op]) -> tuple[int, int, int]:
+    params = macs = deployed = 0
+    for op in ops:
+        if isinstance(op, Conv):
+            weights = op.cin // op.groups * op.cout * op.kernel * op.kernel
+            params += weights + 2 * op.cout
+            deployed += weights + op.cout
+            macs += weights * op.height * op.width
+        elif isinstance(op, Residual):
+            inner = _count(op.body)
+            params, macs, deployed = params + inner[0], macs + inner[1], deployed + inner[2]
+        else:
+            weights, biases = _linear(op)
+            params += weights + biases
+            deployed += weights + biases
+            macs += weights
+    return params, macs, deployed
+
+
+def _linear(op: Op) -> tuple[int, int]:
+    if isinstance(op, Head):
+        return op.cin * op.n_classes, op.n_classes
+    return 2 * op.channels * op.hidden, op.channels + op.hidden  # type: ignore[union-attr]

@@ -1,0 +1,85 @@
+"""Images for a learner's training: opened once per process, split by the study's seed, fed to the training loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from seedleaf.core import Config, Context, Measurement
+from seedleaf.data.mapped import open_mapped
+from seedleaf.data.spec import ImageData, Labels
+from seedleaf.data.splits import default_valid_fraction, stratified_split
+from seedleaf.seeds import rng_for, seed_for
+from seedleaf.train.feed import Feed
+from seedleaf.train.loop import train
+
+if TYPE_CHECKING:
+    from seedleaf.learners.base import Learner
+
+STATISTICS_FROM = 10_000  # images: more change the mean in the fourth digit
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A mapped set of images with its split; `mean` and `std` per channel in 0..255, of the training part."""
+
+    data: ImageData
+    train: Labels
+    valid: Labels
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+def open_source(setup: Mapping[str, Any]) -> Source:
+    """The images that `setup` names: data (folder), seed, valid_fraction, part ("train" or "train+valid")."""
+    fraction = setup.get("valid_fraction")
+    return _open(
+        str(setup["data"]),
+        int(setup.get("seed", 0)),
+        None if fraction is None else float(fraction),
+        str(setup.get("part", "train")),
+    )
+
+
+@lru_cache(maxsize=4)
+def _open(folder: str, seed: int, fraction: float | None, part: str) -> Source:
+    data = open_mapped(Path(folder))
+    n = len(data.y_train)
+    if part == "train+valid":
+        rows, valid = np.arange(n, dtype=np.int64), np.empty(0, dtype=np.int64)
+    else:
+        share = default_valid_fraction(n) if fraction is None else fraction
+        rows, valid = stratified_split(np.asarray(data.y_train), share, rng_for(seed, "split"))
+    some = (
+        rows if n <= STATISTICS_FROM else np.sort(rng_for(seed, "statistics").choice(rows, STATISTICS_FROM))
+    )
+    pixels = np.take(data.x_train, some, axis=0).astype(np.float32)
+    mean, std = pixels.mean((0, 1, 2)), pixels.std((0, 1, 2))
+    # A channel that never changes is left as it is: dividing by its spread of 0 would make NaN.
+    std = np.where(std < 1e-3, 1.0, std)
+    return Source(data, rows, valid, tuple(map(float, mean)), tuple(map(float, std)))
+
+
+def network(family: Learner, config: Config, source: Source, seed: int, device: str) -> nn.Module:
+    """The network of `config` with the initial weights of `seed`."""
+    torch.manual_seed(seed_for(seed, "init"))
+    return family.build(source.data.spec, config, source.mean, source.std).to(device)
+
+
+def fit(family: Learner, config: Config, ctx: Context) -> Iterator[Measurement]:
+    """Train `config` on the images of `ctx.setup`."""
+    source = open_source(ctx.setup)
+    data = source.data
+    found = family.costs(data.spec, config)
+    known = {"params": float(found["params"]), "macs": float(found["macs"])}
+    feed = Feed.on(ctx.device, data.x_train, data.y_train, source.train)
+    valid = Feed.on(ctx.device, data.x_train, data.y_train, source.valid) if len(source.valid) else None
+    model = network(family, config, source, ctx.seed, ctx.device)
+    yield from train(model, config, feed, valid, ctx, known)

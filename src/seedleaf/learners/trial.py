@@ -1,0 +1,107 @@
+"""What a worker runs: a config becomes a learner's network, trained step by step, and measured.
+
+`setup` is plain JSON: {"data": folder of mapped images, "learner": "convnet", "seed": the study's seed,
+"valid_fraction": share or absent, "part": "train" | "train+valid", "steps_per_epoch": 1}.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from seedleaf.core import Config, Context, Measurement
+from seedleaf.errors import TrialError
+from seedleaf.learners.base import learner_named
+from seedleaf.learners.images import network, open_source
+from seedleaf.train import checkpoint
+from seedleaf.train.feed import Feed
+from seedleaf.train.loop import Trainer, probabilities
+
+if TYPE_CHECKING:
+    from seedleaf.data.spec import ImageSpec
+
+
+def run(config: Config, ctx: Context) -> Iterator[Measurement]:
+    """Train `config` from step `ctx.start` + 1 to `ctx.stop`; one measurement a step.
+
+    TrialError where it diverges or runs out of memory; CheckpointError where `ctx.start` > 0 has no checkpoint.
+    """
+    one_thread()
+    with memory_errors():
+        yield from learner_named(str(ctx.setup.get("learner", "convnet"))).fit(config, ctx)
+
+
+def one_thread() -> None:
+    """One thread per worker: with more, steps of small networks beside another busy process take up to 30 times longer."""
+    if torch.get_num_threads() != 1:
+        torch.set_num_threads(1)
+
+
+@contextmanager
+def memory_errors() -> Iterator[None]:
+    """Running out of memory, in whatever way torch says so, as one TrialError."""
+    try:
+        yield
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        raise TrialError(f"out of memory: {_first_line(error)}") from error
+    except RuntimeError as error:
+        # The CPU allocator has no exception of its own.
+        if "DefaultCPUAllocator" in str(error) or "out of memory" in str(error):
+            raise TrialError(f"out of memory: {_first_line(error)}") from error
+        raise
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or ["the machine has no more"])[0]
+
+
+def load_model(config: Config, spec: ImageSpec, checkpoint_path: Path, learner: str = "convnet") -> nn.Module:
+    """The trained network (averaged weights where the config asks for them) in eval mode, on the CPU."""
+    body = checkpoint.load(checkpoint_path)
+    model = learner_named(learner).build(spec, config, None, None)
+    model.load_state_dict(body["judged"] if body["judged"] is not None else body["model"])
+    return model.eval()
+
+
+def measure_test(config: Config, folder: Path, setup: Mapping[str, Any]) -> npt.NDArray[np.float32]:
+    """Class probabilities (n_test, n_classes) of the checkpoint in `folder` on the test part."""
+    one_thread()
+    data = open_source(setup).data
+    model = load_model(
+        config, data.spec, Path(folder) / checkpoint.NAME, str(setup.get("learner", "convnet"))
+    )
+    rows = np.arange(len(data.y_test), dtype=np.int64)
+    return probabilities(model, Feed(data.x_test, data.y_test, rows)).numpy()
+
+
+def seconds_per_epoch(
+    config: Config, setup: Mapping[str, Any], batches: int = 8, device: str = "cpu"
+) -> float:
+    """About how long an epoch of `config` trains, from the median of a few batches after two to warm up."""
+    one_thread()
+    source = open_source(setup)
+    data = source.data
+    ctx = Context(0, 0, 1, 1, 0, Path(), device, {**setup, "steps_per_epoch": 1})
+    with memory_errors():
+        model = network(learner_named(str(setup.get("learner", "convnet"))), config, source, 0, device)
+        trainer = Trainer(
+            model, config, Feed.on(device, data.x_train, data.y_train, source.train), replace(ctx, full=10**6)
+        )
+        trainer.generator.manual_seed(0)
+        times = []
+        for index in range(batches + 2):
+            rows = next(trainer.loader.step(index + 1))
+            begun = time.perf_counter()
+            loss = trainer.optimise(*trainer.feed.batch(rows))
+            float(loss)  # a GPU has only been asked so far
+            times.append(time.perf_counter() - begun)
+    return float(np.median(times[2:])) * trainer.loader.per_epoch

@@ -1,0 +1,234 @@
+"""The training loop: steps of one network under one config, each measured and resumable bit for bit.
+
+Every random draw of step k comes from streams named after k, so nothing random needs to be saved, and a trial resumed
+from any checkpoint goes through exactly the batches that it would have gone through.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from seedleaf.core import Config, Context, Measurement
+from seedleaf.errors import CheckpointError, TrialError
+from seedleaf.seeds import seed_for
+from seedleaf.space import fingerprint
+from seedleaf.train import checkpoint
+from seedleaf.train.augment import make_augment
+from seedleaf.train.ema import make_ema
+from seedleaf.train.feed import Feed, Loader
+from seedleaf.train.optim import check_finite, make_loss, make_optimizer, make_schedule
+
+EVAL_BATCH = 256
+CHECK_EVERY = 8  # batches between looks at the loss: a look makes a GPU wait
+SAVE_SHARE = 0.03  # at most this share of the time goes into checkpoints that no one may need
+DEADLINE_SLACK = 0.2  # seconds kept free for the last checkpoint
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Progress of a training in [0, 1]: its share of the steps, or of the time to the deadline where that is more."""
+
+    total: int
+    begun_at: float
+    begun_progress: float = 0.0
+    deadline: float | None = None
+
+    def progress(self, done: int) -> float:
+        share = done / self.total
+        if self.deadline is None:
+            return min(share, 1.0)
+        span = max(self.deadline - DEADLINE_SLACK - self.begun_at, 1e-9)
+        elapsed = max(time.time() - self.begun_at, 0.0) / span
+        return min(max(share, self.begun_progress + (1.0 - self.begun_progress) * elapsed), 1.0)
+
+
+class Trainer:
+    """A network in training. `done` counts optimiser steps, `step` the steps of the trial."""
+
+    def __init__(self, model: nn.Module, config: Config, train: Feed, ctx: Context) -> None:
+        self.model, self.config, self.feed, self.ctx = model, config, train, ctx
+        self.loader = Loader(
+            len(train), int(config["batch_size"] or 1), int(ctx.setup.get("steps_per_epoch", 1)), ctx.seed
+        )
+        self.optimizer = make_optimizer(model, config)
+        self.schedule, self.loss, self.augment = (
+            make_schedule(config),
+            make_loss(config),
+            make_augment(config),
+        )
+        self.ema = make_ema(model, config, self.loader.per_epoch)
+        self.generator = torch.Generator(device=ctx.device)
+        self.step = self.done = 0
+        self.clock = Clock(max(ctx.full, 1) * self.loader.per_step, time.time(), 0.0, ctx.deadline)
+
+    @property
+    def judged(self) -> nn.Module:
+        """The network that is measured and delivered."""
+        return self.ema.model if self.ema else self.model
+
+    @property
+    def identity(self) -> str:
+        """Changes with the config and the seed."""
+        return fingerprint([self.config, self.ctx.seed])
+
+    @property
+    def out_of_time(self) -> bool:
+        return self.ctx.deadline is not None and self.clock.progress(0) >= 1.0
+
+    def advance(self) -> float:
+        """One step of training. Returns its mean loss; TrialError where it is not finite."""
+        self.step += 1
+        seed = seed_for(self.ctx.seed, "step", self.step)
+        torch.manual_seed(seed)  # dropout knows only the global generator
+        self.generator.manual_seed(seed)
+        self.model.train()
+        total: Tensor | float = 0.0
+        batches = 0
+        for rows in self.loader.step(self.step):
+            if self.out_of_time:
+                break
+            total = total + self.optimise(*self.feed.batch(rows))
+            batches += 1
+            if batches % CHECK_EVERY == 0:
+                check_finite(float(total), f"in step {self.step}")
+        return check_finite(float(total), f"in step {self.step}") / max(batches, 1)
+
+    def optimise(self, x: Tensor, y: Tensor) -> Tensor:
+        """One optimiser step on images (B, H, W, C) and labels (B,). Returns the loss, detached."""
+        lr = self.schedule(self.clock.progress(self.done))
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        if self.augment is None:
+            loss = self.loss(self.model(x), y)
+        else:
+            mixed = self.augment(x, self.generator)
+            logits = self.model(mixed.x)
+            loss = self.loss(logits, y)
+            if mixed.partner is not None:
+                loss = mixed.share * loss + (1.0 - mixed.share) * self.loss(logits, y[mixed.partner])
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        self.done += 1
+        if self.ema:
+            self.ema.update(self.done)
+        return loss.detach()
+
+    # --- checkpoints ---
+
+    def state(self) -> dict[str, Any]:
+        """What `restore` needs beside the config."""
+        return {
+            "config": self.identity,
+            "step": self.step,
+            "done": self.done,
+            "progress": self.clock.progress(self.done),
+            "model": self.model.state_dict(),
+            "judged": self.ema.model.state_dict() if self.ema else None,
+            "optimizer": self.optimizer.state_dict(),
+        }
+
+    def restore(self, body: Mapping[str, Any]) -> None:
+        """Go back to a saved state. CheckpointError where it does not fit the network."""
+        try:
+            self.model.load_state_dict(body["model"])
+            if self.ema:
+                self.ema.model.load_state_dict(body["judged"])
+            self.optimizer.load_state_dict(body["optimizer"])
+            self.step, self.done = int(body["step"]), int(body["done"])
+        except (KeyError, RuntimeError, ValueError, TypeError) as error:
+            raise CheckpointError(f"{self.ctx.folder}: the checkpoint does not fit the network") from error
+        if self.ctx.deadline is not None:
+            self.clock = replace(self.clock, begun_progress=float(body["progress"]))
+
+
+def train(
+    model: nn.Module,
+    config: Config,
+    train: Feed,
+    valid: Feed | None,
+    ctx: Context,
+    known: Mapping[str, float],
+) -> Iterator[Measurement]:
+    """Train from `ctx.start` to `ctx.stop`, one measurement a step, each saved in `ctx.folder` before it is yielded.
+
+    Metrics: error, loss (negative log likelihood) on `valid` where given; train_loss, train_seconds; and `known`.
+    A checkpoint ahead of `ctx.start` gives its measurements back instead of training again; one behind it (they are
+    thinned out where steps are short) is caught up with in silence. With `ctx.deadline` training ends by it.
+    """
+    path = ctx.folder / checkpoint.NAME
+    trainer = Trainer(model, config, train, ctx)
+    past = _restore(trainer, ctx)
+    yield from (m for m in past if ctx.start < m.step <= ctx.stop)
+    next_save = 0.0
+    while trainer.step < ctx.stop:
+        if trainer.out_of_time:
+            if not past:
+                raise TrialError("no time is left before the deadline")
+            return
+        begun = time.perf_counter()
+        train_loss = trainer.advance()
+        trained = time.perf_counter() - begun
+        metrics = {**known, "train_loss": train_loss, "train_seconds": trained}
+        if valid is not None:
+            metrics.update(evaluate(trainer.judged, valid))
+        past.append(Measurement(trainer.step, metrics, time.perf_counter() - begun))
+        saving = time.perf_counter()
+        if trainer.step == ctx.stop or trainer.out_of_time or saving >= next_save:
+            checkpoint.save(path, {**trainer.state(), "measurements": checkpoint.pack(past)})
+            saved = time.perf_counter()
+            next_save = saved + (saved - saving) / SAVE_SHARE
+        if trainer.step > ctx.start:
+            yield past[-1]
+
+
+def _restore(trainer: Trainer, ctx: Context) -> list[Measurement]:
+    """Take up the checkpoint in `ctx.folder`, if there is one, and return the measurements in it.
+
+    At the very start a checkpoint that cannot be used costs nothing, so it is passed over.
+    """
+    path = ctx.folder / checkpoint.NAME
+    if ctx.start == 0 and not path.exists():
+        return []
+    try:
+        body = checkpoint.load(path, ctx.device)
+        if body.get("config") != trainer.identity:
+            raise CheckpointError(f"{path}: the checkpoint belongs to another config or seed")
+    except CheckpointError:
+        if ctx.start == 0:
+            return []
+        raise
+    trainer.restore(body)
+    return checkpoint.unpack(body["measurements"])
+
+
+@torch.inference_mode()
+def evaluate(model: nn.Module, feed: Feed) -> dict[str, float]:
+    """error (share of wrong classes) and loss (mean negative log likelihood, nats) of `model` on `feed`."""
+    model.eval()
+    wrong, nll = 0.0, 0.0
+    for x, y in feed.in_order(EVAL_BATCH):
+        logits = model(x)
+        nll += float(F.cross_entropy(logits, y, reduction="sum"))
+        wrong += float((logits.argmax(1) != y).sum())
+    n = max(len(feed), 1)
+    # A network that learned infinities still answers some class; its likelihood says that it is broken.
+    loss = nll / n
+    if not math.isfinite(loss):
+        raise TrialError(f"diverged: the validation loss is {loss}")
+    return {"error": wrong / n, "loss": loss}
+
+
+@torch.inference_mode()
+def probabilities(model: nn.Module, feed: Feed) -> Tensor:
+    """Class probabilities (N, n_classes) on the CPU, in the order of the feed."""
+    model.eval()
+    return torch.cat([model(x).softmax(1).cpu() for x, _ in feed.in_order(EVAL_BATCH)])

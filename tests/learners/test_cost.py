@@ -1,0 +1,118 @@
+"""Costs are counted without building; what is counted is what is built."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from seedleaf.core import Limit
+from seedleaf.data.spec import ImageSpec
+from seedleaf.errors import LimitError
+from seedleaf.learners.base import LEARNERS
+from seedleaf.seeds import rng_for
+
+LEARNER = LEARNERS["convnet"]
+SHAPES = [(8, 8, 1), (28, 28, 1), (32, 32, 3), (64, 48, 3)]
+
+
+def spec_of(height: int, width: int, channels: int, n_classes: int = 10) -> ImageSpec:
+    names = tuple(f"class {i}" for i in range(n_classes))
+    counts = (500,) * n_classes
+    return ImageSpec(
+        "made", height, width, channels, n_classes, names, sum(counts), 100, counts, (), "0" * 32
+    )
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_costs_equal_those_of_the_built_network(shape: tuple[int, int, int]) -> None:
+    spec = spec_of(*shape)
+    space, rng = LEARNER.space(spec, [Limit("params", 200_000)]), rng_for(0, "cost", *shape)
+    for _ in range(50):
+        config = space.sample(rng)
+        found, model = LEARNER.costs(spec, config), LEARNER.build(spec, config).eval()
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            model(torch.zeros(1, *shape, dtype=torch.uint8))
+        assert found["params"] == sum(p.numel() for p in model.parameters())
+        assert 2 * found["macs"] == counter.get_total_flops()
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_costs_take_well_under_a_millisecond(shape: tuple[int, int, int]) -> None:
+    spec = spec_of(*shape)
+    space, rng = LEARNER.space(spec), rng_for(0, "speed")
+    configs = [space.sample(rng) for _ in range(200)]
+    begun = time.process_time()
+    for config in configs:
+        LEARNER.costs(spec, config)
+    assert (time.process_time() - begun) / len(configs) < 1e-3
+
+
+@pytest.mark.parametrize("at_most", [20_000, 100_000])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_decent_share_of_random_configs_keeps_the_limit(shape: tuple[int, int, int], at_most: int) -> None:
+    spec, limits = spec_of(*shape), [Limit("params", at_most)]
+    space, rng = LEARNER.space(spec, limits), rng_for(0, "share")
+    kept = sum(LEARNER.costs(spec, space.sample(rng))["params"] <= at_most for _ in range(400))
+    assert kept / 400 > 0.1
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(
+    "limits",
+    [
+        (),
+        (Limit("params", 3_000),),
+        (Limit("params", 20_000),),
+        (Limit("macs", 2e6), Limit("params", 1e5)),
+        (Limit("bytes", 50_000),),
+    ],
+)
+def test_the_default_lies_in_the_space_and_keeps_the_limits(
+    shape: tuple[int, int, int], limits: tuple[Limit, ...]
+) -> None:
+    spec = spec_of(*shape)
+    config = LEARNER.default(spec, limits)
+    assert LEARNER.space(spec, limits).contains(config)
+    found = LEARNER.costs(spec, config)
+    assert all(found[limit.metric] <= limit.at_most for limit in limits)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_nothing_in_the_space_is_smaller_than_the_smallest(shape: tuple[int, int, int]) -> None:
+    spec, tight = spec_of(*shape), [Limit("params", 2_000)]
+    config = LEARNER.smallest(spec)
+    least, rng = LEARNER.costs(spec, config), rng_for(0, "least")
+    for limits in ([], tight):
+        space = LEARNER.space(spec, limits)
+        assert space.contains(config)
+        for _ in range(300):
+            found = LEARNER.costs(spec, space.sample(rng))
+            assert least["params"] <= found["params"]
+            assert least["macs"] <= found["macs"]
+
+
+def test_an_impossible_limit_says_what_could_be_had() -> None:
+    with pytest.raises(LimitError, match=r"params <= 10 \(the smallest network has \d"):
+        LEARNER.default(spec_of(28, 28, 1), [Limit("params", 10)])
+
+
+def test_written_signs_are_never_mirrored() -> None:
+    spec = spec_of(28, 28, 1)
+    keys = {
+        name: {n.key for n in LEARNER.space(replace(spec, name=name)).nodes}
+        for name in ("mnist", "fashion_mnist", "cats")
+    }
+    assert "augment.flip" not in keys["mnist"]
+    assert "augment.flip" in keys["fashion_mnist"] & keys["cats"]
+
+
+def test_the_driver_side_imports_no_torch() -> None:
+    code = "import sys, seedleaf.learners.base, seedleaf.learners.cost, seedleaf.train.regime; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parent)

@@ -12,7 +12,7 @@ def pareto_front(points: ArrayLike) -> NDArray[np.bool_]:
     Equal points are all on the front. A row with a NaN is never on it and beats nothing.
     """
     values = _rows(points)
-    mask = ~np.isnan(values).any(axis=1)
+    mask: NDArray[np.bool_] = np.logical_not(np.isnan(values).any(axis=1))
     index = np.flatnonzero(mask)
     # In lexicographic order nobody is beaten by a later point, so one pass against the front so far is enough.
     order = index[np.lexsort(values[index].T[::-1])]

@@ -1,0 +1,85 @@
+"""The leaderboard: the best trials, and always the trivial baseline and the default config to hold them against."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from seedleaf.core import History, State
+from seedleaf.report.facts import Facts, Row, number, read
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One line of the leaderboard. `rank` counts trials only; the baseline has none. NaN where a cost is unknown.
+
+    `value` is the objective (the error, unless the study was told otherwise) at the trial's last step.
+    """
+
+    rank: int | None
+    label: str
+    value: float
+    params: float
+    macs: float
+    steps: int
+    seconds: float
+    note: str
+    trial: int | None = None
+
+
+def leaderboard(history: History, rows: int = 5) -> list[Place]:
+    """The best `rows` lines, best first; the baseline and the default config are among them where the log names them."""
+    return places(read(history), rows)
+
+
+def places(facts: Facts, rows: int = 5) -> list[Place]:
+    """`leaderboard` on facts that were read before."""
+    ranked = facts.scored
+    rank = {row.id: i + 1 for i, row in enumerate(ranked)}
+    chosen = [r for r in (facts.winner, facts.default) if r is not None]
+    kept = {r.id: r for r in chosen}
+    extra = [_baseline(facts)] if math.isfinite(baseline_value(facts)) else []
+    for row in ranked:
+        if len(kept) + len(extra) >= rows:
+            break
+        kept[row.id] = row
+    found = [_place(facts, row, rank.get(row.id)) for row in kept.values()] + extra
+    sign = 1 if facts.objective.direction == "min" else -1
+    return sorted(
+        found, key=lambda p: (math.inf if math.isnan(p.value) else sign * p.value, p.rank or math.inf)
+    )
+
+
+def _place(facts: Facts, row: Row, rank: int | None) -> Place:
+    return Place(
+        rank=rank,
+        label="default config" if facts.role(row) == "default" else f"trial {row.id}",
+        value=row.value,
+        params=row.metric("params"),
+        macs=row.metric("macs"),
+        steps=row.step,
+        seconds=row.seconds,
+        note=_remark(facts, row),
+        trial=row.id,
+    )
+
+
+def _remark(facts: Facts, row: Row) -> str:
+    if facts.winner is not None and row.id == facts.winner.id:
+        same = facts.default is not None and row.id == facts.default.id
+        return "winner, the default config itself" if same else "winner"
+    if row.state is State.FAILED:
+        return f"failed: {row.reason}" if row.reason else "failed"
+    full = facts.fidelity.high if facts.fidelity else 1
+    return "" if row.step >= full else f"{row.state.value} at {facts.steps_name} {row.step} of {full}"
+
+
+def _baseline(facts: Facts) -> Place:
+    body = facts.note("baseline")
+    what = str(body.get("what") or "trivial")
+    return Place(None, f"baseline: {what}", baseline_value(facts), math.nan, math.nan, 0, 0.0, "no training")
+
+
+def baseline_value(facts: Facts) -> float:
+    """What the trivial baseline reaches in the study's own objective; NaN where that is not known."""
+    return number(facts.note("baseline"), facts.objective.metric)

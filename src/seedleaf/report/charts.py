@@ -1,0 +1,273 @@
+"""The three charts of a study: learning curves, the best so far against wall time, and accuracy against size."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from seedleaf.core import State
+from seedleaf.report.board import baseline_value
+from seedleaf.report.facts import Facts, Row
+from seedleaf.report.plot import UNITS, Scale, dot, fit_scale, frame, label, path, robust_top, rule
+from seedleaf.report.text import count, duration, esc, figure, plural, short, table
+from seedleaf.tune.pareto import hypervolume_2d, pareto_front
+
+POINTS = 45_000  # points drawn over all learning curves: about half a megabyte of page
+FULL_CURVES = {State.DONE: "done", State.FAILED: "failed"}
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A plot and, for readers who cannot see it, its key numbers as a table."""
+
+    plot: str
+    caption: str
+    numbers: str
+    legend: tuple[tuple[str, str], ...] = ()
+
+
+def learning_curves(facts: Facts) -> Chart | None:
+    """Every trial's objective at every step; None where no trial has two steps."""
+    drawn = [r for r in facts.rows if any(math.isfinite(v) for _, v in r.curve)]
+    if not any(len(r.curve) > 1 for r in drawn):
+        return None
+    values = [v for r in drawn for _, v in r.curve]
+    ys = _objective_scale(facts, values)
+    last = max(r.step for r in drawn)
+    xs = Scale(0 if last > 3 else 0.5, last + (0 if last > 3 else 0.5))
+    keep = max(POINTS // len(drawn), 12)
+    order = {"winner": 2, "default": 1, "": 0}
+    drawn.sort(key=lambda r: (order[facts.role(r)], r.state is State.DONE))
+    faint = f"--faint:{min(0.8, max(0.16, 7 / math.sqrt(len(drawn)) / 1.6)):.2f}"
+    lines = "".join(_curve(r, facts.role(r), xs, ys, keep) for r in drawn)
+    base_svg, base_mark = rule(
+        ys, baseline_value(facts), str(facts.note("baseline").get("what") or "baseline"), "base"
+    )
+    above = sum(1 for v in values if math.isfinite(v) and v > ys.high)
+    states = {_css(r) for r in drawn}
+    legend = [
+        ("winner", "winner"),
+        ("default", "default config"),
+        ("done", "trained to the end"),
+        ("part", "stopped or paused early"),
+        ("failed", "failed"),
+    ]
+    present = {facts.role(r) for r in drawn} | states
+    return Chart(
+        frame(
+            "curves",
+            f"Learning curves of {plural(len(drawn), 'trial')}: {facts.objective.metric} against {facts.steps_name}",
+            xs,
+            ys,
+            f'<g style="{faint}">{base_svg}{lines}</g>',
+            base_mark + _ends(facts, xs, ys),
+            x_name=f"{facts.steps_name} →",
+            y_name=_better(facts, ys),
+            tall=True,
+        ),
+        f"{plural(len(drawn), 'trial')}, one line each; a dot is a trial that was judged after its first {facts.steps_name}."
+        + (f" {plural(above, 'point')} above the axis sit on its edge." if above else ""),
+        _rung_table(facts),
+        tuple(x for x in legend if x[0] in present),
+    )
+
+
+def best_so_far(facts: Facts) -> Chart | None:
+    """The best objective seen by each moment of wall time; None before the second improvement."""
+    steps = improvements(facts)
+    if len(steps) < 2:
+        return None
+    end = max(max((r.ended for r in facts.rows), default=0.0) - facts.started, steps[-1][0])
+    xs, ys = Scale(0.0, end * 1.01), _objective_scale(facts, [v for _, v, _ in steps])
+    corners: list[tuple[float, float]] = []
+    for (at, value, _), after in zip(steps, [*steps[1:], None], strict=True):
+        corners += [(at, value), (after[0] if after else end, value)]
+    default = facts.default.value if facts.default is not None else math.nan
+    line, mark = rule(ys, default, "default config, as far as it was trained", "default")
+    svg = f'{line}<path class="best" d="{path(corners, xs, ys)}"/>'
+    svg += "".join(dot(at, value, xs, ys, "best", trial) for at, value, trial in steps)
+    rows = [(duration(at), figure(value), str(trial)) for at, value, trial in steps[-12:]]
+    return Chart(
+        frame(
+            "best",
+            f"Best {facts.objective.metric} so far against wall time",
+            xs,
+            ys,
+            svg,
+            mark,
+            x_name="seconds since the start →",
+            y_name=_better(facts, ys),
+        ),
+        f"{plural(len(steps), 'improvement')}, the last after {duration(steps[-1][0])} of {duration(end)}.",
+        table(("after", esc(facts.objective.metric), "trial"), rows, "The last improvements"),
+    )
+
+
+def improvements(facts: Facts) -> list[tuple[float, float, int]]:
+    """(seconds since the start, objective, trial) whenever the best of all measurements improved."""
+    sign = 1 if facts.objective.direction == "min" else -1
+    best, found = math.inf, []
+    for at, value, trial in sorted(p for r in facts.rows if r.state is not State.FAILED for p in _timed(r)):
+        if sign * value < best:
+            best = sign * value
+            found.append((max(at - facts.started, 0.0), value, trial))
+    return found
+
+
+def pareto(facts: Facts) -> Chart | None:
+    """The objective against the second objective or the size; None where no trial has both."""
+    cost = second_axis(facts)
+    rows = [r for r in facts.scored if cost and math.isfinite(r.metric(cost))]
+    if cost is None or len(rows) < 2:
+        return None
+    flip = any(o.metric == cost and o.direction == "max" for o in facts.objectives)
+    costs = np.array([-r.metric(cost) if flip else r.metric(cost) for r in rows])
+    points = np.column_stack([costs, [r.loss for r in rows]])
+    front = pareto_front(points)
+    limits = [x.at_most for x in facts.limits if x.metric == cost]
+    xs = fit_scale([*(r.metric(cost) for r in rows), *limits], log=None if min(abs(costs)) else False)
+    ys = _objective_scale(facts, [r.value for r in rows])
+    svg = "".join(
+        dot(r.metric(cost), r.value, xs, ys, _point_css(r, facts, bool(f)), r.id)
+        for r, f in sorted(zip(rows, front, strict=True), key=lambda p: (p[1], facts.role(p[0])))
+    )
+    stairs, best = _stairs([(r.metric(cost), r.value) for r, f in zip(rows, front, strict=True) if f])
+    svg = f'<path class="front" d="{path(stairs, xs, ys)}"/>{svg}'
+    marks = ""
+    for at_most in limits:
+        svg += f'<path class="rule limit" d="M{round(UNITS * xs.unit(at_most))} 0V{UNITS}"/>'
+        marks += label(at_most, ys.high, xs, ys, f"limit: {short(at_most)}", "limit top")
+    if facts.winner in rows:
+        marks += label(facts.winner.metric(cost), facts.winner.value, xs, ys, "winner", "winner")
+    area = hypervolume_2d(points, points.max(axis=0)) / max(float(np.prod(np.ptp(points, axis=0))), 1e-300)
+    rows_out = [
+        (
+            count(r.metric(cost)) if abs(r.metric(cost)) >= 100 else figure(r.metric(cost)),
+            figure(r.value),
+            str(r.id),
+        )
+        for r in sorted((r for r, f in zip(rows, front, strict=True) if f), key=lambda r: r.metric(cost))
+    ]
+    return Chart(
+        frame(
+            "pareto",
+            f"{facts.objective.metric} against {cost}: {len(best)} of {len(rows)} trials on the front",
+            xs,
+            ys,
+            svg,
+            marks,
+            x_name=f"{cost} →",
+            y_name=_better(facts, ys),
+            tall=True,
+        ),
+        f"{plural(len(best), 'trial')} on the front of {len(rows)}: no other is both smaller and better. "
+        f"The front covers {100 * area:.0f} % of the box that the trials span.",
+        table((esc(cost), esc(facts.objective.metric), "trial"), rows_out, "The front"),
+        (("front", "on the front"), ("part", "beaten by another"), ("default", "default config")),
+    )
+
+
+def second_axis(facts: Facts) -> str | None:
+    """What the objective is held against: the second objective, else params, else the first limited metric."""
+    wanted = [o.metric for o in facts.objectives[1:]] + ["params"] + [x.metric for x in facts.limits]
+    return next((m for m in wanted if any(math.isfinite(r.metric(m)) for r in facts.rows)), None)
+
+
+def _objective_scale(facts: Facts, values: list[float]) -> Scale:
+    if facts.objective.direction == "max":
+        return fit_scale(values)
+    top = robust_top(values)
+    return fit_scale([min(v, top) for v in values if math.isfinite(v)])
+
+
+def _better(facts: Facts, ys: Scale) -> str:
+    scale = ", log scale" if ys.log else ""
+    return f"{facts.objective.metric} ({'lower' if facts.objective.direction == 'min' else 'higher'} is better{scale})"
+
+
+def _css(row: Row) -> str:
+    return FULL_CURVES.get(row.state, "part")
+
+
+def _point_css(row: Row, facts: Facts, on_front: bool) -> str:
+    return facts.role(row) or ("front" if on_front else _css(row))
+
+
+def _curve(row: Row, role: str, xs: Scale, ys: Scale, keep: int) -> str:
+    points = thin(row.curve, keep)
+    d = path(points, xs, ys)
+    css = f"{_css(row)} {role}".strip()
+    return f'<path class="c {css}{" one" if d.endswith("h.1") else ""}" data-t="{row.id}" d="{d}"/>'
+
+
+def thin(curve: tuple[tuple[int, float], ...], keep: int) -> list[tuple[int, float]]:
+    """At most `keep` points of a curve, both ends among them."""
+    if len(curve) <= keep:
+        return list(curve)
+    return [curve[round(i * (len(curve) - 1) / (keep - 1))] for i in range(keep)]
+
+
+def _ends(facts: Facts, xs: Scale, ys: Scale) -> str:
+    """Labels at the last points of the default and the winner, unless they would lie on each other."""
+    shown, marks = [r for r in (facts.winner, facts.default) if r is not None and math.isfinite(r.value)], ""
+    taken: list[tuple[float, float]] = []
+    for row in shown:
+        spot = (xs.unit(row.step), ys.unit(row.value))
+        if all(abs(spot[0] - x) > 0.25 or abs(spot[1] - y) > 0.07 for x, y in taken):
+            role = facts.role(row)
+            name = f"winner: trial {row.id}" if role == "winner" else "default config"
+            marks += label(row.step, row.value, xs, ys, f"{name}, {figure(row.value)}", role)
+            taken.append(spot)
+    return marks
+
+
+def _rung_table(facts: Facts) -> str:
+    steps = sorted({r.step for r in facts.rows if r.step})
+    rungs = steps if len(steps) <= 10 else [steps[round(i * (len(steps) - 1) / 9)] for i in range(10)]
+    body = []
+    for rung in rungs:
+        losses = [v for r in facts.rows for s, v in r.curve if s == rung and math.isfinite(v)]
+        if losses:
+            low, high = (min, max) if facts.objective.direction == "min" else (max, min)
+            body.append(
+                (
+                    count(rung),
+                    count(len(losses)),
+                    figure(low(losses)),
+                    figure(float(np.median(losses))),
+                    figure(high(losses)),
+                )
+            )
+    return table(
+        (esc(facts.steps_name), "trials", "best", "median", "worst"),
+        body,
+        f"{esc(facts.objective.metric)} by {esc(facts.steps_name)}",
+    )
+
+
+def _timed(row: Row) -> Iterator[tuple[float, float, int]]:
+    """When each measurement was made, never too early where that can be known.
+
+    The log's fold keeps only a trial's first start and last event. A trial that waited between rungs is counted back from
+    its last measurement, so its earlier points come late rather than early; one that was ended later, forward.
+    """
+    at = row.started
+    if row.state is not State.STOPPED and row.ended:
+        at = row.ended - sum(row.step_seconds)
+    for (_, value), seconds in zip(row.curve, row.step_seconds, strict=True):
+        at += seconds
+        if math.isfinite(value):
+            yield at, value, row.id
+
+
+def _stairs(points: list[tuple[float, float]]) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
+    """The corners of the line that bounds what the front beats, and the front itself from left to right."""
+    front = sorted(set(points))
+    corners = [front[0]]
+    for before, after in itertools.pairwise(front):
+        corners += [(after[0], before[1]), after]
+    return corners, front

@@ -1,0 +1,166 @@
+"""What the report knows of a study: the History and its notes, read once into frozen rows. Any note may be absent."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from seedleaf.core import Body, Config, Fidelity, History, Limit, Objective, State, Trial
+from seedleaf.errors import SpaceError
+from seedleaf.space import Space
+
+Curve = tuple[tuple[int, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One trial. `value` is the objective at its last step, `loss` the same to minimise (+inf where unknown)."""
+
+    id: int
+    state: State
+    config: Config
+    step: int
+    curve: Curve
+    value: float
+    loss: float
+    metrics: Mapping[str, float]
+    seconds: float
+    reason: str
+    started: float
+    ended: float
+    step_seconds: tuple[float, ...]
+
+    @property
+    def scored(self) -> bool:
+        return self.state is not State.FAILED and math.isfinite(self.loss)
+
+    def metric(self, name: str) -> float:
+        return self.metrics.get(name, math.nan)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that the page and the leaderboard draw on. Absent notes are empty mappings, absent trials None."""
+
+    title: str
+    objectives: tuple[Objective, ...]
+    rows: tuple[Row, ...]
+    space: Space | None
+    fidelity: Fidelity | None
+    limits: tuple[Limit, ...]
+    header: Body
+    notes: Mapping[str, Body]
+    winner: Row | None
+    default: Row | None
+    finished: str | None
+
+    @property
+    def objective(self) -> Objective:
+        return self.objectives[0]
+
+    def note(self, name: str) -> Body:
+        return self.notes.get(name, {})
+
+    @property
+    def scored(self) -> list[Row]:
+        """Trials that did not fail and have a finite objective, best first."""
+        return sorted((r for r in self.rows if r.scored), key=lambda r: (r.loss, r.id))
+
+    @property
+    def steps_name(self) -> str:
+        return self.fidelity.name if self.fidelity else "step"
+
+    @property
+    def started(self) -> float:
+        """When the run began, seconds since the epoch; 0 where nothing ran."""
+        first = min((r.started for r in self.rows if r.started), default=0.0)
+        told = number(self.note("run"), "started")
+        return told if math.isfinite(told) and (not first or told <= first) else first
+
+    def role(self, row: Row) -> str:
+        """ "winner", "default" or ""."""
+        if self.winner is not None and row.id == self.winner.id:
+            return "winner"
+        return "default" if self.default is not None and row.id == self.default.id else ""
+
+
+def read(history: History) -> Facts:
+    """The facts of a study in any state, from an empty log to a finished run."""
+    header = history.header
+    names = ("data", "run", "baseline", "default", "final", "verdict", "shares")
+    notes = {n: note for n in names if (note := history.note(n)) is not None}
+    objectives = tuple(_objectives(header)) or (Objective("error"),)
+    rows = tuple(_row(t, objectives[0]) for t in history.trials.values())
+    by_id = {r.id: r for r in rows}
+    best = min((r for r in rows if r.scored), key=lambda r: (r.loss, r.id), default=None)
+    spec = notes.get("data", {}).get("spec") or {}
+    return Facts(
+        title=str(spec.get("name") or header.get("name") or "study"),
+        objectives=objectives,
+        rows=rows,
+        space=_space(header),
+        fidelity=_fidelity(header),
+        limits=tuple(Limit(str(x["metric"]), float(x["at_most"])) for x in header.get("limits") or ()),
+        header=header,
+        notes=notes,
+        winner=by_id.get(notes.get("final", {}).get("trial", -1), best),
+        default=by_id.get(notes.get("default", {}).get("trial", -1)),
+        finished=history.finished,
+    )
+
+
+def number(body: Mapping[str, Any], *path: str) -> float:
+    """The number at `path` of nested notes; NaN where any part is missing or no number."""
+    value: Any = body
+    for key in path:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    return math.nan
+
+
+def name_of(entry: object) -> str:
+    """The name of a sampler or scheduler as the header holds it: a string, or a mapping with a name."""
+    if isinstance(entry, Mapping):
+        return str(entry.get("name", ""))
+    return "" if entry is None else str(entry)
+
+
+def _objectives(header: Body) -> list[Objective]:
+    listed = header.get("objectives") or ()
+    return [Objective(str(o["metric"]), "max" if o.get("direction") == "max" else "min") for o in listed]
+
+
+def _space(header: Body) -> Space | None:
+    try:
+        return Space.from_json(header["space"]) if header.get("space") else None
+    except (SpaceError, KeyError, TypeError):  # a log of a newer version may hold kinds unknown here
+        return None
+
+
+def _fidelity(header: Body) -> Fidelity | None:
+    body = header.get("fidelity")
+    if not body:
+        return None
+    return Fidelity(str(body["name"]), int(body["low"]), int(body["high"]), int(body.get("eta", 3)))
+
+
+def _row(trial: Trial, objective: Objective) -> Row:
+    metrics = trial.metrics
+    return Row(
+        id=trial.id,
+        state=trial.state,
+        config=trial.config,
+        step=trial.step,
+        curve=tuple((m.step, m.metrics.get(objective.metric, math.nan)) for m in trial.measurements),
+        value=metrics.get(objective.metric, math.nan),
+        loss=objective.loss(metrics),
+        metrics=metrics,
+        seconds=trial.seconds,
+        reason=trial.reason,
+        started=trial.started_at,
+        ended=trial.ended_at,
+        step_seconds=tuple(m.seconds for m in trial.measurements),
+    )

@@ -1,0 +1,138 @@
+"""The top of the page: what came out, in one sentence, six figures and one line from the trivial to the tuned."""
+
+from __future__ import annotations
+
+import math
+
+from seedleaf.core import State
+from seedleaf.report.board import baseline_value
+from seedleaf.report.facts import Facts, number
+from seedleaf.report.plot import fit_scale
+from seedleaf.report.text import MISSING, count, duration, esc, figure, plural, share, short, size
+
+
+def headline(facts: Facts) -> str:
+    """The opening: sentence, verdict, figures and ladder. Says what there is, however little."""
+    tiles = "".join(
+        f"<div><dt>{name}</dt><dd>{value}<small>{under}</small></dd></div>"
+        for name, value, under in _tiles(facts)
+    )
+    strip = f'<dl class="tiles">{tiles}</dl>' if tiles else ""
+    return f'<h1>{title(facts)}</h1><p class="verdict">{verdict(facts)}</p>{strip}{ladder(facts)}'
+
+
+def title(facts: Facts) -> str:
+    """One sentence: the result, or why there is none."""
+    test, params = number(facts.note("final"), "test", "accuracy"), _params(facts)
+    winner = facts.winner
+    if math.isfinite(test):
+        small = f" with {count(params)} parameters" if math.isfinite(params) else ""
+        return f"<em>{share(test)}</em> right on images it never saw{',' if small else ''}{small}."
+    if winner is not None:
+        small = f" with {count(params)} parameters" if math.isfinite(params) else ""
+        return f"Best {esc(facts.objective.metric)}: <em>{figure(winner.value)}</em>{small}."
+    failed = [r for r in facts.rows if r.state is State.FAILED]
+    if failed and len(failed) == len(facts.rows):
+        return f"All {plural(len(failed), 'trial')} failed." if len(failed) > 1 else "The only trial failed."
+    return "No result yet." if facts.rows else "Nothing has run yet."
+
+
+def verdict(facts: Facts) -> str:
+    """What the tuning was worth, held against the default config and the trivial baseline."""
+    parts = []
+    if text := facts.note("verdict").get("text"):
+        sentence = str(text)
+        parts.append(f"<b>{esc(sentence[:1].upper() + sentence[1:])}.</b>")
+    parts += _compared(facts)
+    if not facts.note("final") and facts.rows:
+        why = f"The study ended because {facts.finished}." if facts.finished else "The run has not finished"
+        parts.append(esc(why) if facts.finished else f"{why}: this is how far its log goes.")
+    return " ".join(parts)
+
+
+def _compared(facts: Facts) -> list[str]:
+    metric, low = esc(facts.objective.metric), facts.objective.direction == "min"
+    shown = []
+    if math.isfinite(base := baseline_value(facts)):
+        shown.append(f"{esc(facts.note('baseline').get('what') or 'the trivial baseline')} {figure(base)}")
+    if facts.default is not None and math.isfinite(facts.default.value):
+        shown.append(f"the default config {figure(facts.default.value)}")
+    if facts.winner is not None and math.isfinite(facts.winner.value):
+        shown.append(f"the winner {figure(facts.winner.value)}")
+    if len(shown) < 2:
+        return []
+    where = "On the validation part" if facts.note("data") else "In the study"
+    return [f"{where} the {metric} ({'lower' if low else 'higher'} is better): {', '.join(shown)}."]
+
+
+def _params(facts: Facts) -> float:
+    told = number(facts.note("final"), "params")
+    return told if math.isfinite(told) or facts.winner is None else facts.winner.metric("params")
+
+
+def _tiles(facts: Facts) -> list[tuple[str, str, str]]:
+    final, run = facts.note("final"), facts.note("run")
+    test, low, high = (number(final, "test", k) for k in ("accuracy", "low", "high"))
+    span = f"95 % interval {100 * low:.1f} to {100 * high:.1f}" if math.isfinite(low + high) else ""
+    allowed = {x.metric: f"of {short(x.at_most)} allowed" for x in facts.limits}
+    median, p90 = number(final, "latency_ms", "median"), number(final, "latency_ms", "p90")
+    tail = f"9 of 10 within {figure(p90, 2)} ms" if math.isfinite(p90) else ""
+    spent = number(facts.note("shares"), "wall")
+    if not math.isfinite(spent):
+        spent = max((r.ended for r in facts.rows), default=0.0) - facts.started if facts.started else math.nan
+    limit = number(run, "time_limit")
+    macs = number(final, "macs")
+    tiles = [
+        ("Test accuracy", share(test), span),
+        ("Parameters", count(_params(facts)), allowed.get("params", "")),
+        ("Multiply-adds", short(macs), allowed.get("macs", "per image")),
+        ("File", size(number(final, "bytes")), "model.onnx"),
+        (
+            "Latency",
+            f"{figure(median, 2)} ms" if math.isfinite(median) else MISSING,
+            tail or "one image, one thread",
+        ),
+        (
+            "Time",
+            duration(spent),
+            f"of {duration(limit)}" if math.isfinite(limit) else plural(len(facts.rows), "trial"),
+        ),
+    ]
+    return [(name, value.replace(" ", "\u202f"), under) for name, value, under in tiles if value != MISSING]
+
+
+def ladder(facts: Facts) -> str:
+    """One line from the trivial baseline over the default config to the winner, with the test interval beneath."""
+    if facts.objective.metric != "error":
+        return ""
+    steps = [("baseline", "base", baseline_value(facts))]
+    steps += [("default", "default", facts.default.value)] if facts.default is not None else []
+    if facts.winner is not None and facts.role(facts.winner) == "winner":
+        steps.append(("winner", "winner", facts.winner.value))
+    steps = [s for s in steps if math.isfinite(s[2])]
+    if len(steps) < 2:
+        return ""
+    test = facts.note("final")
+    point, low, high = (
+        number(test, "test", "error"),
+        1 - number(test, "test", "high"),
+        1 - number(test, "test", "low"),
+    )
+    scale = fit_scale([*(v for _, _, v in steps), *(v for v in (point, low, high) if v > 0)], pad=0.08)
+    ticks = "".join(
+        f'<span class="t" style="left:{100 * (1 - scale.unit(v)):.2f}%">{figure(v, 2)}</span>'
+        for v in scale.ticks(7)
+    )
+    marks = "".join(
+        f'<span class="step {css}" style="left:{100 * (1 - scale.unit(v)):.2f}%"><b>{name}</b> {figure(v, 3)}</span>'
+        for name, css, v in steps
+    )
+    if math.isfinite(point + low + high):
+        left, right = 100 * (1 - scale.unit(high)), 100 * (1 - scale.unit(low))
+        marks += (
+            f'<span class="interval" style="left:{left:.2f}%;width:{right - left:.2f}%"></span>'
+            f'<span class="tested" style="left:{100 * (1 - scale.unit(point)):.2f}%"><b>test</b> {figure(point, 3)}</span>'
+        )
+    spoken = ", ".join(f"{name} {figure(v, 3)}" for name, _, v in steps)
+    axis = "error on the validation part (test below the line), better to the right"
+    return f'<div class="ladder" role="img" aria-label="Error: {esc(spoken)}"><div class="track">{ticks}{marks}</div><p>{axis}</p></div>'

@@ -1,0 +1,93 @@
+"""How to use the winner, where the run came from, and whose methods it used."""
+
+from __future__ import annotations
+
+import math
+
+from seedleaf.report.citations import bibliography
+from seedleaf.report.facts import Facts, name_of, number
+from seedleaf.report.text import duration, esc, figure, moment, plural, setting, share
+
+
+def use_section(facts: Facts) -> str:
+    """The commands and the Python that load the winner; empty where nothing was exported."""
+    final = facts.note("final")
+    if not final:
+        return ""
+    predict = str(final.get("predict") or "")
+    words = predict.split()
+    run = words[2] if len(words) > 3 and words[:2] == ["seedleaf", "predict"] else "RUN"
+    shell = f"<h3>From the shell</h3>{_code(predict)}" if predict else ""
+    anywhere = (
+        "import onnxruntime as ort\n\n"
+        'session = ort.InferenceSession("best/model.onnx")  # in the run’s folder; needs no seedleaf and no torch\n'
+        "[images] = session.get_inputs()\n"
+        "print(images.name, images.shape, images.type)\n"
+        "scores = session.run(None, {images.name: x})[0]\n"
+        "classes = scores.argmax(axis=1)"
+    )
+    ours = f"import seedleaf\n\nmodel = seedleaf.load({run!r})\nmodel.predict(x)"
+    apart = number(final, "onnx_max_difference")
+    checked = (
+        f'<p class="hint">ONNX Runtime’s outputs were compared with the trained model’s: they differ by at most {figure(apart, 2)}.</p>'
+        if math.isfinite(apart)
+        else ""
+    )
+    return (
+        f'<div class="split"><div>{shell}<h3>With seedleaf</h3>{_code(ours)}</div>'
+        f"<div><h3>With ONNX Runtime alone</h3>{_code(anywhere)}</div></div>{checked}"
+    )
+
+
+def origin_section(facts: Facts) -> str:
+    """Command, seeds, versions and times: what is needed to run it again."""
+    run, shares = facts.note("run"), facts.note("shares")
+    entries = [(name, esc(value)) for name, value in _entries(facts) if value]
+    if math.isfinite(training := number(shares, "training")):
+        driver = number(shares, "driver")
+        own = f", deciding {share(driver, 0)}" if math.isfinite(driver) else ""
+        entries.append(("worker time in training", f"{share(training, 0)}{own}"))
+    listed = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in entries)
+    command = _code(str(run["command"])) if run.get("command") else ""
+    cited = "".join(
+        f"<li><b>{esc(used)}</b> {esc(reference)}</li>" for used, reference in bibliography(facts)
+    )
+    books = f'<h3>Methods used</h3><ul class="cites">{cited}</ul>' if cited else ""
+    return f'{command}<dl class="facts">{listed}</dl>{books}'
+
+
+def _entries(facts: Facts) -> list[tuple[str, str]]:
+    run, fidelity = facts.note("run"), facts.fidelity
+    limits = ", ".join(f"{x.metric} ≤ {figure(x.at_most, 6)}" for x in facts.limits)
+    goals = ", ".join(f"{o.direction}imise {o.metric}" for o in facts.objectives)
+    seed = run.get("seed", facts.header.get("seed"))
+    print_ = facts.note("data").get("spec", {}).get("fingerprint")
+    limit = number(run, "time_limit")
+    return [
+        ("started", moment(facts.started) if facts.started else ""),
+        ("seedleaf", str(run.get("version") or "")),
+        ("machine", str(run.get("machine") or "")),
+        ("workers", setting(run.get("workers")) if run.get("workers") is not None else ""),
+        ("time limit", duration(limit) if math.isfinite(limit) else ""),
+        ("seed", "" if seed is None else str(seed)),
+        ("objective", goals),
+        ("limits", limits),
+        (
+            "budget",
+            f"{fidelity.low} to {plural(fidelity.high, fidelity.name)}, by {fidelity.eta}"
+            if fidelity
+            else "",
+        ),
+        ("sampler", name_of(facts.header.get("sampler"))),
+        ("scheduler", name_of(facts.header.get("scheduler"))),
+        (
+            "space",
+            f"{plural(len(facts.space), 'parameter')}, {facts.space.fingerprint()}" if facts.space else "",
+        ),
+        ("data", str(print_ or "")),
+        ("ended", facts.finished or ""),
+    ]
+
+
+def _code(text: str) -> str:
+    return f'<div class="code"><pre tabindex="0"><code>{esc(text)}</code></pre></div>'

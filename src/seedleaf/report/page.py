@@ -1,0 +1,123 @@
+"""The page: sections in their order, one file without a single reference to anything outside it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+from collections.abc import Callable, Sequence
+from importlib.resources import files
+
+from seedleaf.report import charts
+from seedleaf.report.board import Place, places
+from seedleaf.report.data import confusion_section, data_section
+from seedleaf.report.facts import Facts
+from seedleaf.report.headline import headline
+from seedleaf.report.landscape import landscape
+from seedleaf.report.origin import origin_section, use_section
+from seedleaf.report.text import MISSING, count, duration, esc, figure, moment, table
+from seedleaf.report.trials import configs_json, failures, trial_table, winner_config
+
+LEAF = (
+    '<svg viewBox="0 0 24 24" aria-hidden="true"><path d="M11 22v-7.2C6.4 14.7 3 11.6 2.4 6.6c5-.3 8.3 2 9.6 5.7 '
+    '1-4.9 4.300-7.700 9.700-8.200.2 6-3 10.100-8.700 10.600V22z"/></svg>'
+)
+
+
+def render(facts: Facts) -> str:
+    """The whole HTML page as text."""
+    sections = [(anchor, name, body) for anchor, name, make in SECTIONS if (body := make(facts))]
+    links = "".join(f'<li><a href="#{anchor}">{name}</a></li>' for anchor, name, _ in sections)
+    nav = f'<nav aria-label="Sections"><ul>{links}</ul></nav>' if len(sections) > 1 else ""
+    bodies = "".join(
+        f'<section id="{anchor}" aria-labelledby="h-{anchor}"><h2 id="h-{anchor}">{name}</h2>{body}</section>'
+        for anchor, name, body in sections
+    )
+    css, script = _asset("page.css"), _asset("page.js")
+    when = moment(facts.started) if facts.started else ""
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{_policy(script)}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">'
+        f"<title>{esc(facts.title)} · seedleaf</title><style>{css}</style></head><body>"
+        f'<a class="skip" href="#main">To the content</a><header class="top"><span class="brand">{LEAF}seedleaf</span>'
+        f"<span>{esc(facts.title)}{' · ' if when else ''}{when}</span></header>"
+        f'<header class="hero">{headline(facts)}</header>{nav}<main id="main">{bodies}</main>'
+        "<footer>Written by seedleaf. This page is one file and asks nothing of the network.</footer>"
+        f'<script type="application/json" id="configs">{configs_json(facts)}</script>'
+        f"<script>{script}</script></body></html>\n"
+    )
+
+
+def _policy(script: str) -> str:
+    """Only the page's own script may run, should an escape ever be missed."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+
+
+def _asset(name: str) -> str:
+    return files("seedleaf.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _figure(chart: charts.Chart | None, kind: str = "") -> str:
+    if chart is None:
+        return ""
+    keys = "".join(
+        f'<li><button type="button" class="{css}" data-plot="{kind}" aria-pressed="true"><i></i>{name}</button></li>'
+        for css, name in chart.legend
+    )
+    legend = f'<ul class="legend" aria-label="Show or hide">{keys}</ul>' if keys else ""
+    return (
+        f"<figure>{legend}{chart.plot}<figcaption>{esc(chart.caption)}</figcaption>"
+        f"<details><summary>The numbers as a table</summary>{chart.numbers}</details></figure>"
+    )
+
+
+def _board(facts: Facts) -> str:
+    rows = places(facts, rows=7)
+    if len(rows) < 2:
+        return ""
+    sized = any(math.isfinite(p.params) for p in rows)
+    heads = [
+        "rank",
+        "",
+        esc(facts.objective.metric),
+        *(["params"] if sized else []),
+        esc(facts.steps_name),
+        "training",
+        "note",
+    ]
+    return table(heads, [_place(p, sized) for p in rows])
+
+
+def _place(place: Place, sized: bool) -> Sequence[str]:
+    return [
+        MISSING if place.rank is None else str(place.rank),
+        f"<b>{esc(place.label)}</b>" if place.note.startswith("winner") else esc(place.label),
+        figure(place.value),
+        *([count(place.params)] if sized else []),
+        count(place.steps),
+        duration(place.seconds),
+        esc(place.note),
+    ]
+
+
+def _winner(facts: Facts) -> str:
+    body = winner_config(facts)
+    use = use_section(facts)
+    return f"{use}<h3>Its settings</h3>{body}" if use and body else use or body
+
+
+SECTIONS: Sequence[tuple[str, str, Callable[[Facts], str]]] = (
+    ("leaders", "Leaderboard", _board),
+    ("curves", "Learning curves", lambda f: _figure(charts.learning_curves(f), "curves")),
+    ("time", "Best so far", lambda f: _figure(charts.best_so_far(f), "best")),
+    ("pareto", "Accuracy against size", lambda f: _figure(charts.pareto(f), "pareto")),
+    ("space", "Where good configs lie", landscape),
+    ("winner", "The winner", _winner),
+    ("data", "The data", data_section),
+    ("mistakes", "Mistakes", confusion_section),
+    ("trials", "All trials", trial_table),
+    ("failures", "Failures", failures),
+    ("origin", "Origin", origin_section),
+)

@@ -1,0 +1,112 @@
+"""The sections on the trials one by one: the table of all, the failures by reason, the winner's config beside the default."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+
+from seedleaf.core import State
+from seedleaf.report.facts import Facts, Row
+from seedleaf.report.text import MISSING, count, duration, esc, figure, plural, script_json, setting, table
+
+PRINTED = 60  # rows that go to paper
+
+
+def trial_table(facts: Facts) -> str:
+    """All trials, best first. A script makes the heads sort and the rows open; without it the table is whole."""
+    if not facts.rows:
+        return ""
+    ranked = facts.scored
+    rest = [r for r in facts.rows if not r.scored]
+    sized = any(math.isfinite(r.metric("params")) for r in facts.rows)
+    noted = any(_note(facts, r) for r in facts.rows)
+    heads = ["trial", "state", facts.steps_name, facts.objective.metric]
+    heads += ["params"] * sized + ["training"] + ["note"] * noted
+    ths = "".join(
+        f'<th scope="col" aria-sort="{"ascending" if i == 3 and ranked else "none"}"><button type="button">{esc(h)}</button></th>'
+        for i, h in enumerate(heads)
+    )
+    body = "".join(_tr(facts, r, i, sized, noted) for i, r in enumerate([*ranked, *rest]))
+    return (
+        f'<p class="filter"><label>Filter <input type="search" id="find" placeholder="state, reason or setting: adamw"></label>'
+        f'<span id="found" role="status">{plural(len(facts.rows), "trial")}</span></p>'
+        f'<div class="scroll tall" tabindex="0" role="region" aria-label="All trials"><table id="trials"><thead><tr>{ths}</tr>'
+        f"</thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _tr(facts: Facts, row: Row, index: int, sized: bool, noted: bool) -> str:
+    role = facts.role(row)
+    css = " ".join(x for x in (role, row.state.value, "late" if index >= PRINTED else "") if x)
+    badge = f' <span class="badge {role}">{role}</span>' if role else ""
+    cells = [
+        _td(row.id, f"{row.id}{badge}"),
+        f"<td><span class='state'>{row.state.value}</span></td>",
+        _td(row.step, count(row.step)),
+    ]
+    cells.append(_td(row.loss, figure(row.value)))
+    if sized:
+        cells.append(_td(row.metric("params"), count(row.metric("params"))))
+    cells.append(_td(row.seconds, duration(row.seconds)))
+    if noted:
+        cells.append(f'<td class="why">{esc(_note(facts, row))}</td>')
+    return f'<tr class="{css}" data-t="{row.id}">{"".join(cells)}</tr>'
+
+
+def _td(value: float, text: str) -> str:
+    key = f"{value:.6g}" if math.isfinite(value) else "1e999"
+    return f'<td class="n" data-v="{key}">{text}</td>' if text != key else f'<td class="n">{text}</td>'
+
+
+def _note(facts: Facts, row: Row) -> str:
+    return row.reason
+
+
+def configs_json(facts: Facts) -> str:
+    """Every trial's config for the script: names once, then per trial [index, value, index, value, …]."""
+    names = sorted({k for r in facts.rows for k in r.config})
+    index = {k: i for i, k in enumerate(names)}
+    order = [k for k in names if any(k in r.config for r in facts.rows)]
+    rows = {
+        str(r.id): [x for k in order if k in r.config for x in (index[k], setting(r.config[k]))]
+        for r in facts.rows
+    }
+    return script_json({"names": names, "trials": rows})
+
+
+def failures(facts: Facts) -> str:
+    """Failed trials by reason; reasons that differ in their numbers only are one. Empty where none failed."""
+    groups: dict[str, list[Row]] = {}
+    for row in facts.rows:
+        if row.state is State.FAILED:
+            groups.setdefault(re.sub(r"\d[\d.,]*", "#", row.reason) or "no reason given", []).append(row)
+    if not groups:
+        return ""
+    lines = [_group(rows) for _, rows in sorted(groups.items(), key=lambda g: -len(g[1]))]
+    total = sum(len(rows) for rows in groups.values())
+    head = f"{plural(total, 'trial')} of {len(facts.rows):,} failed; the study went on without them."
+    return f'<p class="lede">{head}</p>' + table(("trials", "reason", "which", "lost"), lines)
+
+
+def _group(rows: Sequence[Row]) -> tuple[str, ...]:
+    ids = ", ".join(str(r.id) for r in rows[:12]) + (f" and {len(rows) - 12} more" if len(rows) > 12 else "")
+    reason = f'<span class="why">{esc(rows[0].reason or "no reason given")}</span>'
+    return str(len(rows)), reason, f"trial {ids}", duration(sum(r.seconds for r in rows))
+
+
+def winner_config(facts: Facts) -> str:
+    """The winner's settings, beside the default's where that is another trial."""
+    winner, default = facts.winner, facts.default
+    if winner is None:
+        return ""
+    if default is None or default.id == winner.id:
+        rows = [(f"<code>{esc(k)}</code>", f"<b>{esc(setting(v))}</b>") for k, v in winner.config.items()]
+        return table(("parameter", f"trial {winner.id}"), rows, css="config")
+    keys = list(dict.fromkeys([*winner.config, *default.config]))
+    rows = []
+    for key in keys:
+        ours = esc(setting(winner.config[key])) if key in winner.config else MISSING
+        theirs = esc(setting(default.config[key])) if key in default.config else MISSING
+        rows.append((f"<code>{esc(key)}</code>", ours if ours == theirs else f"<b>{ours}</b>", theirs))
+    return table(("parameter", f"winner, trial {winner.id}", "default config"), rows, css="config")

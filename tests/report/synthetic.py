@@ -1,3 +1,4 @@
+# ruff: noqa: C408 - spaces are written as people write them
 """Histories made up event by event, in every shape that a report may meet."""
 
 from __future__ import annotations
@@ -98,7 +99,7 @@ def study(
         while params_of(config) > 20_000:
             config = SPACE.sample(rng)
         configs[i], floors[i] = config, floor_of(config)
-    last = {i: 0 for i in configs}
+    last = dict.fromkeys(configs, 0)
     for k, rung in enumerate(rungs):
         todo = range(n) if k == 0 else alive
         for i in todo:

@@ -14,7 +14,7 @@ from seedleaf.report.board import baseline_value
 from seedleaf.report.facts import Facts, Row
 from seedleaf.report.plot import UNITS, Scale, dot, fit_scale, frame, label, path, robust_top, rule
 from seedleaf.report.text import count, duration, esc, figure, plural, short, table
-from seedleaf.tune.pareto import hypervolume_2d, pareto_front
+from seedleaf.tune.pareto import pareto_front
 
 POINTS = 45_000  # points drawn over all learning curves: about half a megabyte of page
 FULL_CURVES = {State.DONE: "done", State.FAILED: "failed"}
@@ -143,7 +143,6 @@ def pareto(facts: Facts) -> Chart | None:
         marks += label(at_most, ys.high, xs, ys, f"limit: {short(at_most)}", "limit top")
     if facts.winner in rows:
         marks += label(facts.winner.metric(cost), facts.winner.value, xs, ys, "winner", "winner")
-    area = hypervolume_2d(points, points.max(axis=0)) / max(float(np.prod(np.ptp(points, axis=0))), 1e-300)
     rows_out = [
         (
             count(r.metric(cost)) if abs(r.metric(cost)) >= 100 else figure(r.metric(cost)),
@@ -164,8 +163,7 @@ def pareto(facts: Facts) -> Chart | None:
             y_name=_better(facts, ys),
             tall=True,
         ),
-        f"{plural(len(best), 'trial')} on the front of {len(rows)}: no other is both smaller and better. "
-        f"The front covers {100 * area:.0f} % of the box that the trials span.",
+        f"{plural(len(best), 'trial')} on the front of {len(rows)}: no other is both smaller and better.",
         table((esc(cost), esc(facts.objective.metric), "trial"), rows_out, "The front"),
         (("front", "on the front"), ("part", "beaten by another"), ("default", "default config")),
     )
@@ -220,7 +218,7 @@ def _ends(facts: Facts, xs: Scale, ys: Scale) -> str:
         if all(abs(spot[0] - x) > 0.25 or abs(spot[1] - y) > 0.07 for x, y in taken):
             role = facts.role(row)
             name = f"winner: trial {row.id}" if role == "winner" else "default config"
-            marks += label(row.step, row.value, xs, ys, f"{name}, {figure(row.value)}", role)
+            marks += label(row.step, row.value, xs, ys, f"{name}, {figure(row.value, 3)}", role)
             taken.append(spot)
     return marks
 

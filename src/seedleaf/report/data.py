@@ -33,7 +33,9 @@ def _sentence(facts: Facts, spec: Mapping[str, object], names: Sequence[str]) ->
     held = f", {100 * part:.0f} % of them held out for validation" if math.isfinite(part) else ""
     tested = f"; {count(n_test)} for the test, touched once at the end" if n_test > 0 else ""
     shape = f"{count(h)} × {count(w)} {kind} images" if math.isfinite(h + w) else "images"
-    return f"<b>{esc(spec.get('name') or 'data')}</b>: {shape} of {plural(len(names), 'class').replace('classs', 'classes')}, {count(n_train)} for training{held}{tested}."
+    classes = "1 class" if len(names) == 1 else f"{len(names)} classes"
+    name = f"<b>{esc(spec.get('name') or 'data')}</b>"
+    return f"{name}: {shape} of {classes}, {count(n_train)} for training{held}{tested}."
 
 
 def _counts(spec: Mapping[str, object], names: Sequence[str]) -> list[float]:

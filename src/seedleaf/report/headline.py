@@ -54,11 +54,11 @@ def _compared(facts: Facts) -> list[str]:
     metric, low = esc(facts.objective.metric), facts.objective.direction == "min"
     shown = []
     if math.isfinite(base := baseline_value(facts)):
-        shown.append(f"{esc(facts.note('baseline').get('what') or 'the trivial baseline')} {figure(base)}")
+        shown.append(f"{esc(facts.note('baseline').get('what') or 'the trivial baseline')} {figure(base, 3)}")
     if facts.default is not None and math.isfinite(facts.default.value):
-        shown.append(f"the default config {figure(facts.default.value)}")
+        shown.append(f"the default config {figure(facts.default.value, 3)}")
     if facts.winner is not None and math.isfinite(facts.winner.value):
-        shown.append(f"the winner {figure(facts.winner.value)}")
+        shown.append(f"the winner {figure(facts.winner.value, 3)}")
     if len(shown) < 2:
         return []
     where = "On the validation part" if facts.note("data") else "In the study"
@@ -135,4 +135,5 @@ def ladder(facts: Facts) -> str:
         )
     spoken = ", ".join(f"{name} {figure(v, 3)}" for name, _, v in steps)
     axis = "error on the validation part (test below the line), better to the right"
-    return f'<div class="ladder" role="img" aria-label="Error: {esc(spoken)}"><div class="track">{ticks}{marks}</div><p>{axis}</p></div>'
+    inside = f'<div class="track">{ticks}{marks}</div><p>{axis}</p>'
+    return f'<div class="ladder" role="img" aria-label="Error: {esc(spoken)}">{inside}</div>'

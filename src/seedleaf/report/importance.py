@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 
 from seedleaf.core import Value
 from seedleaf.report.facts import Row
+from seedleaf.report.text import setting
 from seedleaf.space import Choice, Const, Int, Node, Space
 
 ENOUGH = 16  # fewer trials than this and chance differences between groups look like effects
 GROUPS = 5
 BARS = 16
+DEALS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +39,16 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """One parameter: the trials it exists in, its share of the variance (None with too little data), its distribution."""
+    """One parameter: the trials it exists in, its share of the variance, its distribution.
+
+    `share` is None with too little data; `sure` says that chance alone would rarely give as much.
+    """
 
     node: Node
     n: int
     n_good: int
     share: float | None
+    sure: bool
     bars: tuple[Bar, ...]
     winner: Value
     default: Value
@@ -62,11 +68,11 @@ def effects(space: Space, rows: Sequence[Row], winner: Row | None, default: Row 
         units = np.array([node.param.to_unit(r.config[node.key]) for _, r in here])
         marks = np.array([r.id in good for _, r in here], dtype=bool)
         ranks = np.array([rank for rank, _ in here], dtype=float)
-        share = explained(_groups(node, units), ranks) if len(here) >= ENOUGH else None
+        share, sure = _weigh(_groups(node, units), ranks) if len(here) >= ENOUGH else (None, False)
         in_winner, in_default = _holds(space, node, winner), _holds(space, node, default)
         found.append(
             Effect(
-                node, len(here), int(marks.sum()), share, tuple(_bars(node, units, marks)),
+                node, len(here), int(marks.sum()), share, sure, tuple(_bars(node, units, marks)),
                 winner.config[node.key] if winner is not None and in_winner else None,
                 default.config[node.key] if default is not None and in_default else None,
                 in_winner, in_default,
@@ -75,17 +81,27 @@ def effects(space: Space, rows: Sequence[Row], winner: Row | None, default: Row 
     return found
 
 
-def explained(groups: NDArray[np.int64], values: NDArray[np.float64]) -> float:
-    """Epsilon squared: the share of the variance of `values` between `groups`, less what chance alone would give."""
+def explained(groups: NDArray[np.int64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Epsilon squared for each row of `values`, shape (m, n): the share of its variance between the `groups`, shape (n,),
+    less what chance alone would give; 0 where there is nothing to explain."""
     names, inverse, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-    n, k = len(values), len(names)
-    total = float(np.sum((values - values.mean()) ** 2)) if n else 0.0
-    if k < 2 or n <= k or total == 0:
-        return 0.0
-    means = np.bincount(inverse, values) / sizes
-    between = float(np.sum(sizes * (means - values.mean()) ** 2))
+    (m, n), k = values.shape, len(names)
+    centred = values - values.mean(axis=1, keepdims=True)
+    total = np.sum(centred**2, axis=1)
+    if k < 2 or n <= k:
+        return np.zeros(m)
+    between = np.sum((centred @ np.eye(k)[inverse]) ** 2 / sizes, axis=1)
     within = (total - between) / (n - k)
-    return min(max((between - (k - 1) * within) / total, 0.0), 1.0)
+    share = (between - (k - 1) * within) / np.where(total > 0, total, 1.0)
+    return np.clip(share, 0.0, 1.0)
+
+
+def _weigh(groups: NDArray[np.int64], ranks: NDArray[np.float64]) -> tuple[float, bool]:
+    """The share explained, and whether ranks dealt at random reach it less than once in a hundred."""
+    rng = np.random.default_rng(0)  # a page written twice from one log is the same page
+    dealt = rng.permuted(np.tile(ranks, (DEALS, 1)), axis=1)
+    share = float(explained(groups, ranks[None])[0])
+    return share, share > float(np.quantile(explained(groups, dealt), 0.99))
 
 
 def _groups(node: Node, units: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -98,9 +114,9 @@ def _groups(node: Node, units: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 def _bars(node: Node, units: NDArray[np.float64], good: NDArray[np.bool_]) -> list[Bar]:
-    param, names = node.param, [""] * BARS
+    param, names = node.param, [""] * min(max(len(units) // 4, 8), BARS)
     if isinstance(param, Choice):
-        names = [str(o) for o in param.options]
+        names = [setting(o) for o in param.options]
     elif isinstance(param, Int) and (param.n_values or BARS) < BARS:
         names = [str(param.low + i) for i in range(param.n_values or 1)]
         edges = np.array([param.to_unit(param.low + i) for i in range(len(names))])

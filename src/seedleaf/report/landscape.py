@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from seedleaf.core import Value
 from seedleaf.report.facts import Facts, Row
 from seedleaf.report.importance import ENOUGH, Bar, Effect, effects
 from seedleaf.report.text import esc, plural, setting, share
@@ -33,9 +34,9 @@ def _ranking(found: Sequence[Effect], rows: Sequence[Row]) -> str:
     if len(rows) < ENOUGH:
         text = f"With {plural(len(rows), 'result')} there is too little data to weigh parameters; that takes {ENOUGH}."
         return f'<p class="hint">{text}</p>'
-    weighed = sorted((e for e in found if e.share), key=lambda e: -(e.share or 0.0))[:5]
+    weighed = sorted((e for e in found if e.sure), key=lambda e: -(e.share or 0.0))[:5]
     if not weighed:
-        return '<p class="hint">No parameter on its own explains the differences between the trials.</p>'
+        return '<p class="hint">No parameter on its own sets the trials apart by more than chance would.</p>'
     names = [f"<b>{esc(e.node.key)}</b>{_where(e)} {share(e.share or 0.0, 0)}" for e in weighed]
     return f'<p class="hint">What mattered most: {", ".join(names)}.</p>'
 
@@ -69,7 +70,11 @@ def _tree(facts: Facts, found: Sequence[Effect]) -> Iterator[str]:
 def _panel(effect: Effect, depth: int) -> str:
     name = effect.node.key.rsplit(".", 1)[-1]
     weight = "too few" if effect.share is None else share(effect.share, 0)
-    meter = f'<i style="width:{100 * (effect.share or 0):.0f}%"></i>'
+    meter = (
+        f'<i class="{"" if effect.sure else "unsure"}" style="width:{100 * (effect.share or 0):.0f}%"></i>'
+    )
+    if effect.share and not effect.sure:
+        weight += ", within chance"
     facts = [f"winner {setting(effect.winner)}"] if effect.in_winner else []
     facts += [f"default {setting(effect.default)}"] if effect.in_default else []
     return (
@@ -123,10 +128,10 @@ def _column(bar: Bar, effect: Effect, top: float) -> str:
     )
 
 
-def _at(effect: Effect, value: object) -> float:
+def _at(effect: Effect, value: Value) -> float:
     """Where on the panel a value stands: bars of named values are equally wide, whatever their scale."""
-    named = [b for b in effect.bars if b.name == str(value)]
-    return (named[0].left + named[0].right) / 2 if named else effect.node.param.to_unit(value)  # type: ignore[arg-type]
+    named = [b for b in effect.bars if b.name == setting(value)]
+    return (named[0].left + named[0].right) / 2 if named else effect.node.param.to_unit(value)
 
 
 def _spoken(effect: Effect) -> str:

@@ -20,7 +20,8 @@ def use_section(facts: Facts) -> str:
     shell = f"<h3>From the shell</h3>{_code(predict)}" if predict else ""
     anywhere = (
         "import onnxruntime as ort\n\n"
-        'session = ort.InferenceSession("best/model.onnx")  # in the run’s folder; needs no seedleaf and no torch\n'
+        "# in the run’s folder; needs neither seedleaf nor torch\n"
+        'session = ort.InferenceSession("best/model.onnx")\n'
         "[images] = session.get_inputs()\n"
         "print(images.name, images.shape, images.type)\n"
         "scores = session.run(None, {images.name: x})[0]\n"
@@ -28,11 +29,12 @@ def use_section(facts: Facts) -> str:
     )
     ours = f"import seedleaf\n\nmodel = seedleaf.load({run!r})\nmodel.predict(x)"
     apart = number(final, "onnx_max_difference")
-    checked = (
-        f'<p class="hint">ONNX Runtime’s outputs were compared with the trained model’s: they differ by at most {figure(apart, 2)}.</p>'
-        if math.isfinite(apart)
-        else ""
-    )
+    checked = ""
+    if math.isfinite(apart):
+        found = f"they differ by at most {figure(apart, 2)}"
+        checked = (
+            f'<p class="hint">ONNX Runtime’s outputs were compared with the trained model’s: {found}.</p>'
+        )
     return (
         f'<div class="split"><div>{shell}<h3>With seedleaf</h3>{_code(ours)}</div>'
         f"<div><h3>With ONNX Runtime alone</h3>{_code(anywhere)}</div></div>{checked}"

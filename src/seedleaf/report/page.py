@@ -26,12 +26,14 @@ LEAF = (
 
 def render(facts: Facts) -> str:
     """The whole HTML page as text."""
-    sections = [(anchor, name, body) for anchor, name, make in SECTIONS if (body := make(facts))]
-    links = "".join(f'<li><a href="#{anchor}">{name}</a></li>' for anchor, name, _ in sections)
+    sections = [
+        (anchor, short, name, body) for anchor, short, name, make in SECTIONS if (body := make(facts))
+    ]
+    links = "".join(f'<li><a href="#{anchor}">{short}</a></li>' for anchor, short, _, _ in sections)
     nav = f'<nav aria-label="Sections"><ul>{links}</ul></nav>' if len(sections) > 1 else ""
     bodies = "".join(
         f'<section id="{anchor}" aria-labelledby="h-{anchor}"><h2 id="h-{anchor}">{name}</h2>{body}</section>'
-        for anchor, name, body in sections
+        for anchor, _, name, body in sections
     )
     css, script = _asset("page.css"), _asset("page.js")
     when = moment(facts.started) if facts.started else ""
@@ -108,16 +110,17 @@ def _winner(facts: Facts) -> str:
     return f"{use}<h3>Its settings</h3>{body}" if use and body else use or body
 
 
-SECTIONS: Sequence[tuple[str, str, Callable[[Facts], str]]] = (
-    ("leaders", "Leaderboard", _board),
-    ("curves", "Learning curves", lambda f: _figure(charts.learning_curves(f), "curves")),
-    ("time", "Best so far", lambda f: _figure(charts.best_so_far(f), "best")),
-    ("pareto", "Accuracy against size", lambda f: _figure(charts.pareto(f), "pareto")),
-    ("space", "Where good configs lie", landscape),
-    ("winner", "The winner", _winner),
-    ("data", "The data", data_section),
-    ("mistakes", "Mistakes", confusion_section),
-    ("trials", "All trials", trial_table),
-    ("failures", "Failures", failures),
-    ("origin", "Origin", origin_section),
+# (anchor, short name in the navigation, heading, what makes the section: empty text where there is nothing to say)
+SECTIONS: Sequence[tuple[str, str, str, Callable[[Facts], str]]] = (
+    ("leaders", "Leaders", "Leaderboard", _board),
+    ("curves", "Curves", "Learning curves", lambda f: _figure(charts.learning_curves(f), "curves")),
+    ("time", "Time", "Best so far, by wall time", lambda f: _figure(charts.best_so_far(f), "best")),
+    ("pareto", "Size", "What size buys", lambda f: _figure(charts.pareto(f), "pareto")),
+    ("space", "Space", "Where the good configs lie", landscape),
+    ("winner", "Winner", "The winner and how to load it", _winner),
+    ("data", "Data", "The data as it was understood", data_section),
+    ("mistakes", "Mistakes", "Where it goes wrong", confusion_section),
+    ("trials", "Trials", "All trials", trial_table),
+    ("failures", "Failures", "Failures by reason", failures),
+    ("origin", "Origin", "Where this came from", origin_section),
 )

@@ -1,4 +1,4 @@
-"""The sections on the trials one by one: the table of all, the failures by reason, the winner's config beside the default."""
+"""The sections on single trials: the table of all, the failures by reason, the winner's config beside the default."""
 
 from __future__ import annotations
 
@@ -20,20 +20,22 @@ def trial_table(facts: Facts) -> str:
     ranked = facts.scored
     rest = [r for r in facts.rows if not r.scored]
     sized = any(math.isfinite(r.metric("params")) for r in facts.rows)
-    noted = any(_note(facts, r) for r in facts.rows)
+    noted = any(r.reason for r in facts.rows)
     heads = ["trial", "state", facts.steps_name, facts.objective.metric]
     heads += ["params"] * sized + ["training"] + ["note"] * noted
-    ths = "".join(
-        f'<th scope="col" aria-sort="{"ascending" if i == 3 and ranked else "none"}"><button type="button">{esc(h)}</button></th>'
-        for i, h in enumerate(heads)
-    )
+    ths = "".join(_head(h, sorted_by=i == 3 and bool(ranked)) for i, h in enumerate(heads))
     body = "".join(_tr(facts, r, i, sized, noted) for i, r in enumerate([*ranked, *rest]))
     return (
-        f'<p class="filter"><label>Filter <input type="search" id="find" placeholder="state, reason or setting: adamw"></label>'
-        f'<span id="found" role="status">{plural(len(facts.rows), "trial")}</span></p>'
-        f'<div class="scroll tall" tabindex="0" role="region" aria-label="All trials"><table id="trials"><thead><tr>{ths}</tr>'
-        f"</thead><tbody>{body}</tbody></table></div>"
+        '<p class="filter"><label>Filter <input type="search" id="find" placeholder="state, reason or setting: adamw">'
+        f'</label><span id="found" role="status">{plural(len(facts.rows), "trial")}</span></p>'
+        '<div class="scroll tall" tabindex="0" role="region" aria-label="All trials">'
+        f'<table id="trials"><thead><tr>{ths}</tr></thead><tbody>{body}</tbody></table></div>'
     )
+
+
+def _head(name: str, sorted_by: bool) -> str:
+    order = "ascending" if sorted_by else "none"
+    return f'<th scope="col" aria-sort="{order}"><button type="button">{esc(name)}</button></th>'
 
 
 def _tr(facts: Facts, row: Row, index: int, sized: bool, noted: bool) -> str:
@@ -50,17 +52,13 @@ def _tr(facts: Facts, row: Row, index: int, sized: bool, noted: bool) -> str:
         cells.append(_td(row.metric("params"), count(row.metric("params"))))
     cells.append(_td(row.seconds, duration(row.seconds)))
     if noted:
-        cells.append(f'<td class="why">{esc(_note(facts, row))}</td>')
+        cells.append(f'<td class="why">{esc(row.reason)}</td>')
     return f'<tr class="{css}" data-t="{row.id}">{"".join(cells)}</tr>'
 
 
 def _td(value: float, text: str) -> str:
     key = f"{value:.6g}" if math.isfinite(value) else "1e999"
     return f'<td class="n" data-v="{key}">{text}</td>' if text != key else f'<td class="n">{text}</td>'
-
-
-def _note(facts: Facts, row: Row) -> str:
-    return row.reason
 
 
 def configs_json(facts: Facts) -> str:
@@ -101,8 +99,8 @@ def winner_config(facts: Facts) -> str:
     if winner is None:
         return ""
     if default is None or default.id == winner.id:
-        rows = [(f"<code>{esc(k)}</code>", f"<b>{esc(setting(v))}</b>") for k, v in winner.config.items()]
-        return table(("parameter", f"trial {winner.id}"), rows, css="config")
+        own = [(f"<code>{esc(k)}</code>", esc(setting(v))) for k, v in winner.config.items()]
+        return table(("parameter", f"trial {winner.id}"), own, css="config")
     keys = list(dict.fromkeys([*winner.config, *default.config]))
     rows = []
     for key in keys:

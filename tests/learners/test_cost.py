@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -114,5 +113,6 @@ def test_written_signs_are_never_mirrored() -> None:
 
 
 def test_the_driver_side_imports_no_torch() -> None:
-    code = "import sys, seedleaf.learners.base, seedleaf.learners.cost, seedleaf.train.regime; assert 'torch' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parent)
+    modules = "seedleaf.learners.base, seedleaf.learners.cost, seedleaf.train.regime"
+    code = f"import sys, {modules}; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,10 +22,18 @@ TEST_FRACTION = 0.2
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Set:
-    """N images and N labels (still the source's own, or already 0..K-1)."""
+    """N images, N labels (still the source's own, or already 0..K-1) and where in `part` each image stood."""
 
     x: Pixels
     y: Array
+    part: Part
+    places: Labels
+
+    def take(self, index: Array) -> _Set:
+        return _Set(self.x[index], self.y[index], self.part, self.places[index])
+
+    def name(self, index: int) -> str:
+        return self.part.name(int(self.places[index]))
 
 
 def assemble(raw: Raw, seed: int) -> ImageData:
@@ -43,7 +51,7 @@ def assemble(raw: Raw, seed: int) -> ImageData:
     y_train, y_test = train_set.y.astype(np.int64), test_set.y.astype(np.int64)
     counts = np.bincount(y_train, minlength=len(names))
     _tell_small(counts, names, tally)
-    _tell_copies(train_set.x, y_train, test_set.x, tally)
+    _tell_copies(train_set, test_set, tally)
     n, height, width, channels = train_set.x.shape
     spec = ImageSpec(
         name=raw.name,
@@ -81,7 +89,7 @@ def _sets(train: Part, test: Part | None, tally: Tally) -> tuple[_Set, _Set | No
             )
         if len(x) == 0:
             raise DataError(f"{part.x_from} holds no image")
-        made.append(_Set(x, y))
+        made.append(_Set(x, y, part, np.arange(len(x))))
     if test is None:
         return made[0], None
     if made[1].x.shape[1:] != made[0].x.shape[1:]:
@@ -110,13 +118,16 @@ def _number(
     order = class_order(y_train)
     numbers = y_train.dtype.kind != "U"
     names = tuple(raw.class_names[v] if numbers and raw.class_names is not None else str(v) for v in order)
+    if numbers and raw.class_names is not None:
+        for label in sorted(set(range(len(raw.class_names))) - set(order)):
+            tally.note("Classes without a training image were left out", shown(raw.class_names[label]))
     if numbers and len(order) > 2 and order[0] < 0:
         what = "Negative labels count as a class (leave the images out if they mean unlabelled)"
         tally.note(what, str(order[0]), int((y_train < 0).sum()))
-    numbered = _Set(train.x, encode(y_train, order))
+    numbered = replace(train, y=encode(y_train, order))
     if test is None or y_test is None:
         return names, numbered, None
-    return names, numbered, _known_only(_Set(test.x, encode(y_test, order)), y_test, tally)
+    return names, numbered, _known_only(replace(test, y=encode(y_test, order)), y_test, tally)
 
 
 def _known_only(test: _Set, labels: Array, tally: Tally) -> _Set:
@@ -129,8 +140,8 @@ def _known_only(test: _Set, labels: Array, tally: Tally) -> _Set:
             f"no test image has a class that train knows (the first is {first!r}): are the names the same in both?"
         )
     what = "Test images of a class that train lacks cannot be told and were left out of the test part"
-    tally.note(what, first, int(unseen.sum()))
-    return _Set(test.x[~unseen], test.y[~unseen])
+    tally.note(what, f"{first} ({test.name(int(unseen.argmax()))})", int(unseen.sum()))
+    return test.take(~unseen)
 
 
 def _check_classes(y: Labels, names: tuple[str, ...], where: str) -> None:
@@ -148,7 +159,7 @@ def _hold_out(data: _Set, seed: int, tally: Tally) -> tuple[_Set, _Set]:
     keep, out = stratified_split(data.y, TEST_FRACTION, rng_for(seed, "data", "test"))
     what = f"No test part: {TEST_FRACTION:.0%} of the images, stratified by class with seed {seed}, were held out as test"
     tally.note(what, "", len(out))
-    return _Set(data.x[keep], data.y[keep]), _Set(data.x[out], data.y[out])
+    return data.take(keep), data.take(out)
 
 
 def _tell_small(counts: Array, names: tuple[str, ...], tally: Tally) -> None:
@@ -158,20 +169,18 @@ def _tell_small(counts: Array, names: tuple[str, ...], tally: Tally) -> None:
         )
 
 
-def _tell_copies(x_train: Pixels, y_train: Labels, x_test: Pixels, tally: Tally) -> None:
+def _tell_copies(train: _Set, test: _Set, tally: Tally) -> None:
     """Exact copies: of test images in train (the test score flatters), and in train under two labels."""
     first: dict[bytes, int] = {}
-    for index, key in enumerate(_keys(x_train)):
+    for index, key in enumerate(_keys(train.x)):
         before = first.setdefault(key, index)
-        if y_train[before] != y_train[index]:
-            tally.note(
-                "Training images have an exact copy under another label",
-                f"training images {before} and {index}",
-            )
-    for index, key in enumerate(_keys(x_test)):
+        if train.y[before] != train.y[index]:
+            what = "Training images have an exact copy under another label"
+            tally.note(what, f"{train.name(before)} and {train.name(index)}")
+    for index, key in enumerate(_keys(test.x)):
         if key in first:
             what = "Test images have an exact copy in train, so the test score flatters"
-            tally.note(what, f"test image {index} and training image {first[key]}")
+            tally.note(what, f"{test.name(index)} and {train.name(first[key])}")
 
 
 def _keys(x: Pixels) -> Iterable[bytes]:

@@ -14,7 +14,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from seedleaf.data.spec import Array, Pixels
 
 # Formats that Pillow reads by itself. Not EPS, which starts Ghostscript; not TGA and PCX, which have no proper signature.
-FORMATS = ("PNG", "JPEG", "MPO", "BMP", "GIF", "TIFF", "WEBP", "PPM", "JPEG2000")
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM", "JPEG2000")
 SUFFIXES = frozenset(
     (
         ".png",
@@ -67,12 +67,17 @@ def pillow_ready() -> Iterator[None]:
 
 
 def _open(path: Path) -> Image.Image:
+    likely = path.suffix.lower() in SUFFIXES
     try:
+        # Files of the kernel claim to be empty, and reading some of them waits for ever.
+        if path.stat().st_size == 0:
+            raise Unreadable("the file is empty", is_image=likely)
         image = Image.open(path, formats=FORMATS)
+    except Unreadable:
+        raise
     except Image.DecompressionBombError:
         raise Unreadable(f"more than {MAX_PIXELS:,} pixels") from None
     except Exception as error:  # plugins raise nearly anything on bytes made to hurt
-        likely = path.suffix.lower() in SUFFIXES
         raise Unreadable("not an image" if not likely else _reason(error), is_image=likely) from None
     if image.width * image.height > MAX_PIXELS:
         image.close()
@@ -82,7 +87,7 @@ def _open(path: Path) -> Image.Image:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
-        return "empty, corrupt or of an unknown format"
+        return "corrupt or of an unknown format"
     return str(error).strip().split("\n")[0][:120] or type(error).__name__
 
 
@@ -93,7 +98,8 @@ def read_header(path: Path) -> Header:
             # A PNG without an early EXIF block would be decoded in full to look for a late one.
             has_exif = image.format != "PNG" or "exif" in image.info
             swap = has_exif and image.getexif().get(0x0112) in ROTATED
-            frames = getattr(image, "n_frames", 1) > 1
+            # A phone's JPEG (MPO) carries previews as frames, which nobody misses.
+            frames = image.format != "MPO" and bool(getattr(image, "is_animated", False))
         except Exception as error:
             raise Unreadable(_reason(error)) from None
         width, height = (image.height, image.width) if swap else image.size

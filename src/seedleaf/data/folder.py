@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -49,26 +50,38 @@ def read_folder(folder: Path) -> Raw:
     train/ and test/ subfolders are honoured; val/ or valid/ is merged into train. Nothing outside `folder` is opened.
     """
     root, tally = folder.resolve(), Tally()
+    if root == root.parent:
+        raise DataError(f"{root} is the whole file system: give the folder that holds the class folders")
     parts = _layout(root, tally)
     with pillow_ready():
         heads = {part: _survey(entries, root, tally) for part, entries in parts.items()}
         if not heads["train"]:
-            found = "; ".join(tally.lines())
-            raise DataError(
-                f"{shown(folder)} holds no readable image{': ' + found if found else ''}; {LAYOUT}"
-            )
+            raise _nothing(root, tally)
         height, width = _size([head for _, head in heads["train"]])
         for pairs in heads.values():
             _tell_resized(pairs, height, width, root, tally)
         pixels = {part: _decode_all(pairs, height, width, root, tally) for part, pairs in heads.items()}
     channels = _channels(pixels["train"], tally)
     _tell_empty(parts["train"], pixels["train"].entries, tally)
-    made = {
-        part: _part(decoded, channels, folder, part) for part, decoded in pixels.items() if decoded.entries
-    }
+    made = {part: _part(decoded, channels, root, part) for part, decoded in pixels.items() if decoded.entries}
     if "train" not in made:
-        raise DataError(f"{shown(folder)} holds no readable image: {'; '.join(tally.lines())}")
+        raise _nothing(root, tally)
+    if "test" in parts and parts["test"] and "test" not in made:
+        tally.note(
+            "Test images were given but none can be read",
+            shown(parts["test"][0].path.relative_to(root)),
+            len(parts["test"]),
+        )
     return Raw(shown(root.name), made["train"], made.get("test"), findings=tally.lines())
+
+
+def _nothing(root: Path, tally: Tally) -> DataError:
+    """The error for a folder without pictures, with what was found instead."""
+    arrays = sorted(root.glob("*.npz"))
+    help_ = f"did you mean {shown(arrays[0])}?" if arrays else LAYOUT
+    return DataError(
+        "; ".join((f"{shown(root)} holds no readable image in a class folder", *tally.lines(), help_))
+    )
 
 
 # --- which files, in which part and class ---
@@ -87,9 +100,9 @@ def _layout(root: Path, tally: Tally) -> dict[str, list[Entry]]:
                 f"{shown(root)} holds one class folder only; did you mean {shown(folders[0])} ({names})?"
             )
         return {"train": _classes(root, root, tally)}
-    for other in folders:
-        if other not in known:
-            tally.note("Folders beside train/ and test/ were left out", shown(other.name))
+    for other in sorted(root.iterdir()):
+        if other not in known and not other.name.startswith("."):
+            tally.note("Entries beside train/ and test/ were left out", shown(other.name))
     parts: dict[str, list[Entry]] = {"train": [], "test": []}
     for split in known:
         entries = _classes(split, root, tally)
@@ -119,9 +132,7 @@ def _classes(folder: Path, root: Path, tally: Tally) -> list[Entry]:
     for path in list_files(folder, root, tally):
         inside = path.relative_to(folder).parts
         if len(inside) < 2:
-            tally.note(
-                f"Files outside any class folder were left out ({LAYOUT})", shown(path.relative_to(root))
-            )
+            tally.note("Files outside any class folder were left out", shown(path.relative_to(root)))
         elif inside[0].startswith("."):
             tally.note("Files in hidden folders were left out", shown(path.relative_to(root)))
         else:
@@ -129,8 +140,13 @@ def _classes(folder: Path, root: Path, tally: Tally) -> list[Entry]:
     for empty in _subfolders(folder, tally):
         if empty.name not in classes:
             tally.note("Class folders without files were left out", shown(empty.relative_to(root)))
+    names: dict[str, str] = {}
     for name, paths in classes.items():
-        found += [Entry(path, shown(name)) for path in paths]
+        # A Mac writes é as two characters, others as one: for a person the folders have one name.
+        label = unicodedata.normalize("NFC", shown(name))
+        if names.setdefault(label, name) != name:
+            tally.note("Folders whose names differ in encoding only were merged into one class", label)
+        found += [Entry(path, label) for path in paths]
     return found
 
 
@@ -240,7 +256,8 @@ def _channels(train: Decoded, tally: Tally) -> int:
     return 3
 
 
-def _part(decoded: Decoded, channels: int, folder: Path, part: str) -> Part:
-    x = to_channels(decoded.x, channels)
+def _part(decoded: Decoded, channels: int, root: Path, part: str) -> Part:
     labels = np.array([entry.label for entry in decoded.entries], dtype=str)
-    return Part(x, labels, f"{shown(folder)}, {part}", f"{shown(folder)}, {part}")
+    files = tuple(shown(entry.path.relative_to(root)) for entry in decoded.entries)
+    where = f"{shown(root)}, {part}"
+    return Part(to_channels(decoded.x, channels), labels, where, where, files)

@@ -52,8 +52,8 @@ def load_images(source: Source, *, seed: int = 0) -> ImageData:
         raise DataError(
             f"images cannot be read from a {type(source).__name__}: give a path, a name or a tuple of arrays"
         )
-    if isinstance(source, str | Path) and "\0" in str(source):
-        raise DataError(f"{shown(str(source).replace(chr(0), '?'))}: a path holds no zero bytes")
+    if source == "" or (not isinstance(source, tuple) and "\0" in str(source)):
+        raise DataError(f"{shown(str(source))!r} is not a path: give one, or a name such as {DIGITS}")
     try:
         reader = next((r for r in READERS if r.recognises(source)), None)
         if reader is None:

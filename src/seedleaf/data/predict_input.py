@@ -41,7 +41,7 @@ def read_inputs(
             f"{shown(path)} cannot be read: {error}; give an image, a folder of images, an .npy or an .npz"
         ) from None
     except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
-        raise DataError(f"{shown(str(source).replace(chr(0), '?'))} cannot be read: {error}") from None
+        raise DataError(f"{shown(str(source))} cannot be read: {error}") from None
 
 
 def _from_folder(folder: Path, height: int, width: int, channels: int) -> tuple[list[str], Pixels, list[str]]:

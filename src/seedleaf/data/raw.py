@@ -8,12 +8,20 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
-    """Images `x` (any array) and as many labels `y`; the other two say in messages where they came from."""
+    """Images `x` (any array) and as many labels `y`; `x_from` and `y_from` say in messages where they came from.
+
+    `files`, where each image has one: its name within the source.
+    """
 
     x: Any
     y: Any
     x_from: str
     y_from: str
+    files: tuple[str, ...] = ()
+
+    def name(self, index: int) -> str:
+        """What to call the image `index` in a message."""
+        return self.files[index] if self.files else f"image {index} of {self.x_from}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

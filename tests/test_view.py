@@ -1,0 +1,182 @@
+"""The views: few lines, little work, every terminal."""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from seedleaf import view
+from seedleaf.core import Event, History
+from seedleaf.view import LiveView, PlainView, SilentView, open_view, sparkline
+
+T0 = 1_000_000.0
+
+
+class Feed:
+    """Applies events with a clock of its own."""
+
+    def __init__(self) -> None:
+        self.history = History()
+        self.add(
+            "study",
+            objectives=[{"metric": "error", "direction": "min"}],
+            fidelity={"name": "epoch", "low": 1, "high": 9},
+        )
+
+    def add(self, kind: str, **body: Any) -> None:
+        self.history.apply(Event(self.history.seq + 1, T0, kind, body))
+
+    def trial(self, number: int, *errors: float, budget: int = 9) -> None:
+        self.add("start", trial=number, config={"lr": 0.1}, budget=budget)
+        for step, error in enumerate(errors, 1):
+            self.add(
+                "measure", trial=number, step=step, metrics={"error": error, "params": 14210.0}, seconds=1.0
+            )
+
+
+class Tty(io.StringIO):
+    encoding = "utf-8"
+
+    def isatty(self) -> bool:
+        return True
+
+
+def console(width: int = 80, height: int = 24, encoding: str = "utf-8") -> Console:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding, write_through=True)
+    return Console(
+        file=stream, force_terminal=True, width=width, height=height, color_system=None, legacy_windows=False
+    )
+
+
+def written(target: Console) -> str:
+    return target.file.buffer.getvalue().decode(target.encoding)  # type: ignore[attr-defined]
+
+
+def test_the_view_fits_the_stream() -> None:
+    assert isinstance(open_view("x", 60, silent=True, stream=Tty()), SilentView)
+    assert isinstance(open_view("x", 60, stream=io.StringIO()), PlainView)
+    assert isinstance(open_view("x", 60, stream=Tty()), LiveView)
+
+
+def test_plain_lines_stay_few_however_often_the_best_improves() -> None:
+    out, feed = io.StringIO(), Feed()
+    plain = PlainView("seedleaf fit digits", 60.0, stream=out)
+    plain.start({"started": T0, "workers": 2})
+    for i in range(600):
+        feed.trial(i, 0.9 - i / 1000)
+        plain.update(feed.history, T0 + i / 10, "search")
+    plain.stop()
+    lines = out.getvalue().splitlines()
+    assert 11 <= len(lines) <= 16
+    assert "14,210 params" in lines[-1]
+    assert "600 running" not in lines[0]
+
+
+@pytest.mark.parametrize("limit", [None, 60.0])
+def test_a_study_in_which_nothing_happens_says_little(limit: float | None) -> None:
+    out, feed = io.StringIO(), Feed()
+    plain = PlainView("x", limit, stream=out)
+    plain.start({"started": T0})
+    for i in range(600):
+        plain.update(feed.history, T0 + i / 10, "search")
+    assert len(out.getvalue().splitlines()) <= 11
+    assert "no result yet" in out.getvalue()
+
+
+def test_live_says_what_a_person_wants_to_know() -> None:
+    target, feed = console(), Feed()
+    live = LiveView("seedleaf fit digits", 60.0, console=target)
+    feed.add("note", name="baseline", error=0.9)
+    feed.add("note", name="default", trial=0)
+    feed.trial(0, 0.5, 0.4, 0.3)
+    feed.trial(1, 0.6, 0.2)
+    feed.trial(2, 0.1)
+    feed.add("fail", trial=2, reason="out of memory")
+    live.start({"started": T0, "workers": 2})
+    live.update(feed.history, T0 + 18, "search")
+    live.stop()
+    text = written(target)
+    for said in ("42s left of 60s", "2 of 2 workers busy", "1 failed", "best error 0.2 (trial 1, epoch 2, 14,210 params)",
+                 "default 0.3", "baseline 0.9", "█▄▁", "3/9"):  # fmt: skip
+        assert said in text, said
+
+
+def test_live_looks_at_the_history_at_most_four_times_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    target, feed, looks = console(), Feed(), []
+    monkeypatch.setattr(view, "best_trial", lambda history: looks.append(1))
+    live = LiveView("x", 60.0, console=target)
+    live.start({"started": T0})
+    for i in range(1000):
+        live.update(feed.history, T0 + i / 100, "search")
+    live.stop()
+    assert len(looks) <= 41
+
+
+@pytest.mark.parametrize("size", [(80, 24), (20, 5), (5, 2), (1, 1)])
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1"])
+def test_no_terminal_is_too_small_and_no_locale_too_plain(size: tuple[int, int], encoding: str) -> None:
+    target, feed = console(*size, encoding=encoding), Feed()
+    for i in range(30):
+        feed.trial(i, 0.5, math.nan, 0.4 - i / 100)
+    live = LiveView("seedleaf fit naïve ☂ 数字", None, console=target)
+    live.start({"started": T0, "data": "数字"})
+    live.message("± ☂ \x1b[31m red \x07")
+    live.update(feed.history, T0 + 1, "search")
+    live.stop()
+    assert "\x07" not in written(target)
+    assert "\x1b[31m" not in written(target)
+
+
+def test_the_cursor_comes_back_once() -> None:
+    target = console()
+    live = LiveView("x", 60.0, console=target)
+    live.stop()
+    live.start({"started": T0})
+    assert "\x1b[?25l" in written(target)
+    live.stop()
+    live.stop()
+    assert written(target).count("\x1b[?25h") == 1
+
+
+def test_plain_writes_to_an_ascii_stream() -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii", write_through=True)
+    plain = PlainView("naïve · ±", 10.0, stream=stream)
+    plain.start({"started": T0})
+    plain.message("gain 0.1 ± 0.2 ☂")
+    assert b"gain 0.1 +- 0.2 ?" in stream.buffer.getvalue()  # type: ignore[attr-defined]
+
+
+def test_a_maximised_objective_has_its_best_at_the_top() -> None:
+    history = History()
+    history.apply(Event(1, T0, "study", {"objectives": [{"metric": "score", "direction": "max"}]}))
+    for i in range(3):
+        history.apply(Event(2 + 2 * i, T0, "start", {"trial": i, "config": {}, "budget": 1}))
+        history.apply(
+            Event(
+                3 + 2 * i,
+                T0,
+                "measure",
+                {"trial": i, "step": 1, "metrics": {"score": float(i)}, "seconds": 1},
+            )
+        )
+    best = view.best_trial(history)
+    assert best is not None
+    assert best.id == 2
+
+
+def test_sparklines() -> None:
+    assert sparkline([1, 2, 3], 8) == "▁▅█" or sparkline([1, 2, 3], 8) == "▁▄█"
+    assert sparkline([1, math.nan, 1], 8) == "▁ ▁"
+    assert sparkline([math.nan], 8) == " "
+    assert sparkline([], 8) == sparkline([1, 2], 0) == ""
+    assert len(sparkline(list(range(100)), 10)) == 10
+
+
+def test_durations_read_like_a_clock() -> None:
+    assert [view.clock(s) for s in (0, 42.4, 185, 7800, -3)] == ["0s", "42s", "3:05", "2:10:00", "0s"]
+    assert re.fullmatch(r"\d+:\d\d", view.clock(600))

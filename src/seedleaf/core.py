@@ -88,12 +88,16 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A piece of work handed out: train `config` from step `start` (exclusive) to `stop` (inclusive)."""
+    """A piece of work handed out: train `config` from step `start` (exclusive) to `stop` (inclusive).
+
+    `full` is the budget of a full training, the horizon of schedules.
+    """
 
     trial: int
     config: Config
     start: int
     stop: int
+    full: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +235,7 @@ class History:
         # Derived values that a sampler wants to keep between decisions. Nothing may depend on its being filled.
         self.memo: dict[str, Any] = {}
         self.finished: str | None = None
+        self.updated = 0.0  # when the last event was written, in seconds since the epoch
         self._by_state: dict[State, dict[int, Trial]] = {s: {} for s in State}
         self._at_step: dict[int, dict[int, Metrics]] = {}
 
@@ -287,7 +292,7 @@ class History:
         """Fold one more event in. Unknown kinds are kept out of the state, so that old code reads new logs."""
         if event.seq != self.seq + 1:
             raise ValueError(f"the log has a gap: event {event.seq} follows {self.seq}")
-        self.seq = event.seq
+        self.seq, self.updated = event.seq, event.at
         if event.kind in DECISIONS:
             self.n_decisions += 1
             self.finished = None

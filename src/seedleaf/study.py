@@ -138,7 +138,7 @@ class Study:
                 return None
             if not isinstance(decision, Stop):
                 trial = self.history.trials[decision.trial]
-                return Task(trial.id, dict(trial.config), trial.step, decision.budget)
+                return Task(trial.id, dict(trial.config), trial.step, decision.budget, self.problem.full)
 
     def tell(
         self, task: Task, steps: Sequence[Metrics] = (), *, seconds: float = 0.0, error: str | None = None

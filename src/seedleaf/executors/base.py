@@ -77,7 +77,6 @@ class Settings:
     """
 
     function: str
-    full: int
     seed: int
     folder: str
     setup: Mapping[str, Any]

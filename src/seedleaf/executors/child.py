@@ -80,11 +80,11 @@ def run_task(line: Line, settings: Message, message: Message) -> None:
             trial=trial,
             start=message["start"],
             stop=message["stop"],
-            full=settings["full"],
+            full=message["full"],
             seed=seed_for(settings["seed"], "trial", trial),
             folder=Path(message["folder"]),
             device=message["device"],
-            setup=settings["setup"],
+            setup=message["setup"],
         )
         ctx.folder.mkdir(parents=True, exist_ok=True)
         for m in measurements(function(message["config"], ctx), ctx):

@@ -16,10 +16,13 @@ from pathlib import Path
 from typing import IO, Any
 
 from seedleaf.core import Measurement, Task
+from seedleaf.errors import StudyError
 from seedleaf.executors.base import Ended, Report, Returned, Settings, Stepped
 
-# One thread each: two intra-op threads beside a busy process made a step up to 30 times slower.
+# One thread each: two intra-op threads beside a busy process made a step up to 30 times slower, because the threads of
+# OpenMP spin while they wait. Passive waiting keeps that from happening where a worker is later given more threads.
 ONE_THREAD = {f"{lib}_NUM_THREADS": "1" for lib in ("OMP", "MKL", "OPENBLAS", "NUMEXPR")}
+ONE_THREAD["OMP_WAIT_POLICY"] = "passive"
 GRACE = 3.0  # seconds that a worker has to abandon its step before it is killed
 WATCH_EVERY = 0.5  # seconds between looks at the clocks and the memory of the workers
 
@@ -54,7 +57,7 @@ class LocalExecutor:
         devices: Sequence[str] = ("cpu",),
         log_folder: Path | None = None,
     ) -> None:
-        self.settings = settings
+        self.settings = settings  # may be replaced between tasks: `setup` and `patience` are read at each
         self._selector = selectors.DefaultSelector()
         self._log_folder = log_folder
         self._calls = 0
@@ -73,7 +76,8 @@ class LocalExecutor:
         worker = self._idle()
         worker.task, worker.last_sign = task, time.monotonic()
         folder = str(Path(self.settings.folder) / f"{task.trial:04d}")
-        self._send(worker, kind="task", folder=folder, device=worker.device, **asdict(task))
+        setup = dict(self.settings.setup)
+        self._send(worker, kind="task", folder=folder, device=worker.device, setup=setup, **asdict(task))
 
     def call(self, function: str, **arguments: Any) -> int:
         worker = self._idle()
@@ -157,6 +161,8 @@ class LocalExecutor:
         except OSError:
             data = b""
         if not data:
+            if not worker.ready:
+                raise StudyError(f"a worker could not start: {_death(worker.process)}{self._hint(worker)}")
             return self._replace(worker, _death(worker.process), lost=True)
         worker.last_sign = time.monotonic()
         *lines, worker.unread = (worker.unread + data).split(b"\n")
@@ -176,6 +182,9 @@ class LocalExecutor:
             worker.call = None
             return [Returned(message["call"], message.get("value"), message.get("error"))]
         return []
+
+    def _hint(self, worker: Worker) -> str:
+        return f"; see {self._log_folder / f'worker-{worker.index}.log'}" if self._log_folder else ""
 
     def _watch(self, worker: Worker) -> list[Report]:
         now = time.monotonic()

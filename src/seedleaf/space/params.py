@@ -109,7 +109,7 @@ class Int:
 
     def contains(self, value: object) -> bool:
         whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-        return whole and self.low <= int(value) <= self.high  # type: ignore[call-overload]
+        return whole and self.low <= int(value) <= self.high
 
     def to_unit(self, value: Value) -> float:
         return _to_unit(float(value), *self._edges, self.log)  # type: ignore[arg-type]
@@ -124,7 +124,7 @@ class Int:
         if moved != value:
             return moved
         step = 1 if value == self.low or (value != self.high and rng.random() < 0.5) else -1
-        return int(value) + step  # type: ignore[arg-type]
+        return int(value) + step
 
     def to_json(self) -> dict[str, Any]:
         return _number_json("int", self)

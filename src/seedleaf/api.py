@@ -1,0 +1,209 @@
+"""The functions that people call: `fit`, `resume`, `load` for images; `tune` for anyone's own training function."""
+
+from __future__ import annotations
+
+import base64
+import importlib
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seedleaf import __version__
+from seedleaf.core import Config, Fidelity, History, Trial
+from seedleaf.errors import StudyError
+from seedleaf.executors.base import Settings
+from seedleaf.executors.local import LocalExecutor
+from seedleaf.result import Result, trials_frame
+from seedleaf.run import Job, carry_out, default_workers, memory_per_worker, new_folder
+from seedleaf.run import resume as _resume
+from seedleaf.space import Space
+from seedleaf.space.problem import Costs, no_costs
+from seedleaf.study import Study
+from seedleaf.timing import cores, parse_count, parse_seconds
+from seedleaf.tune.base import Sampler, Scheduler
+from seedleaf.view import View
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def fit(
+    data: Any,
+    *,
+    time_limit: str | float = "10m",
+    max_params: str | int | None = None,
+    max_macs: str | int | None = None,
+    workers: int | None = None,
+    seed: int = 0,
+    preset: str = "good",
+    out: str | Path | None = None,
+    learner: str = "convnet",
+    sampler: str = "auto",
+    scheduler: str = "auto",
+    view: View | None = None,
+    command: str = "seedleaf.fit(…)",
+    began: float | None = None,
+) -> Result:
+    """Find, train, export and measure a light image classifier within `time_limit` of wall time.
+
+    `data`: "digits", a folder of class folders, an .npz, a folder of IDX files, the name of a torchvision set, or
+    arrays (x, y). `max_params` and `max_macs` are upper bounds ("20k", 5_000_000) that nothing returned breaks. The run
+    lands in `out`, or the next free runs/<data>-<n>/. Raises DataError, LimitError, BudgetError, each saying what to do.
+    """
+    began = time.time() if began is None else began
+    asked = {"params": max_params, "macs": max_macs}
+    named = isinstance(data, (str, Path))
+    job = Job(
+        data=str(data) if named else "arrays",
+        time_limit=parse_seconds(time_limit),
+        limits={k: float(parse_count(v)) for k, v in asked.items() if v is not None},
+        workers=_positive("workers", workers or default_workers()),
+        seed=int(seed),
+        preset=preset,
+        learner=learner,
+        sampler=sampler,
+        scheduler=scheduler,
+        command=command,
+        version=__version__,
+    )
+    folder = new_folder(job.data, out)
+    job.save(folder)
+    return carry_out(folder, job, data, view, began)
+
+
+def resume(run: str | Path, *, time_limit: str | float | None = None, view: View | None = None) -> Result:
+    """Go on with a run that was cut off; with a larger `time_limit` also one that had finished."""
+    return _resume(Path(run), None if time_limit is None else parse_seconds(time_limit), view)
+
+
+def load(run: str | Path) -> Result:
+    """The result in a run's folder."""
+    return Result.open(run)
+
+
+@dataclass(frozen=True)
+class TuneResult:
+    """What `tune` found. `best.config` and `best.metrics` are the incumbent's; `trials` is a pandas frame."""
+
+    study: Study
+    reason: str
+
+    @property
+    def best(self) -> Trial:
+        if self.study.best is None:
+            raise StudyError(f"no trial has been measured ({self.reason})")
+        return self.study.best
+
+    @property
+    def trials(self) -> pd.DataFrame:
+        return trials_frame(self.study.trials)
+
+
+def tune(
+    train: Callable[..., Any] | str,
+    space: Space | Mapping[str, object],
+    *,
+    fidelity: Fidelity | None = None,
+    time_limit: str | float | None = None,
+    max_trials: int | None = None,
+    minimize: str | None = None,
+    maximize: str | None = None,
+    limits: Mapping[str, float] | None = None,
+    costs: Costs = no_costs,
+    start_with: Config | None = None,
+    workers: int | None = None,
+    seed: int = 0,
+    sampler: str | Sampler = "auto",
+    scheduler: str | Scheduler = "auto",
+    step_timeout: str | float = "1h",
+    out: str | Path | None = None,
+    view: View | None = None,
+) -> TuneResult:
+    """Tune anyone's own training function, on warm worker processes.
+
+    `train(config, ctx)` yields one mapping of metrics per step, from ctx.start + 1 to ctx.stop, and saves what it needs
+    to go on in ctx.folder before it yields; without `fidelity` it may simply return a number or a mapping, and take
+    `config` alone. `out` keeps the study (a later call with the same `out` goes on); else nothing stays. One of
+    `time_limit` and `max_trials` (the total) is needed unless the space is finite.
+    """
+    problem_space = space if isinstance(space, Space) else Space(space)
+    if time_limit is None and max_trials is None and problem_space.size is None:
+        raise StudyError("the space is infinite: give time_limit or max_trials")
+    end = None if time_limit is None else time.time() + parse_seconds(time_limit)
+    scratch = None if out is not None else tempfile.mkdtemp(prefix="seedleaf-")
+    folder = Path(out if out is not None else str(scratch))
+    folder.mkdir(parents=True, exist_ok=True)
+    metric = minimize or maximize or "error"
+    study = Study(
+        problem_space,
+        minimize=None if maximize else metric,
+        maximize=maximize,
+        fidelity=fidelity,
+        limits=limits,
+        costs=costs,
+        max_trials=max_trials,
+        seed=seed,
+        sampler=sampler,
+        scheduler=scheduler,
+        store=None if out is None else folder / "study.db",
+        name="tune",
+        take_over=True,
+    )
+    if start_with is not None and not study.trials:
+        study.enqueue(start_with)
+    count = _positive("workers", workers or cores())
+    settings = Settings(
+        **_by_name_or_value(train),
+        seed=seed,
+        folder=str((folder / "trials").resolve()),
+        setup={"metric": metric},
+        patience=parse_seconds(step_timeout),
+        memory=memory_per_worker(count),
+    )
+    executor = LocalExecutor(settings, count, log_folder=folder / "workers" if out else None)
+
+    def until(history: History) -> str | None:
+        return "time" if end is not None and time.time() >= end else None
+
+    def watch(history: History) -> None:
+        if view is not None:
+            view.update(history, time.time(), "search")
+
+    try:
+        return TuneResult(study, study.run(executor, until, watch))
+    finally:
+        executor.close()
+        if scratch is not None:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _by_name_or_value(train: Callable[..., Any] | str) -> dict[str, Any]:
+    """How workers get the function: by "module:name" where they can import it, else by value."""
+    if isinstance(train, str):
+        return {"function": train}
+    if not callable(train):
+        raise StudyError(f"train must be a function or 'module:name', got {type(train).__name__}")
+    module, name = getattr(train, "__module__", None), getattr(train, "__qualname__", "")
+    if module and module != "__main__" and "<" not in name:
+        found: Any = importlib.import_module(module)
+        for part in name.split("."):
+            found = getattr(found, part, None)
+        if found is train:
+            return {"function": f"{module}:{name}"}
+    import cloudpickle
+
+    text = base64.b64encode(cloudpickle.dumps(train)).decode("ascii")
+    return {"function": f"{module}:{name}", "pickled": text}
+
+
+def _positive(what: str, value: int) -> int:
+    if int(value) != value or value < 1:
+        raise ValueError(f"{what} must be a whole number of at least 1, got {value}")
+    return int(value)
+
+
+__all__ = ["TuneResult", "fit", "load", "resume", "tune"]

@@ -1,0 +1,208 @@
+"""The command line: one verb and a path. `seedleaf fit digits --time 60s`."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from seedleaf import __version__
+from seedleaf.errors import SeedleafError
+
+if TYPE_CHECKING:
+    from seedleaf.result import Result
+    from seedleaf.view import View
+
+T = TypeVar("T")
+app = typer.Typer(
+    help="AutoML for light deep-learning models: data and a limit in, a small, fast, exported model out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Time = Annotated[str | None, typer.Option("--time", help="Wall time for the whole command: 90s, 10m, 1h30m.")]
+Json = Annotated[bool, typer.Option("--json", help="Print nothing but the final JSON on stdout.")]
+RunPath = Annotated[Path, typer.Argument(help="A run's folder, e.g. runs/digits-1.", show_default=False)]
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        typer.echo(f"seedleaf {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def fit(
+    data: Annotated[
+        str,
+        typer.Argument(
+            help="digits, a folder of class folders, an .npz, a folder of IDX files, or a torchvision set.",
+            show_default=False,
+        ),
+    ],
+    time: Time = "10m",
+    max_params: Annotated[str | None, typer.Option(help="At most so many parameters: 20000, 20k.")] = None,
+    max_macs: Annotated[str | None, typer.Option(help="At most so many multiply-adds an image: 5M.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Worker processes; default: one per core or GPU.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Every random draw follows from it.")] = 0,
+    preset: Annotated[
+        str, typer.Option(help="quick, good or best: how much of the time is search.")
+    ] = "good",
+    out: Annotated[Path | None, typer.Option(help="The run's folder; default: runs/DATA-N.")] = None,
+    sampler: Annotated[str, typer.Option(help="auto, random, sobol, tpe.")] = "auto",
+    scheduler: Annotated[str, typer.Option(help="auto, full, asha.")] = "auto",
+    as_json: Json = False,
+) -> None:
+    """Find, train, export and measure a light image classifier."""
+    from seedleaf.timing import process_started
+
+    def work() -> Result:
+        from seedleaf.api import fit as fit_data
+
+        return fit_data(
+            data,
+            time_limit=time or "10m",
+            max_params=max_params,
+            max_macs=max_macs,
+            workers=workers,
+            seed=seed,
+            preset=preset,
+            out=out,
+            sampler=sampler,
+            scheduler=scheduler,
+            view=_view(f"seedleaf fit {data}", time or "10m", as_json),
+            command=_command(),
+            began=process_started(),
+        )
+
+    _show(_guarded(work, as_json), as_json)
+
+
+@app.command()
+def resume(run: RunPath, time: Time = None, as_json: Json = False) -> None:
+    """Go on with a run that was cut off; with a larger --time (its new total) also one that had finished."""
+
+    def work() -> Result:
+        from seedleaf.api import resume as resume_run
+
+        return resume_run(run, time_limit=time, view=_view(f"seedleaf resume {run}", time, as_json))
+
+    _show(_guarded(work, as_json), as_json)
+
+
+@app.command()
+def predict(
+    run: RunPath,
+    source: Annotated[
+        str, typer.Argument(metavar="INPUT", help="An image, a folder of images, an .npy or .npz.")
+    ],
+    out: Annotated[Path | None, typer.Option(help="Write a CSV there; default: print it.")] = None,
+) -> None:
+    """Classify images with a run's model. Only ONNX Runtime, numpy and Pillow are loaded."""
+
+    def work() -> None:
+        from seedleaf.data.predict_input import read_inputs
+        from seedleaf.predictor import Predictor, write_predictions
+
+        model = Predictor.open(run)
+        names, images, findings = read_inputs(source, *model.shape)
+        for finding in findings:
+            typer.echo(finding, err=True)
+        probabilities = model.probabilities(images)
+        if out is None:
+            write_predictions(sys.stdout, names, probabilities, model.classes)
+            return
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with out.open("w", encoding="utf-8", newline="") as file:
+            write_predictions(file, names, probabilities, model.classes)
+        typer.echo(f"{len(names)} predictions in {out}", err=True)
+
+    _guarded(work, False)
+
+
+@app.command()
+def report(
+    run: RunPath,
+    out: Annotated[Path | None, typer.Option(help="Where to write the page; default: in the run.")] = None,
+) -> None:
+    """Write a run's report, one HTML page that opens offline. Also for a run that is still going or was killed."""
+
+    def work() -> None:
+        from seedleaf.report import write_report
+        from seedleaf.run import read_history
+
+        typer.echo(write_report(read_history(run), out or run / "report.html"))
+
+    _guarded(work, False)
+
+
+@app.command()
+def export(
+    run: RunPath,
+    out: Annotated[Path | None, typer.Option(help="Copy the delivered files to this folder.")] = None,
+) -> None:
+    """Check a run's delivered model and copy it, with its card, to another folder."""
+
+    def work() -> None:
+        from seedleaf.deliver import copy_delivery
+
+        for path in copy_delivery(run, out):
+            typer.echo(path)
+
+    _guarded(work, False)
+
+
+def _guarded(work: Callable[[], T], as_json: bool) -> T:
+    """Run `work`; what goes wrong on purpose becomes one line on stderr and exit code 2 (130 for Ctrl-C)."""
+    try:
+        return work()
+    except (SeedleafError, ValueError) as error:
+        if as_json:
+            typer.echo(json.dumps({"error": str(error), "kind": type(error).__name__}))
+        typer.echo(f"seedleaf: {error}", err=True)
+        raise typer.Exit(2) from None
+    except KeyboardInterrupt:
+        typer.echo(
+            "seedleaf: interrupted; everything measured is kept: go on with seedleaf resume RUN", err=True
+        )
+        raise typer.Exit(130) from None
+
+
+def _view(title: str, time: str | None, as_json: bool) -> View:
+    from seedleaf.timing import parse_seconds
+    from seedleaf.view import open_view
+
+    return open_view(title, None if time is None else parse_seconds(time), silent=as_json)
+
+
+def _command() -> str:
+    return "seedleaf " + " ".join(shlex.quote(a) for a in sys.argv[1:])
+
+
+def _show(result: Result, as_json: bool) -> None:
+    from seedleaf.summary import as_body, as_lines
+
+    if as_json:
+        typer.echo(json.dumps(as_body(result), ensure_ascii=False))
+        return
+    for line in as_lines(result):
+        typer.echo(line)
+
+
+def main() -> None:
+    """The console script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

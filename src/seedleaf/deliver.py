@@ -1,0 +1,29 @@
+"""`seedleaf export RUN`: the delivered files, checked, copied where they are wanted. No torch needed."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from seedleaf.errors import RunError
+from seedleaf.predictor import Predictor
+
+FILES = ("model.onnx", "config.json", "metrics.json", "README.md")
+
+
+def copy_delivery(run: Path | str, out: Path | str | None = None) -> list[Path]:
+    """Check that the run's model opens and answers, then copy it to `out`; the paths of the files."""
+    best = Path(run) / "best"
+    model = Predictor.open(run)
+    answer = model.probabilities(np.zeros((1, *model.shape), np.uint8))
+    if answer.shape != (1, len(model.classes)) or not np.isfinite(answer).all():
+        raise RunError(f"{best / 'model.onnx'} does not answer as its config.json says")
+    if out is None:
+        return [best / name for name in FILES if (best / name).exists()]
+    target = Path(out)
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise RunError(f"{target} exists already: nothing is overwritten; choose another --out")
+    target.mkdir(parents=True, exist_ok=True)
+    return [Path(shutil.copy2(best / name, target / name)) for name in FILES if (best / name).exists()]

@@ -1,0 +1,179 @@
+"""From a trained network to what is delivered: one ONNX graph, compared with its source and measured.
+
+The graph takes raw images (uint8, N x H x W x C) and gives class probabilities (float32, N x classes). The functions
+with JSON arguments run inside a worker, where torch is loaded already.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from seedleaf.core import Config
+from seedleaf.errors import RunError
+from seedleaf.predictor import Predictor, open_session
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from seedleaf.data.spec import ImageSpec
+
+TOLERANCE = 1e-4  # the largest difference between two probabilities that rounding may explain
+LATENCY_RUNS = 300
+Floats = npt.NDArray[np.float32]
+
+
+def export_onnx(network: nn.Module, spec: ImageSpec, path: Path) -> None:
+    """Write `network` (uint8 images -> logits) with a softmax as ONNX to `path`, complete or not at all."""
+    import torch
+    from torch import nn
+
+    delivered = nn.Sequential(network, nn.Softmax(1)).eval()
+    example = torch.zeros((2, spec.height, spec.width, spec.channels), dtype=torch.uint8)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings(), torch.inference_mode(False):
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            delivered,
+            (example,),
+            input_names=["images"],
+            output_names=["probabilities"],
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            dynamo=True,
+            verbose=False,
+        )
+    assert program is not None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".part")
+    program.save(str(partial), external_data=False)
+    os.replace(partial, path)
+
+
+def warm_up(config: Config, setup: Mapping[str, Any], scratch: str) -> None:
+    """Pay for the exporter's imports and first run (some 8 s) while another worker still trains."""
+    from seedleaf.learners.base import learner_named
+    from seedleaf.learners.images import open_source
+
+    spec = open_source(setup).data.spec
+    path = Path(scratch) / "warm-up.onnx"
+    network = learner_named(str(setup.get("learner", "convnet"))).build(spec, config, None, None)
+    export_onnx(network.eval(), spec, path)
+    path.unlink()
+
+
+def deliver(config: Config, setup: Mapping[str, Any], checkpoint: str, out: str) -> dict[str, Any]:
+    """Export the network of `checkpoint` to `out`/model.onnx, check it against torch and measure it on the test part.
+
+    Returns test accuracy with its 95 % interval, per-class accuracy, confusion, bytes, latency and the largest
+    difference between ONNX Runtime's probabilities and torch's. RunError where that is more than rounding.
+    """
+    from seedleaf.learners.images import open_source
+    from seedleaf.learners.trial import load_model
+
+    data = open_source(setup).data
+    spec = data.spec
+    network = load_model(config, spec, Path(checkpoint), str(setup.get("learner", "convnet")))
+    folder = Path(out)
+    export_onnx(network, spec, folder / "model.onnx")
+    write_signature(folder, spec, config)
+    predictor = Predictor.open(folder)
+    sample = np.asarray(data.x_test[:64])
+    difference = float(np.abs(predictor.probabilities(sample) - _torch_probabilities(network, sample)).max())
+    if not difference <= TOLERANCE:
+        raise RunError(
+            f"the exported graph differs from the network by {difference:.2g}: it is not delivered"
+        )
+    x, y = data.x_test, np.asarray(data.y_test)
+    predicted = predictor.probabilities(x).argmax(1)
+    return {
+        "test": accuracy_interval(predicted == y),
+        "per_class": _per_class(predicted, y, spec.class_names),
+        "confusion": _confusion(predicted, y, spec.n_classes),
+        "bytes": (folder / "model.onnx").stat().st_size,
+        "latency_ms": latency(folder / "model.onnx", sample[:1]),
+        "onnx_max_difference": difference,
+    }
+
+
+def write_signature(folder: Path, spec: ImageSpec, config: Config) -> None:
+    """`config.json`: all that is needed to use the model beside the graph."""
+    body = {
+        "config": config,
+        "input": {"name": "images", "shape": ["N", spec.height, spec.width, spec.channels], "dtype": "uint8"},
+        "output": {"name": "probabilities", "shape": ["N", spec.n_classes], "dtype": "float32"},
+        "classes": list(spec.class_names),
+        "data": spec.name,
+    }
+    text = json.dumps(body, indent=2, ensure_ascii=False) + "\n"
+    (folder / "config.json").write_text(text, encoding="utf-8")
+
+
+def compare_on_test(
+    winner: Config, winner_folder: str, other: Config, other_folder: str, setup: Mapping[str, Any]
+) -> dict[str, float]:
+    """How much more accurate one trained trial is than another on the test part: {"gain", "se"}, paired by image."""
+    from seedleaf.learners.images import open_source
+    from seedleaf.learners.trial import measure_test
+
+    y = np.asarray(open_source(setup).data.y_test)
+    right = measure_test(winner, Path(winner_folder), setup).argmax(1) == y
+    other_right = measure_test(other, Path(other_folder), setup).argmax(1) == y
+    difference = right.astype(float) - other_right.astype(float)
+    return {"gain": float(difference.mean()), "se": float(difference.std(ddof=1) / np.sqrt(len(y)))}
+
+
+def accuracy_interval(right: npt.NDArray[np.bool_]) -> dict[str, float]:
+    """Share of True with its 95 % interval (Wilson 1927)."""
+    n, share, z = len(right), float(right.mean()), 1.959964
+    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * float(np.sqrt(share * (1 - share) / n + z * z / (4 * n * n)))
+    low, high = max(centre - half, 0.0), min(centre + half, 1.0)
+    return {"accuracy": share, "error": 1 - share, "low": low, "high": high, "n": n}
+
+
+def latency(path: Path, image: npt.NDArray[np.uint8]) -> dict[str, float]:
+    """Milliseconds for one image in ONNX Runtime on one thread, warm: median and p90."""
+    session = open_session(path)
+    feed = {session.get_inputs()[0].name: np.ascontiguousarray(image)}
+    times = []
+    for _ in range(LATENCY_RUNS):
+        begun = time.perf_counter()
+        session.run(None, feed)
+        times.append(1000 * (time.perf_counter() - begun))
+    warm = times[LATENCY_RUNS // 6 :]
+    return {"median": float(np.median(warm)), "p90": float(np.quantile(warm, 0.9))}
+
+
+def _torch_probabilities(network: nn.Module, images: npt.NDArray[np.uint8]) -> Floats:
+    import torch
+
+    with torch.inference_mode():
+        return np.asarray(network(torch.from_numpy(images.copy())).softmax(1).numpy())
+
+
+def _per_class(
+    predicted: npt.NDArray[np.int64], y: npt.NDArray[np.int64], names: tuple[str, ...]
+) -> list[list[Any]]:
+    rows: list[list[Any]] = []
+    for k, name in enumerate(names):
+        mine = y == k
+        rows.append([name, int(mine.sum()), float((predicted[mine] == k).mean()) if mine.any() else None])
+    return rows
+
+
+def _confusion(predicted: npt.NDArray[np.int64], y: npt.NDArray[np.int64], n: int) -> list[list[int]]:
+    """Rows are the true classes; only for up to 30 classes, where a person can still read it."""
+    if n > 30:
+        return []
+    table = np.zeros((n, n), dtype=int)
+    np.add.at(table, (y, predicted), 1)
+    return table.tolist()

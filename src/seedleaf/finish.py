@@ -1,0 +1,241 @@
+"""What follows the search: the winner is trained to the end on train+valid, exported, measured and reported."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from seedleaf.core import Config, Trial
+from seedleaf.data.spec import ImageSpec
+from seedleaf.errors import RunError
+from seedleaf.executors.base import Executor, Returned
+from seedleaf.learners.base import Learner
+from seedleaf.report import write_report
+from seedleaf.study import Study
+from seedleaf.timing import refit_step_seconds, refit_steps
+from seedleaf.view import View
+
+CHECKPOINT = "checkpoint.pt"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the stages after the search share."""
+
+    folder: Path
+    workers: int
+    setup: Mapping[str, Any]
+    spec: ImageSpec
+    learner: Learner
+    study: Study
+    executor: Executor
+    view: View
+
+    @property
+    def default(self) -> Trial:
+        return self.study.history.trials[int((self.study.history.note("default") or {})["trial"])]
+
+    def trial_folder(self, trial: Trial) -> str:
+        return str((self.folder / "trials" / f"{trial.id:04d}").resolve())
+
+
+def finish(run: Run, refit_end: float) -> None:
+    """Refit until `refit_end` (seconds since the epoch), deliver to best/, compare with the default, report."""
+    winner = run.study.best or run.default
+    config = dict(winner.config)
+    begun = time.time()
+    fitted = _refit(run, winner, refit_end)
+    refit_seconds = time.time() - begun
+    run.view.update(run.study.history, time.time(), "export")
+    delivered, gain = _deliver_and_compare(run, winner)
+    costs = run.learner.costs(run.spec, config)
+    predict = f"seedleaf predict {run.folder} IMAGE"
+    final = {
+        "trial": winner.id,
+        "config": config,
+        **delivered,
+        "params": costs["params"],
+        "macs": costs["macs"],
+        "refit_steps": int(fitted["steps"]),
+        "refit_seconds": refit_seconds,
+        "predict": predict,
+    }
+    run.study.note("verdict", **verdict(run, winner, gain))
+    run.study.note("shares", **shares(run, fitted["train_seconds"], refit_seconds))
+    run.study.note("final", **final)
+    write_metrics(run, final)
+    write_report(run.study.history, run.folder / "report.html")
+
+
+def _refit(run: Run, winner: Trial, end: float) -> dict[str, float]:
+    """The winner on train+valid. While it trains, a second worker warms the exporter up."""
+    full = run.study.problem.full
+    left = end - time.time()
+    step = refit_step_seconds(winner, run.workers) if winner.measurements else 0.0
+    # A run that was resumed too late still gets a model: a tenth of what the refit would take, at least.
+    left = max(left, 0.1 * full * step, 2.0)
+    steps = refit_steps(left / step, full) if step else full
+    folder = run.folder / "refit" / f"{winner.id:04d}-{steps}"
+    arguments = {
+        "config": dict(winner.config),
+        "setup": dict(run.setup),
+        "folder": str(folder.resolve()),
+        "steps": steps,
+        "deadline": time.time() + left,
+        "threads": run.workers,
+    }
+    calls: dict[str, tuple[str, dict[str, Any]]] = {"refit": ("seedleaf.learners.refit:refit", arguments)}
+    if run.workers > 1:
+        scratch = {
+            "config": dict(winner.config),
+            "setup": dict(run.setup),
+            "scratch": str(folder.parent.resolve()),
+        }
+        calls["warm"] = ("seedleaf.export:warm_up", scratch)
+    values = call_all(run, calls, "refit", needed={"refit"})
+    run.study.note("refit", folder=folder.name, trial=winner.id, **values["refit"])
+    return dict(values["refit"])
+
+
+def _deliver_and_compare(run: Run, winner: Trial) -> tuple[dict[str, Any], dict[str, float] | None]:
+    """Export and measure the refitted winner; beside it measure what tuning gained over the default config."""
+    refit = run.folder / "refit" / str((run.study.history.note("refit") or {})["folder"]) / CHECKPOINT
+    out = run.folder / "best"
+    deliver: dict[str, Any] = {
+        "config": dict(winner.config),
+        "setup": dict(run.setup),
+        "checkpoint": str(refit.resolve()),
+        "out": str(out.resolve()),
+    }
+    calls: dict[str, tuple[str, dict[str, Any]]] = {"deliver": ("seedleaf.export:deliver", deliver)}
+    default = run.default
+    if winner.id != default.id and winner.measurements and default.measurements:
+        compare = {
+            "winner": dict(winner.config),
+            "winner_folder": run.trial_folder(winner),
+            "other": dict(default.config),
+            "other_folder": run.trial_folder(default),
+            "setup": dict(run.setup),
+        }
+        calls["compare"] = ("seedleaf.export:compare_on_test", compare)
+    values = call_all(run, calls, "export", needed={"deliver"})
+    return values["deliver"], values.get("compare")
+
+
+def call_all(
+    run: Run, calls: Mapping[str, tuple[str, Mapping[str, Any]]], phase: str, needed: set[str]
+) -> dict[str, Any]:
+    """Run named calls on the workers at once; RunError where a needed one fails twice."""
+    waiting: dict[int, str] = {}
+    todo, values, tries = list(calls), {}, dict.fromkeys(calls, 0)
+    while todo or waiting:
+        while todo and run.executor.free():
+            name = todo.pop(0)
+            tries[name] += 1
+            waiting[run.executor.call(calls[name][0], **calls[name][1])] = name
+        for report in run.executor.poll(0.25):
+            if not isinstance(report, Returned) or report.call not in waiting:
+                continue
+            name = waiting.pop(report.call)
+            if report.error is None:
+                values[name] = report.value
+            elif name in needed and tries[name] > 1:
+                raise RunError(f"{name} failed: {report.error}; go on with: seedleaf resume {run.folder}")
+            elif name in needed:
+                todo.append(name)  # its worker may have been killed; what it had saved is taken up
+        run.view.update(run.study.history, time.time(), phase)
+    return values
+
+
+def verdict(run: Run, winner: Trial, gain: Mapping[str, float] | None) -> dict[str, Any]:
+    """One honest sentence on what the search was good for."""
+    if winner.id == run.default.id:
+        return {
+            "text": "the default config was not beaten: tuning gained nothing here",
+            "gain": 0.0,
+            "se": 0.0,
+        }
+    if gain is None:
+        return {"text": "the default config was not measured, so what tuning gained is not known"}
+    g, se = gain["gain"], gain["se"]
+    text = f"tuning gained {g:+.3f} ± {se:.3f} in test accuracy over the default"
+    if abs(g) < 2 * se or g <= 0:
+        text += ": within the noise" if g > -2 * se else ": the default was better"
+    return {"text": text, "gain": g, "se": se}
+
+
+def shares(run: Run, refit_train_seconds: float, refit_seconds: float) -> dict[str, float]:
+    """How much of the workers' time, from the first trial to the end of the refit, went into training steps.
+
+    The refit trains on as many threads as there are workers, so its seconds count for each of them.
+    """
+    notes = [n for n in run.study.history.notes if n.get("name") == "search"]
+    searched = sum(float(n["seconds"]) for n in notes)
+    trained = sum(m.metrics.get("train_seconds", m.seconds) for t in run.study.trials for m in t.measurements)
+    measured = sum(m.seconds for t in run.study.trials for m in t.measurements)
+    total = run.workers * (searched + refit_seconds)
+    return {
+        "training": (trained + run.workers * refit_train_seconds) / max(total, 1e-9),
+        "measuring": (measured - trained) / max(total, 1e-9),
+        "wall": searched + refit_seconds,
+    }
+
+
+def write_metrics(run: Run, final: Mapping[str, Any]) -> None:
+    """best/metrics.json and the model card beside it."""
+    keep = (
+        "test",
+        "params",
+        "macs",
+        "bytes",
+        "latency_ms",
+        "onnx_max_difference",
+        "refit_steps",
+        "per_class",
+    )
+    body = {"test_accuracy": final["test"]["accuracy"], **{k: final[k] for k in keep}}
+    best = run.folder / "best"
+    _write(best / "metrics.json", json.dumps(body, indent=2, ensure_ascii=False) + "\n")
+    _write(best / "README.md", model_card(run, final))
+
+
+def model_card(run: Run, final: Mapping[str, Any]) -> str:
+    spec, test = run.spec, final["test"]
+    verdict_text = (run.study.history.note("verdict") or {}).get("text", "")
+    return f"""# {spec.name}: {spec.n_classes} classes, {spec.height}×{spec.width}×{spec.channels}
+
+| | |
+|---|---|
+| test accuracy | {test["accuracy"]:.4f} (95 % interval {test["low"]:.4f} to {test["high"]:.4f}, {test["n"]} images) |
+| parameters | {final["params"]:,} |
+| multiply-adds an image | {final["macs"]:,} |
+| file | {final["bytes"]:,} bytes |
+| latency, one image, one thread | {final["latency_ms"]["median"]:.3f} ms (p90 {final["latency_ms"]["p90"]:.3f}) |
+
+{verdict_text.capitalize()}.
+
+`model.onnx` takes uint8 images (N, {spec.height}, {spec.width}, {spec.channels}) and gives probabilities;
+`config.json` names the classes.
+
+```python
+import onnxruntime, numpy
+session = onnxruntime.InferenceSession("model.onnx")
+probabilities = session.run(None, {{"images": images}})[0]  # images: numpy.uint8
+```
+"""
+
+
+def _write(path: Path, text: str) -> None:
+    partial = path.with_name(path.name + ".part")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)
+
+
+def config_line(config: Config) -> str:
+    """A config in one line, for people."""
+    return ", ".join(f"{k}={v:.3g}" if isinstance(v, float) else f"{k}={v}" for k, v in config.items())

@@ -1,0 +1,94 @@
+"""Using a delivered model: ONNX Runtime, numpy and (for image files) Pillow; neither torch nor pandas is imported."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from seedleaf.errors import DataError, RunError
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+BATCH = 256
+Floats = npt.NDArray[np.float32]
+
+
+def open_session(path: Path) -> onnxruntime.InferenceSession:
+    """An ONNX Runtime session on one thread. RunError where the file is missing or no model."""
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    if not path.is_file():
+        raise RunError(f"{path} does not exist: the run has delivered no model (try: seedleaf resume)")
+    try:
+        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise RunError(f"{path} is not a model that ONNX Runtime can read: {_first_line(error)}") from None
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A delivered model. `classes` are the names of its outputs; `shape` is (height, width, channels)."""
+
+    session: onnxruntime.InferenceSession
+    classes: tuple[str, ...]
+    shape: tuple[int, int, int]
+
+    @classmethod
+    def open(cls, folder: Path | str) -> Predictor:
+        """The model in a run's folder, or in its best/ folder."""
+        folder = Path(folder)
+        best = folder if (folder / "model.onnx").exists() else folder / "best"
+        if not folder.is_dir():
+            raise RunError(f"{folder} is not a folder of a run")
+        session = open_session(best / "model.onnx")
+        try:
+            body = json.loads((best / "config.json").read_text(encoding="utf-8"))
+            height, width, channels = (int(v) for v in body["input"]["shape"][1:])
+            return cls(session, tuple(map(str, body["classes"])), (height, width, channels))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RunError(f"{best / 'config.json'} cannot be read: {_first_line(error)}") from None
+
+    def probabilities(self, images: npt.NDArray[np.uint8]) -> Floats:
+        """Class probabilities (N, classes) of uint8 images (N, H, W, C), or (N, H, W) where there is one channel."""
+        x = np.asarray(images)
+        if x.ndim == 3 and self.shape[2] == 1:
+            x = x[..., None]
+        if x.ndim != 4 or x.shape[1:] != self.shape:
+            raise DataError(f"images of shape {('N', *self.shape)} are needed, got {np.shape(images)}")
+        if x.dtype != np.uint8:
+            raise DataError(f"images must be uint8 (0 to 255), got {x.dtype}")
+        name = self.session.get_inputs()[0].name
+        parts = [
+            self.session.run(None, {name: np.ascontiguousarray(x[i : i + BATCH])})[0]
+            for i in range(0, len(x), BATCH)
+        ]
+        return np.concatenate(parts) if parts else np.empty((0, len(self.classes)), np.float32)
+
+    def predict(self, images: npt.NDArray[np.uint8]) -> list[str]:
+        """The most probable class name of each image."""
+        return [self.classes[k] for k in self.probabilities(images).argmax(1)]
+
+
+def write_predictions(
+    file: IO[str], names: list[str], probabilities: Floats, classes: tuple[str, ...]
+) -> None:
+    """A CSV: input, predicted class, its probability, then one column per class."""
+    writer = csv.writer(file)
+    writer.writerow(["input", "predicted", "probability", *(f"p({c})" for c in classes)])
+    for name, row in zip(names, probabilities, strict=True):
+        k = int(row.argmax())
+        writer.writerow([name, classes[k], f"{row[k]:.4f}", *(f"{p:.4f}" for p in row)])
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,98 @@
+"""What a run hands back: `result.best`, `result.predict(x)`, `result.trials`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seedleaf.core import Config, History, Trial
+from seedleaf.errors import RunError
+from seedleaf.predictor import Floats, Predictor
+from seedleaf.store import SqlStore
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pandas as pd
+
+STUDY = "fit"
+
+
+@dataclass(frozen=True)
+class Best:
+    """The delivered model: its config, its measured metrics and its folder."""
+
+    config: Config
+    metrics: dict[str, Any]
+    path: Path
+
+
+@dataclass(frozen=True)
+class Result:
+    """A run that has delivered. `history` is the fold of its log."""
+
+    folder: Path
+    history: History
+    best: Best
+
+    @classmethod
+    def open(cls, folder: Path | str) -> Result:
+        """The result in a run's folder. RunError where it is no run or has delivered nothing yet."""
+        folder = Path(folder)
+        if not (folder / "study.db").exists():
+            raise RunError(f"{folder} is not a run's folder: it holds no study.db")
+        store = SqlStore(folder / "study.db")
+        history = History.fold(store.read(STUDY))
+        store.close()
+        final = history.note("final")
+        try:
+            metrics = json.loads((folder / "best" / "metrics.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            final = None
+        if final is None:
+            raise RunError(f"{folder} has delivered no model yet: seedleaf resume {folder}")
+        return cls(folder, history, Best(final["config"], metrics, folder / "best"))
+
+    @cached_property
+    def predictor(self) -> Predictor:
+        return Predictor.open(self.folder)
+
+    def predict(self, images: npt.NDArray[np.uint8]) -> list[str]:
+        """The most probable class name of each uint8 image (N, H, W, C)."""
+        return self.predictor.predict(images)
+
+    def predict_proba(self, images: npt.NDArray[np.uint8]) -> Floats:
+        """Class probabilities, (N, classes), in the order of `classes`."""
+        return self.predictor.probabilities(images)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.predictor.classes
+
+    @property
+    def trials(self) -> pd.DataFrame:
+        """One row per trial: state, step, seconds, reason, its last metrics, and its config (columns config.*)."""
+        return trials_frame(list(self.history.trials.values()))
+
+
+def trials_frame(trials: list[Trial]) -> pd.DataFrame:
+    """One row per trial; the columns of parameters that a trial does not have are missing values."""
+    import pandas as pd
+
+    rows = [
+        {
+            "trial": t.id,
+            "state": str(t.state),
+            "step": t.step,
+            "seconds": t.seconds,
+            "reason": t.reason,
+            **t.metrics,
+            **{f"config.{k}": v for k, v in t.config.items()},
+        }
+        for t in trials
+    ]
+    frame = pd.DataFrame(rows)
+    return frame.set_index("trial") if rows else frame

@@ -1,0 +1,356 @@
+"""End to end: data and a limit in, a delivered model out. `carry_out` is the whole story; `resume` enters it again.
+
+Every stage looks into the log first and does only what is missing there, so a run that was killed anywhere goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from seedleaf.core import Fidelity, History, Limit
+from seedleaf.data.spec import ImageData, ImageSpec
+from seedleaf.errors import BudgetError, RunError, StudyError
+from seedleaf.executors.base import Returned, Settings
+from seedleaf.executors.local import LocalExecutor
+from seedleaf.finish import Run, finish
+from seedleaf.learners.base import Learner, learner_named
+from seedleaf.result import Result
+from seedleaf.store import SqlStore
+from seedleaf.study import Study
+from seedleaf.timing import (
+    PRESETS,
+    SHORTEST,
+    cores,
+    delivery_seconds,
+    format_seconds,
+    plan_time,
+    refit_step_seconds,
+    refit_steps,
+)
+from seedleaf.view import SilentView, View
+
+STUDY = "fit"
+# Networks that take much longer than the default would eat the search: without a limit on MACs this is the limit.
+MACS_OVER_DEFAULT = 2.5
+
+
+@dataclass(frozen=True)
+class Job:
+    """What was asked for; kept as run.json in the run's folder."""
+
+    data: str
+    time_limit: float
+    limits: Mapping[str, float] = field(default_factory=dict)
+    workers: int = 1
+    seed: int = 0
+    preset: str = "good"
+    learner: str = "convnet"
+    sampler: str = "auto"
+    scheduler: str = "auto"
+    command: str = ""
+    version: str = ""
+
+    def save(self, folder: Path) -> None:
+        (folder / "run.json").write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> Job:
+        try:
+            body = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+            return cls(**{k: v for k, v in body.items() if k in cls.__dataclass_fields__})
+        except FileNotFoundError:
+            raise RunError(f"{folder} is not a run's folder: it holds no run.json") from None
+        except (ValueError, TypeError, OSError) as error:
+            raise RunError(f"{folder / 'run.json'} cannot be read: {error}") from None
+
+
+def new_folder(data_name: str, out: str | Path | None = None, root: str | Path = "runs") -> Path:
+    """`out`, which must not exist yet or be empty, or the next free runs/<data>-<n>/."""
+    if out is not None:
+        folder = Path(out)
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise RunError(f"{folder} exists already: runs never overwrite; choose another --out")
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+    name = re.sub(r"[^\w-]+", "-", Path(data_name).stem.lower()).strip("-")[:40] or "data"
+    for n in range(1, 100_000):
+        folder = Path(root) / f"{name}-{n}"
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        return folder
+    raise RunError(f"{root} holds too many runs of {name}")
+
+
+def carry_out(
+    folder: Path, job: Job, source: Any, view: View | None = None, began: float | None = None
+) -> Result:
+    """Do, or go on with, `job` in `folder`; `source` is what load_images takes. `began` is when the clock started."""
+    view = view or SilentView()
+    began = time.time() if began is None else began
+    if job.preset not in PRESETS:
+        raise StudyError(f"no preset is called {job.preset!r}; there are: {', '.join(PRESETS)}")
+    store = SqlStore(folder / "study.db")
+    history = History.fold(store.read(STUDY))
+    if history.note("final") and used_seconds(history) >= 0.98 * job.time_limit:
+        return Result.open(folder)
+    used = used_seconds(history)
+    deadline = began + job.time_limit - used
+    if not history.header and job.time_limit < SHORTEST:
+        raise BudgetError(
+            f"--time {format_seconds(job.time_limit)} is too short; give at least {SHORTEST:.0f}s"
+        )
+    executor = start_workers(folder, job)
+    try:
+        spec = prepare_data(folder, job, source)
+        learner = learner_named(job.learner)
+        study, delivery = open_study(store, history, job, spec, learner, executor, deadline)
+        study.note("session", began=began, used=used)
+        view.start({"started": began - used, "workers": job.workers})
+        for line in describe(spec, study):
+            view.message(line)
+        searched = time.time()
+        until = search_until(study, job, deadline - delivery)
+        reason = study.run(executor, until, lambda h: view.update(h, time.time(), "search"))
+        study.note("search", reason=reason, seconds=time.time() - searched)
+        finish(
+            Run(folder, job.workers, setup_of(folder, job), spec, learner, study, executor, view),
+            deadline - delivery,
+        )
+        study.note("took", seconds=time.time() - began + used)
+        store.close()
+        shutil.rmtree(folder / "cache", ignore_errors=True)
+        return Result.open(folder)
+    finally:
+        view.stop()
+        executor.close()
+
+
+def read_history(folder: Path | str) -> History:
+    """The fold of a run's log, as far as it has come. RunError where the folder holds none."""
+    path = Path(folder) / "study.db"
+    if not path.exists():
+        raise RunError(f"{folder} is not a run's folder: it holds no study.db")
+    store = SqlStore(path)
+    try:
+        return History.fold(store.read(STUDY))
+    finally:
+        store.close()
+
+
+def used_seconds(history: History) -> float:
+    """Wall time that earlier sessions of this run took, each until its last event."""
+    session = history.note("session")
+    return float(session["used"] + history.updated - session["began"]) if session else 0.0
+
+
+# --- workers and data ---
+
+
+def setup_of(folder: Path, job: Job) -> dict[str, Any]:
+    """What every trial is told: where the images lie, how they are split, which learner."""
+    return {"data": str((folder / "cache").resolve()), "learner": job.learner, "seed": job.seed}
+
+
+def start_workers(folder: Path, job: Job) -> LocalExecutor:
+    """Warm workers that import torch while the data is still being read."""
+    settings = Settings(
+        function="seedleaf.learners.trial:run",
+        seed=job.seed,
+        folder=str((folder / "trials").resolve()),
+        setup=setup_of(folder, job),
+        preload=("seedleaf.learners.trial",),
+        patience=max(60.0, 0.2 * job.time_limit),
+        memory=memory_per_worker(job.workers),
+    )
+    return LocalExecutor(settings, job.workers, devices(), log_folder=folder / "workers")
+
+
+def devices() -> Sequence[str]:
+    """The CUDA devices that the driver sees, without importing torch; the CPU where there is none."""
+    if shutil.which("nvidia-smi") is None or os.environ.get("CUDA_VISIBLE_DEVICES") == "":
+        return ("cpu",)
+    try:
+        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return ("cpu",)
+    found = [line for line in listed.stdout.splitlines() if line.startswith("GPU ")]
+    return tuple(f"cuda:{i}" for i in range(len(found))) or ("cpu",)
+
+
+def default_workers() -> int:
+    """One per CUDA device, else one per core."""
+    found = devices()
+    return cores() if found == ("cpu",) else len(found)
+
+
+def memory_per_worker(workers: int) -> int | None:
+    """85 % of what is free now, shared; None where the system does not tell."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:
+            rows = dict(line.split(":", 1) for line in file)
+        return int(0.85 * 1024 * int(rows["MemAvailable"].split()[0]) / max(workers, 1))
+    except (OSError, KeyError, ValueError):
+        return None
+
+
+def prepare_data(folder: Path, job: Job, source: Any) -> ImageSpec:
+    """The images mapped into cache/, read anew where an earlier session had removed them."""
+    from seedleaf.data.images import load_images
+    from seedleaf.data.mapped import open_mapped, save_mapped
+
+    cache = folder / "cache"
+    if (cache / "spec.json").exists():
+        return open_mapped(cache).spec
+    data: ImageData = source if isinstance(source, ImageData) else load_images(source, seed=job.seed)
+    save_mapped(data, cache)
+    return data.spec
+
+
+# --- the study ---
+
+
+def open_study(
+    store: SqlStore,
+    history: History,
+    job: Job,
+    spec: ImageSpec,
+    learner: Learner,
+    executor: LocalExecutor,
+    deadline: float,
+) -> tuple[Study, float]:
+    """The run's study, planned by a throughput probe when it is new; and the seconds to keep for delivery."""
+    asked = tuple(Limit(k, v) for k, v in job.limits.items())
+    default = learner.default(spec, asked)
+    known = history.note("plan")
+    if known is None:
+        epoch = probe(executor, job, default)
+        delivery = delivery_seconds(spec.n_test, spec.n_train, epoch)
+        plan = plan_time(deadline - time.time(), job.workers, epoch, delivery, PRESETS[job.preset])
+        fidelity, limits = plan.fidelity, dict(job.limits)
+        if "macs" not in limits:
+            limits["macs"] = MACS_OVER_DEFAULT * learner.costs(spec, default)["macs"]
+        known = {
+            "limits": limits,
+            "delivery": delivery,
+            "epoch_seconds": epoch,
+            "refit": plan.refit_seconds,
+            "full": fidelity.high,
+            "low": fidelity.low,
+        }
+    space = learner.space(spec, asked)
+    study = Study(
+        space,
+        minimize="error",
+        fidelity=Fidelity("epoch", int(known["low"]), int(known["full"])),
+        limits=known["limits"],
+        costs=lambda config: learner.costs(spec, config),
+        anchor=learner.smallest(spec),
+        seed=job.seed,
+        sampler=job.sampler,
+        scheduler=job.scheduler,
+        store=store,
+        name=STUDY,
+        take_over=True,
+    )
+    if study.history.note("plan") is None:
+        study.note("run", **run_note(job))
+        study.note("data", spec=spec.to_json())
+        study.note("baseline", **trivial_baseline(spec))
+        study.note("plan", **known)
+    if study.history.note("default") is None:
+        study.note("default", trial=study.enqueue(default, budget=study.problem.full))
+    return study, float(known["delivery"])
+
+
+def run_note(job: Job) -> dict[str, Any]:
+    import platform
+
+    machine = f"{platform.system()} {platform.machine()}, {cores()} cores, Python {platform.python_version()}"
+    body = {k: v for k, v in asdict(job).items() if k != "learner"}
+    return {**body, "machine": machine, "started": time.time()}
+
+
+def trivial_baseline(spec: ImageSpec) -> dict[str, Any]:
+    """What always answering the most frequent class would give."""
+    k = max(range(spec.n_classes), key=lambda i: spec.counts[i])
+    return {"error": 1 - spec.counts[k] / max(sum(spec.counts), 1), "what": f"always {spec.class_names[k]!r}"}
+
+
+def probe(executor: LocalExecutor, job: Job, config: Mapping[str, Any]) -> float:
+    """Seconds that one epoch of `config` takes while every worker is busy."""
+    setup = executor.settings.setup
+    calls = {
+        executor.call("seedleaf.learners.trial:seconds_per_epoch", config=dict(config), setup=dict(setup))
+        for _ in range(job.workers)
+    }
+    seconds = []
+    while calls:
+        for report in executor.poll(1.0):
+            if isinstance(report, Returned) and report.call in calls:
+                calls.discard(report.call)
+                if report.error is not None:
+                    raise StudyError(f"the default network cannot be trained here: {report.error}")
+                seconds.append(float(report.value))
+    return max(seconds)
+
+
+def search_until(study: Study, job: Job, end: float) -> Callable[[History], str | None]:
+    """When the search ends: what the refit of the best config so far needs is kept before `end`."""
+    planned = float((study.history.note("plan") or {})["refit"])
+    longest = refit_steps(float("inf"), study.problem.full)
+
+    def until(history: History) -> str | None:
+        now = time.time()
+        if now < end - planned:
+            return None
+        best = study.best
+        if best is None or not best.seconds:
+            return "time"
+        # A light winner needs less than was planned: the rest goes on being searched.
+        needed = longest * refit_step_seconds(best, job.workers)
+        return "time" if now >= end - min(planned, needed) else None
+
+    return until
+
+
+def describe(spec: ImageSpec, study: Study) -> list[str]:
+    """The data as understood, the trivial baseline and what is searched, in at most four lines."""
+    colour = {1: "grey", 3: "colour"}.get(spec.channels, f"{spec.channels} channels")
+    lines = [
+        f"data      {spec.name}: {spec.n_train:,} training and {spec.n_test:,} test images, "
+        f"{spec.height}×{spec.width} {colour}, {spec.n_classes} classes"
+    ]
+    if spec.findings:
+        more = f" (and {len(spec.findings) - 1} more in the report)" if len(spec.findings) > 1 else ""
+        lines.append(f"noticed   {spec.findings[0]}{more}")
+    baseline, problem = study.history.note("baseline") or {}, study.problem
+    lines.append(f"baseline  {baseline.get('what')}: error {baseline.get('error', 1.0):.3f}")
+    bounds = ", ".join(f"{x.metric} <= {x.at_most:,.0f}" for x in problem.limits)
+    lines.append(
+        f"search    {len(problem.space)} parameters, {study.sampler.name} + {study.scheduler.name}, "
+        f"up to {problem.full} epochs a trial, {bounds}"
+    )
+    return lines
+
+
+def resume(
+    folder: Path | str, time_limit: float | None = None, view: View | None = None, began: float | None = None
+) -> Result:
+    """Go on with a run that was cut off; with `time_limit` (its new total) also one that had finished."""
+    folder = Path(folder)
+    job = Job.load(folder)
+    if time_limit is not None:
+        job = replace(job, time_limit=time_limit)
+        job.save(folder)
+    return carry_out(folder, job, job.data, view, began)

@@ -1,0 +1,69 @@
+"""What a person reads when a run is over: a leaderboard of five rows, one honest verdict, the next command."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from seedleaf.report import leaderboard
+from seedleaf.timing import format_seconds
+
+if TYPE_CHECKING:
+    from seedleaf.result import Result
+
+
+def as_body(result: Result) -> dict[str, Any]:
+    """The final JSON of `--json`."""
+    history = result.history
+    states: dict[str, int] = {}
+    for trial in history.trials.values():
+        states[str(trial.state)] = states.get(str(trial.state), 0) + 1
+    verdict = history.note("verdict") or {}
+    shares = history.note("shares") or {}
+    return {
+        "run": str(result.folder),
+        "model": str(result.best.path / "model.onnx"),
+        "report": str(result.folder / "report.html"),
+        "metrics": {k: v for k, v in result.best.metrics.items() if k != "per_class"},
+        "config": result.best.config,
+        "baseline": history.note("baseline"),
+        "verdict": verdict.get("text"),
+        "trials": states,
+        "training_share": shares.get("training"),
+        "seconds": (history.note("took") or {}).get("seconds"),
+    }
+
+
+def as_lines(result: Result) -> list[str]:
+    """At most 14 lines."""
+    body, metrics = as_body(result), result.best.metrics
+    lines = ["", *_board(result), ""]
+    test = metrics["test"]
+    lines.append(
+        f"test accuracy {test['accuracy']:.4f} ({test['low']:.4f} to {test['high']:.4f}), "
+        f"{metrics['params']:,} params, {metrics['macs']:,} MACs, {metrics['bytes'] / 1000:.0f} kB, "
+        f"{metrics['latency_ms']['median']:.2f} ms an image"
+    )
+    if body["verdict"]:
+        lines.append(body["verdict"])
+    took, share = body["seconds"], body["training_share"]
+    if took and share:
+        lines.append(f"took {format_seconds(took)}; {share:.0%} of the workers' time was training")
+    lines.append(f"report  {result.folder / 'report.html'}")
+    lines.append(f"next    seedleaf predict {result.folder} IMAGE")
+    return lines
+
+
+def _board(result: Result) -> list[str]:
+    rows = leaderboard(result.history, rows=5)
+    lines = [f"{'':>4} {'config':<28} {'valid error':>11} {'params':>9} {'steps':>6} {'seconds':>8}"]
+    for row in rows:
+        lines.append(
+            f"{row.rank or '':>4} {row.label:<28.28} {_number(row.value, '.4f'):>11} {_number(row.params, ',.0f'):>9} "
+            f"{row.steps or '':>6} {_number(row.seconds, '.1f'):>8}"
+        )
+    return lines
+
+
+def _number(value: float, form: str) -> str:
+    return "" if math.isnan(value) else format(value, form)

@@ -1,0 +1,148 @@
+"""How the time given is shared out: start, search, refit, delivery. Wall time covers the whole command."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from seedleaf.core import Fidelity, Trial
+from seedleaf.errors import BudgetError
+
+# Seconds that delivery takes after the refit (export, comparison, latency, report) beside a pass over the test part.
+DELIVERY = 6.0
+SHORTEST = 20.0  # below this the interpreters alone, with torch, take too large a share
+FIRST_RUNG_SECONDS = 1.0  # shorter first rungs spend more on hand-over than on learning
+MOST_EPOCHS = 200
+
+
+@dataclass(frozen=True)
+class Preset:
+    """How the time after the start is spent.
+
+    `refit_share`: the part kept for training the winner on train+valid; `trainings`: how many full trainings the
+    search should be able to pay for; it buys far more configs, since most are stopped early.
+    """
+
+    refit_share: float
+    trainings: float
+
+
+PRESETS: Mapping[str, Preset] = {
+    "quick": Preset(refit_share=0.45, trainings=4.0),
+    "good": Preset(refit_share=0.33, trainings=7.0),
+    "best": Preset(refit_share=0.22, trainings=14.0),
+}
+
+
+@dataclass(frozen=True)
+class TimePlan:
+    """What the throughput that was measured allows."""
+
+    fidelity: Fidelity
+    search_seconds: float
+    refit_seconds: float
+
+
+def delivery_seconds(n_test: int, n_train: int, epoch_seconds: float) -> float:
+    """Reserve for what follows the refit. Prediction costs about a third of training; three models are measured."""
+    return DELIVERY + epoch_seconds * n_test / max(n_train, 1)
+
+
+def plan_time(left: float, workers: int, epoch_seconds: float, delivery: float, preset: Preset) -> TimePlan:
+    """Share out `left` seconds of wall time, given that one epoch of the default config takes `epoch_seconds`."""
+    usable = left - delivery
+    if usable < 3 * epoch_seconds:
+        raise BudgetError(
+            f"one epoch takes {epoch_seconds:.1f} s here and {max(usable, 0):.0f} s are left for training: "
+            f"give at least --time {format_seconds(math.ceil(left - usable + 12 * epoch_seconds))}"
+        )
+    refit = preset.refit_share * usable
+    search = usable - refit
+    full = int(search * workers / preset.trainings / epoch_seconds)
+    full = min(max(full, 2), MOST_EPOCHS)
+    low = max(round(full / 9), math.ceil(FIRST_RUNG_SECONDS / epoch_seconds), 1)
+    return TimePlan(Fidelity("epoch", min(low, full), full), search, refit)
+
+
+# A second intra-op thread made a step 1.5 times faster on an otherwise idle machine; more threads add less.
+THREAD_GAIN = 0.5
+
+
+def refit_step_seconds(trial: Trial, threads: int) -> float:
+    """What a step of the refit will take, from what the trial's steps took: more data, no validation, more threads."""
+    trained = sorted(m.metrics.get("train_seconds", m.seconds) for m in trial.measurements)
+    typical = trained[len(trained) // 2]
+    return 1.25 * typical / (1 + THREAD_GAIN * (min(threads, 4) - 1))
+
+
+def refit_steps(seconds_in_steps: float, full: int) -> int:
+    """Steps of the final training: as many as fit, at most twice the search's full budget."""
+    return max(int(min(0.97 * seconds_in_steps, 2 * full)), 1)
+
+
+def parse_seconds(text: str | float | int) -> float:
+    """ "90", "90s", "10m", "1.5h", "1h30m" as seconds; ValueError says what was expected."""
+    total = float(text) if isinstance(text, (int, float)) else _parse(text.strip().lower())
+    if not 0 < total < math.inf:
+        raise ValueError(f"a time must be positive, got {text!r}")
+    return total
+
+
+def _parse(text: str) -> float:
+    units = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+    total, number, rest = 0.0, "", text
+    while rest:
+        if rest[0].isdigit() or rest[0] == ".":
+            number, rest = number + rest[0], rest[1:]
+            continue
+        unit = "ms" if rest.startswith("ms") else rest[0]
+        if unit not in units or not number:
+            raise ValueError(f"{text!r} is not a time; write it as 90s, 10m, 1h30m")
+        total, number, rest = total + float(number) * units[unit], "", rest[len(unit) :]
+    return total + (float(number) if number else 0.0)
+
+
+def parse_count(text: str | float | int) -> int:
+    """ "20000", "20k", "5M", "1.5M" as a whole number; ValueError says what was expected."""
+    if isinstance(text, (int, float)):
+        value = float(text)
+    else:
+        raw = text.strip().lower().replace("_", "").replace(",", "")
+        scale = {"k": 1e3, "m": 1e6, "g": 1e9, "b": 1e9}.get(raw[-1:], 1.0)
+        try:
+            value = float(raw[:-1] if scale != 1.0 else raw) * scale
+        except ValueError:
+            raise ValueError(f"{text!r} is not a number; write it as 20000, 20k or 5M") from None
+    if not (value >= 1 and math.isfinite(value)):
+        raise ValueError(f"a limit must be at least 1, got {text!r}")
+    return int(value)
+
+
+def format_seconds(seconds: float) -> str:
+    """12 -> "12s", 75 -> "1m15s", 5400 -> "1h30m"."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02d}s" if whole % 60 else f"{whole // 60}m"
+    return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+
+
+def process_started() -> float:
+    """When this process began, in seconds since the epoch: imports before the first line count as well."""
+    try:
+        ticks = int(Path("/proc/self/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()[19])
+        uptime = float(Path("/proc/uptime").read_text(encoding="ascii").split()[0])
+        return time.time() - (uptime - ticks / os.sysconf("SC_CLK_TCK"))
+    except (OSError, ValueError, IndexError):
+        return time.time() - 0.5
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1

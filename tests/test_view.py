@@ -102,7 +102,7 @@ def test_live_says_what_a_person_wants_to_know() -> None:
     live.stop()
     text = written(target)
     for said in ("42s left of 60s", "2 of 2 workers busy", "1 failed", "best error 0.2 (trial 1, epoch 2, 14,210 params)",
-                 "default 0.3", "baseline 0.9", "█▄▁", "3/9"):  # fmt: skip
+                 "default 0.3", "baseline 0.9", "█▅▁", "3/9"):  # fmt: skip
         assert said in text, said
 
 

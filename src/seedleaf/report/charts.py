@@ -86,7 +86,7 @@ def best_so_far(facts: Facts) -> Chart | None:
     corners: list[tuple[float, float]] = []
     for (at, value, _), after in zip(steps, [*steps[1:], None], strict=True):
         corners += [(at, value), (after[0] if after else end, value)]
-    default = facts.default.value if facts.default is not None else math.nan
+    default = facts.default.value if facts.default is not None and facts.default.scored else math.nan
     line, mark = rule(ys, default, "default config, as far as it was trained", "default")
     svg = f'{line}<path class="best" d="{path(corners, xs, ys)}"/>'
     svg += "".join(dot(at, value, xs, ys, "best", trial) for at, value, trial in steps)

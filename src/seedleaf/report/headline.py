@@ -6,7 +6,7 @@ import math
 
 from seedleaf.core import State
 from seedleaf.report.board import baseline_value
-from seedleaf.report.facts import Facts, number
+from seedleaf.report.facts import Facts, Row, number
 from seedleaf.report.plot import fit_scale
 from seedleaf.report.text import MISSING, count, duration, esc, figure, plural, share, short, size
 
@@ -55,14 +55,24 @@ def _compared(facts: Facts) -> list[str]:
     shown = []
     if math.isfinite(base := baseline_value(facts)):
         shown.append(f"{esc(facts.note('baseline').get('what') or 'the trivial baseline')} {figure(base, 3)}")
-    if facts.default is not None and math.isfinite(facts.default.value):
-        shown.append(f"the default config {figure(facts.default.value, 3)}")
+    if facts.default is not None:
+        shown.append(f"the default config {_reached(facts, facts.default)}")
     if facts.winner is not None and math.isfinite(facts.winner.value):
-        shown.append(f"the winner {figure(facts.winner.value, 3)}")
+        shown.append(f"the winner {_reached(facts, facts.winner)}")
     if len(shown) < 2:
         return []
     where = "On the validation part" if facts.note("data") else "In the study"
     return [f"{where} the {metric} ({'lower' if low else 'higher'} is better): {', '.join(shown)}."]
+
+
+def _reached(facts: Facts, row: Row) -> str:
+    """Its objective, and how far it was trained where that is not the whole way: the two must not be taken as equals."""
+    if row.state is State.FAILED:
+        return "failed"
+    full = facts.fidelity.high if facts.fidelity else 1
+    return figure(row.value, 3) + (
+        f" after {row.step} of {plural(full, facts.steps_name)}" if row.step < full else ""
+    )
 
 
 def _params(facts: Facts) -> float:
@@ -106,7 +116,11 @@ def ladder(facts: Facts) -> str:
     if facts.objective.metric != "error":
         return ""
     steps = [("baseline", "base", baseline_value(facts))]
-    steps += [("default", "default", facts.default.value)] if facts.default is not None else []
+    steps += (
+        [("default", "default", facts.default.value)]
+        if facts.default is not None and facts.default.scored
+        else []
+    )
     if facts.winner is not None and facts.role(facts.winner) == "winner":
         steps.append(("winner", "winner", facts.winner.value))
     steps = [s for s in steps if math.isfinite(s[2])]

@@ -92,8 +92,8 @@ def explained(groups: NDArray[np.int64], values: NDArray[np.float64]) -> NDArray
         return np.zeros(m)
     between = np.sum((centred @ np.eye(k)[inverse]) ** 2 / sizes, axis=1)
     within = (total - between) / (n - k)
-    share = (between - (k - 1) * within) / np.where(total > 0, total, 1.0)
-    return np.clip(share, 0.0, 1.0)
+    share: NDArray[np.float64] = (between - (k - 1) * within) / np.where(total > 0, total, 1.0)
+    return share.clip(0.0, 1.0)
 
 
 def _weigh(groups: NDArray[np.int64], ranks: NDArray[np.float64]) -> tuple[float, bool]:

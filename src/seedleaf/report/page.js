@@ -8,7 +8,7 @@
     return el;
   };
   const configs = JSON.parse(byId("configs").textContent);
-  const table = byId("trials");
+  const table = byId("trial-table");
   const tip = document.body.appendChild(made("div"));
   tip.id = "tip";
   tip.hidden = true;
@@ -117,7 +117,9 @@
     const close = () => body.querySelectorAll(".opened").forEach((r) => r.remove());
     const key = (row, i) => {
       const cell = row.cells[i];
-      return cell.classList.contains("n") ? Number(cell.dataset.v ?? cell.textContent) : cell.textContent;
+      if (!cell.classList.contains("n")) return cell.textContent;
+      const number = cell.dataset.v ?? cell.textContent;
+      return number === "" ? NaN : Number(number);
     };
     [...table.tHead.rows[0].cells].forEach((head, i) => {
       head.firstElementChild.addEventListener("click", () => {
@@ -126,7 +128,8 @@
         head.setAttribute("aria-sort", up ? "ascending" : "descending");
         close();
         const rows = [...body.rows].map((r) => [key(r, i), r]);
-        rows.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0) * (up ? 1 : -1));
+        // What has no number comes last in either order.
+        rows.sort(([a], [b]) => (a !== a) - (b !== b) || (a < b ? -1 : a > b ? 1 : 0) * (up ? 1 : -1));
         body.append(...rows.map(([, r]) => r));
       });
     });

@@ -89,7 +89,7 @@ def _board(facts: Facts) -> str:
         "training",
         "note",
     ]
-    return table(heads, [_place(p, sized) for p in rows])
+    return table(heads, [_place(p, sized) for p in rows], css="board")
 
 
 def _place(place: Place, sized: bool) -> Sequence[str]:
@@ -117,7 +117,7 @@ SECTIONS: Sequence[tuple[str, str, str, Callable[[Facts], str]]] = (
     ("time", "Time", "Best so far, by wall time", lambda f: _figure(charts.best_so_far(f), "best")),
     ("pareto", "Size", "What size buys", lambda f: _figure(charts.pareto(f), "pareto")),
     ("space", "Space", "Where the good configs lie", landscape),
-    ("winner", "Winner", "The winner and how to load it", _winner),
+    ("winner", "Winner", "The winner", _winner),
     ("data", "Data", "The data as it was understood", data_section),
     ("mistakes", "Mistakes", "Where it goes wrong", confusion_section),
     ("trials", "Trials", "All trials", trial_table),

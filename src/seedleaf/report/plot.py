@@ -95,7 +95,10 @@ def rule(ys: Scale, value: float, text: str, css: str) -> tuple[str, str]:
         return "", ""
     y = ys.unit(value)
     svg = f'<path class="rule {css}" d="M0 {round(UNITS * (1 - y))}H{UNITS}"/>'
-    return svg, f'<span class="mark {css} left" style="bottom:{100 * y:.2f}%;left:0">{esc(text)}</span>'
+    css = (
+        f"{css} left under" if y > 0.92 else f"{css} left"
+    )  # above the top line there is only the axis' name
+    return svg, f'<span class="mark {css}" style="bottom:{100 * y:.2f}%;left:0">{esc(text)}</span>'
 
 
 def label(x: float, y: float, xs: Scale, ys: Scale, text: str, css: str) -> str:

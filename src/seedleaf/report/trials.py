@@ -23,18 +23,18 @@ def trial_table(facts: Facts) -> str:
     noted = any(r.reason for r in facts.rows)
     heads = ["trial", "state", facts.steps_name, facts.objective.metric]
     heads += ["params"] * sized + ["training"] + ["note"] * noted
-    ths = "".join(_head(h, sorted_by=i == 3 and bool(ranked)) for i, h in enumerate(heads))
+    order = "ascending" if facts.objective.direction == "min" else "descending"
+    ths = "".join(_head(h, order if i == 3 and ranked else "none") for i, h in enumerate(heads))
     body = "".join(_tr(facts, r, i, sized, noted) for i, r in enumerate([*ranked, *rest]))
     return (
         '<p class="filter"><label>Filter <input type="search" id="find" placeholder="state, reason or setting: adamw">'
         f'</label><span id="found" role="status">{plural(len(facts.rows), "trial")}</span></p>'
         '<div class="scroll tall" tabindex="0" role="region" aria-label="All trials">'
-        f'<table id="trials"><thead><tr>{ths}</tr></thead><tbody>{body}</tbody></table></div>'
+        f'<table id="trial-table"><thead><tr>{ths}</tr></thead><tbody>{body}</tbody></table></div>'
     )
 
 
-def _head(name: str, sorted_by: bool) -> str:
-    order = "ascending" if sorted_by else "none"
+def _head(name: str, order: str) -> str:
     return f'<th scope="col" aria-sort="{order}"><button type="button">{esc(name)}</button></th>'
 
 
@@ -47,7 +47,7 @@ def _tr(facts: Facts, row: Row, index: int, sized: bool, noted: bool) -> str:
         f"<td><span class='state'>{row.state.value}</span></td>",
         _td(row.step, count(row.step)),
     ]
-    cells.append(_td(row.loss, figure(row.value)))
+    cells.append(_td(row.value, figure(row.value)))
     if sized:
         cells.append(_td(row.metric("params"), count(row.metric("params"))))
     cells.append(_td(row.seconds, duration(row.seconds)))
@@ -57,7 +57,7 @@ def _tr(facts: Facts, row: Row, index: int, sized: bool, noted: bool) -> str:
 
 
 def _td(value: float, text: str) -> str:
-    key = f"{value:.6g}" if math.isfinite(value) else "1e999"
+    key = f"{value:.6g}" if math.isfinite(value) else ""
     return f'<td class="n" data-v="{key}">{text}</td>' if text != key else f'<td class="n">{text}</td>'
 
 
@@ -83,7 +83,8 @@ def failures(facts: Facts) -> str:
         return ""
     lines = [_group(rows) for _, rows in sorted(groups.items(), key=lambda g: -len(g[1]))]
     total = sum(len(rows) for rows in groups.values())
-    head = f"{plural(total, 'trial')} of {len(facts.rows):,} failed; the study went on without them."
+    rest = "; the study went on without them" if facts.scored else ""
+    head = f"{total:,} of {plural(len(facts.rows), 'trial')} failed{rest}."
     return f'<p class="lede">{head}</p>' + table(("trials", "reason", "which", "lost"), lines)
 
 

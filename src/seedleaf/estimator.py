@@ -84,7 +84,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         given = self.result_.predict_proba(self._images(X)).astype(np.float64)
         out = np.zeros((len(X), len(self.classes_)))
         out[:, self._codes] = given
-        return out / out.sum(axis=1, keepdims=True)
+        return np.asarray(out / out.sum(axis=1, keepdims=True))
 
     def predict(self, X: Any) -> Array:
         """The most probable label of each image."""

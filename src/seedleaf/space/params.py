@@ -108,8 +108,9 @@ class Int:
         return self.low - 0.5, self.high + 0.5
 
     def contains(self, value: object) -> bool:
-        whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-        return whole and self.low <= int(value) <= self.high
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+            return False
+        return self.low <= int(value) <= self.high
 
     def to_unit(self, value: Value) -> float:
         return _to_unit(float(value), *self._edges, self.log)  # type: ignore[arg-type]

@@ -63,13 +63,9 @@ def _td(value: float, text: str) -> str:
 
 def configs_json(facts: Facts) -> str:
     """Every trial's config for the script: names once, then per trial [index, value, index, value, …]."""
-    names = sorted({k for r in facts.rows for k in r.config})
+    names = list(dict.fromkeys(k for r in facts.rows for k in r.config))
     index = {k: i for i, k in enumerate(names)}
-    order = [k for k in names if any(k in r.config for r in facts.rows)]
-    rows = {
-        str(r.id): [x for k in order if k in r.config for x in (index[k], setting(r.config[k]))]
-        for r in facts.rows
-    }
+    rows = {str(r.id): [x for k, v in r.config.items() for x in (index[k], setting(v))] for r in facts.rows}
     return script_json({"names": names, "trials": rows})
 
 

@@ -20,6 +20,15 @@ ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
 }
 
 
+def pooled(x: Tensor, training: bool) -> Tensor:
+    """(N, C, H, W) -> (N, C): the mean over the map.
+
+    In training the map is seen as (N, H·W, C): the gradient of the plain mean comes back in NCHW order, and mixed with
+    channels_last it made the layers before it up to 5 times slower. The exported graph keeps the plain mean.
+    """
+    return x.permute(0, 2, 3, 1).flatten(1, 2).mean(1) if training else x.mean((2, 3))
+
+
 class Gate(nn.Module):
     """Squeeze-excite: scales each channel of (N, C, H, W) by a gate in [0, 1]."""
 
@@ -29,8 +38,8 @@ class Gate(nn.Module):
         self.excite = nn.Linear(hidden, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        pooled = x.mean((2, 3))
-        gate = nn.functional.hardsigmoid(self.excite(torch.relu(self.squeeze(pooled))))
+        hidden = torch.relu(self.squeeze(pooled(x, self.training)))
+        gate = nn.functional.hardsigmoid(self.excite(hidden))
         return x * gate[:, :, None, None]
 
 
@@ -51,7 +60,7 @@ class Pool(nn.Module):
     """(N, C, H, W) -> (N, C): the mean over the map."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return x.mean((2, 3))
+        return pooled(x, self.training)
 
 
 class Net(nn.Module):

@@ -28,6 +28,7 @@ from seedleaf.errors import LimitError, SpaceExhausted
 from seedleaf.seeds import rng_for
 from seedleaf.space.encode import decode, encode
 from seedleaf.space.problem import Problem
+from seedleaf.space.space import Space
 
 TRIES = 400  # rejected draws before falling back on the anchor; a draw costs about 0.1 ms with its limits
 ENUMERABLE = 50_000  # finite spaces up to this size are listed rather than sampled when draws keep repeating
@@ -105,6 +106,13 @@ def best_trial(problem: Problem, history: History, trials: Iterable[Trial] | Non
 
 
 # --- drawing configs that may be proposed ---
+
+
+def mutate(space: Space, config: Config, rng: np.random.Generator) -> Config:
+    """`config` with a few of its parameters moved: one at least, two and a half on average."""
+    for _ in range(int(rng.geometric(0.4))):
+        config = space.neighbour(config, rng)
+    return config
 
 
 def acceptable(problem: Problem, history: History, config: Config) -> bool:

@@ -73,8 +73,7 @@ def _panel(effect: Effect, depth: int) -> str:
     meter = (
         f'<i class="{"" if effect.sure else "unsure"}" style="width:{100 * (effect.share or 0):.0f}%"></i>'
     )
-    if effect.share and not effect.sure:
-        weight += ", within chance"
+    doubt = ", within chance" if effect.share and effect.share > 0.005 and not effect.sure else ""
     facts = [f"winner {setting(effect.winner)}"] if effect.in_winner else []
     facts += [f"default {setting(effect.default)}"] if effect.in_default else []
     return (
@@ -82,7 +81,7 @@ def _panel(effect: Effect, depth: int) -> str:
         f"<small>{esc(_range(effect.node.param))}</small></div>"
         f'<div class="pdist">{_distribution(effect)}</div>'
         f'<div class="pweight"><span class="meter" aria-hidden="true">{meter}</span><span>{weight}</span>'
-        f"<small>{plural(effect.n, 'trial')}{'<br>' + esc(' · '.join(facts)) if facts else ''}</small></div></div>"
+        f"<small>{plural(effect.n, 'trial')}{doubt}{'<br>' + esc(' · '.join(facts)) if facts else ''}</small></div></div>"
     )
 
 

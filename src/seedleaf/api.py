@@ -24,7 +24,7 @@ from seedleaf.space import Space
 from seedleaf.space.problem import Costs, no_costs
 from seedleaf.study import Study
 from seedleaf.timing import cores, parse_count, parse_seconds
-from seedleaf.tune.base import Sampler, Scheduler
+from seedleaf.tuner.base import Sampler, Scheduler
 from seedleaf.view import View
 
 if TYPE_CHECKING:

@@ -79,11 +79,12 @@ class Fidelity:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What one step of one trial gave. `seconds` is the wall time of that step alone."""
+    """What one step of one trial gave. `seconds` is the wall time of that step alone; `at` when it was logged, if it was."""
 
     step: int
     metrics: Metrics
     seconds: float = 0.0
+    at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,7 +356,9 @@ class History:
         body = event.body
         trial = self.trials[body["trial"]]
         metrics = {k: math.nan if v is None else float(v) for k, v in body["metrics"].items()}
-        trial.measurements.append(Measurement(int(body["step"]), metrics, float(body.get("seconds", 0.0))))
+        trial.measurements.append(
+            Measurement(int(body["step"]), metrics, float(body.get("seconds", 0.0)), event.at)
+        )
         trial.ended_at, trial.lost = event.at, 0
         self._at_step.setdefault(trial.step, {})[trial.id] = metrics
         if trial.step >= trial.budget:

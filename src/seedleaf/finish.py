@@ -37,6 +37,12 @@ class Run:
     view: View
 
     @property
+    def clock_started(self) -> float:
+        """When the clock would have started if no session had been cut off."""
+        session = self.study.history.note("session") or {}
+        return float(session["began"]) - float(session["used"])
+
+    @property
     def default(self) -> Trial:
         return self.study.history.trials[int((self.study.history.note("default") or {})["trial"])]
 
@@ -68,6 +74,7 @@ def finish(run: Run, refit_end: float) -> None:
     run.study.note("verdict", **verdict(run, winner, gain))
     run.study.note("shares", **shares(run, fitted["train_seconds"], refit_seconds))
     run.study.note("final", **final)
+    run.study.note("took", seconds=time.time() - run.clock_started)
     write_metrics(run, final)
     write_report(run.study.history, run.folder / "report.html")
 
@@ -182,7 +189,7 @@ def shares(run: Run, refit_train_seconds: float, refit_seconds: float) -> dict[s
     return {
         "training": (trained + run.workers * refit_train_seconds) / max(total, 1e-9),
         "measuring": (measured - trained) / max(total, 1e-9),
-        "wall": searched + refit_seconds,
+        "wall": time.time() - run.clock_started,
     }
 
 

@@ -127,7 +127,6 @@ def carry_out(
             Run(folder, job.workers, setup_of(folder, job), spec, learner, study, executor, view),
             deadline - delivery,
         )
-        study.note("took", seconds=time.time() - began + used)
         store.close()
         shutil.rmtree(folder / "cache", ignore_errors=True)
         return Result.open(folder)

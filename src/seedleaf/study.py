@@ -29,8 +29,8 @@ from seedleaf.executors.base import Ended, Executor, Stepped
 from seedleaf.space import Problem, Space, fingerprint
 from seedleaf.space.problem import Costs, no_costs
 from seedleaf.store import NewEvent, Store, open_store
-from seedleaf.tune.base import Sampler, Scheduler, best_trial, decide
-from seedleaf.tune.registry import pick_sampler, pick_scheduler
+from seedleaf.tuner.base import Sampler, Scheduler, best_trial, decide
+from seedleaf.tuner.registry import pick_sampler, pick_scheduler
 
 SAME_REASON = 3  # so many first trials failing for one reason end the study
 RETRIES = 2  # workers that a trial may lose at one step before the trial itself is held to be the cause

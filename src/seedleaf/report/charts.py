@@ -14,7 +14,7 @@ from seedleaf.report.board import baseline_value
 from seedleaf.report.facts import Facts, Row
 from seedleaf.report.plot import UNITS, Scale, dot, fit_scale, frame, label, path, robust_top, rule
 from seedleaf.report.text import count, duration, esc, figure, plural, short, table
-from seedleaf.tune.pareto import pareto_front
+from seedleaf.tuner.pareto import pareto_front
 
 POINTS = 45_000  # points drawn over all learning curves: about half a megabyte of page
 FULL_CURVES = {State.DONE: "done", State.FAILED: "failed"}
@@ -248,16 +248,8 @@ def _rung_table(facts: Facts) -> str:
 
 
 def _timed(row: Row) -> Iterator[tuple[float, float, int]]:
-    """When each measurement was made, never too early where that can be known.
-
-    The log's fold keeps only a trial's first start and last event. A trial that waited between rungs is counted back from
-    its last measurement, so its earlier points come late rather than early; one that was ended later, forward.
-    """
-    at = row.started
-    if row.state is not State.STOPPED and row.ended:
-        at = row.ended - sum(row.step_seconds)
-    for (_, value), seconds in zip(row.curve, row.step_seconds, strict=True):
-        at += seconds
+    """When each measurement was logged."""
+    for (_, value), at in zip(row.curve, row.step_times, strict=True):
         if math.isfinite(value):
             yield at, value, row.id
 

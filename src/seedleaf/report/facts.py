@@ -30,7 +30,7 @@ class Row:
     reason: str
     started: float
     ended: float
-    step_seconds: tuple[float, ...]
+    step_times: tuple[float, ...]  # seconds since the epoch
 
     @property
     def scored(self) -> bool:
@@ -162,5 +162,5 @@ def _row(trial: Trial, objective: Objective) -> Row:
         reason=trial.reason,
         started=trial.started_at,
         ended=trial.ended_at,
-        step_seconds=tuple(m.seconds for m in trial.measurements),
+        step_times=tuple(m.at for m in trial.measurements),
     )

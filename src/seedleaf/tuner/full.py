@@ -9,7 +9,7 @@ import numpy as np
 
 from seedleaf.core import Decision, History, Resume
 from seedleaf.space.problem import Problem
-from seedleaf.tune.base import Sampler, end, start_new
+from seedleaf.tuner.base import Sampler, end, start_new
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from seedleaf.space.encode import decode, encode
 from seedleaf.space.params import Choice, Param
 from seedleaf.space.problem import Problem
 from seedleaf.space.space import Space
-from seedleaf.tune.base import acceptable, best_trial, draw_valid, mutate
+from seedleaf.tuner.base import acceptable, best_trial, draw_valid, mutate
 
 Array = NDArray[np.float64]
 

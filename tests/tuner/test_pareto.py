@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from seedleaf.tune.pareto import hypervolume_2d, pareto_front
+from seedleaf.tuner.pareto import hypervolume_2d, pareto_front
 
 
 def brute(points: np.ndarray) -> np.ndarray:

@@ -7,12 +7,12 @@ from typing import TypeVar
 
 from seedleaf.errors import StudyError
 from seedleaf.space.problem import Problem
-from seedleaf.tune.asha import AshaScheduler
-from seedleaf.tune.base import Sampler, Scheduler
-from seedleaf.tune.full import FullScheduler
-from seedleaf.tune.random import RandomSampler
-from seedleaf.tune.sobol import SobolSampler
-from seedleaf.tune.tpe import TpeSampler
+from seedleaf.tuner.asha import AshaScheduler
+from seedleaf.tuner.base import Sampler, Scheduler
+from seedleaf.tuner.full import FullScheduler
+from seedleaf.tuner.random import RandomSampler
+from seedleaf.tuner.sobol import SobolSampler
+from seedleaf.tuner.tpe import TpeSampler
 
 T = TypeVar("T")
 

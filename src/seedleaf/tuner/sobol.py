@@ -12,7 +12,7 @@ from seedleaf.core import Config, History
 from seedleaf.seeds import seed_for
 from seedleaf.space.encode import decode
 from seedleaf.space.problem import Problem
-from seedleaf.tune.base import draw_valid
+from seedleaf.tuner.base import draw_valid
 
 BLOCK = 64  # points that belong to one trial: where limits reject one, the next of its block is tried
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,9 +34,29 @@ class Param(Protocol):
     def to_json(self) -> dict[str, Any]: ...
 
 
+def plain_value(value: object) -> Value:
+    """`value` as the plain Python value that a config and the log hold; SpaceError for anything else."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        raise SpaceError(f"{value} cannot stand in a space or a config: the log has no such number")
+    if value is None or isinstance(value, (str, int, float)):
+        return value
+    raise SpaceError(f"{value!r} is a {type(value).__name__}: use str, int, float, bool or None")
+
+
+def _number(kind: str, value: object) -> float:
+    if isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool):
+        try:
+            return float(value)
+        except OverflowError:
+            pass
+    raise SpaceError(f"{kind}: {value!r} is not a number that fits a float")
+
+
 def _check_number(kind: str, low: float, high: float, log: bool, default: float | None) -> None:
-    if not (math.isfinite(low) and math.isfinite(high)):
-        raise SpaceError(f"{kind}({low}, {high}): bounds must be finite")
+    if not math.isfinite(high - low):
+        raise SpaceError(f"{kind}({low}, {high}): bounds and their distance must be finite")
     if low > high:
         raise SpaceError(f"{kind}({low}, {high}): low is above high")
     if log and low <= 0:
@@ -54,6 +75,9 @@ class Float:
     default: float | None = None
 
     def __post_init__(self) -> None:
+        # Plain floats whatever came in, so that Float(0, 1) and Float(0.0, 1.0) are one space with one fingerprint.
+        for name in ("low", "high") if self.default is None else ("low", "high", "default"):
+            object.__setattr__(self, name, _number("Float", getattr(self, name)))
         _check_number("Float", self.low, self.high, self.log, self.default)
 
     @property
@@ -63,9 +87,9 @@ class Float:
     is_ordered = True
 
     def contains(self, value: object) -> bool:
-        return (
-            isinstance(value, (int, float)) and not isinstance(value, bool) and self.low <= value <= self.high
-        )
+        if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+            return False
+        return bool(self.low <= value <= self.high)
 
     def to_unit(self, value: Value) -> float:
         if self.low == self.high:
@@ -92,8 +116,11 @@ class Int:
     default: int | None = None
 
     def __post_init__(self) -> None:
-        if any(int(v) != v for v in (self.low, self.high)):
-            raise SpaceError(f"Int({self.low}, {self.high}): bounds must be whole numbers")
+        for name in ("low", "high") if self.default is None else ("low", "high", "default"):
+            value = getattr(self, name)
+            if not _number("Int", value).is_integer():
+                raise SpaceError(f"Int({self.low}, {self.high}): {name} must be a whole number, got {value}")
+            object.__setattr__(self, name, int(value))
         _check_number("Int", self.low, self.high, self.log, self.default)
 
     @property
@@ -135,42 +162,57 @@ class Choice:
     """One of several options; an option may carry parameters that exist only under it.
 
     `Choice("relu", "gelu")`, `Choice(16, 32, ordered=True)`, `Choice(sgd=dict(momentum=Float(0, 1)), adam={})`.
-    Options given by keyword are strings and carry a mapping of parameters (possibly empty).
+    Options given by keyword are strings and carry a mapping of parameters (possibly empty). A mapping does the same
+    for names that are no keywords: `Choice({"default": {}, "one-cycle": dict(peak=Float(0, 1))})`.
     """
 
     def __init__(
-        self, *options: Value, default: Value | None = None, ordered: bool = False, **branches: Any
+        self,
+        *options: Value | Mapping[str, Any],
+        default: Value | None = None,
+        ordered: bool = False,
+        **branches: Any,
     ) -> None:
         from seedleaf.space.space import Space  # a Choice holds spaces and a Space holds choices
 
-        self.options: tuple[Value, ...] = (*options, *branches)
+        for name, given in (("default", default), ("ordered", ordered)):
+            if isinstance(given, (Mapping, Space)):
+                raise SpaceError(
+                    f'{name}= is Choice\'s own argument; write Choice({{"{name}": {{...}}, ...}}) for an option '
+                    "of that name"
+                )
+        found: list[Value] = []
+        named: dict[str, Any] = {}
+        for option in (*options, branches):
+            if isinstance(option, Mapping):
+                found.extend(option)
+                named.update(option)
+            else:
+                found.append(plain_value(option))
+        self.options: tuple[Value, ...] = tuple(found)
         if not self.options:
             raise SpaceError("Choice() has no options")
-        for option in self.options:
-            if not (option is None or isinstance(option, (str, int, float, bool))):
-                raise SpaceError(
-                    f"Choice option {option!r} is a {type(option).__name__}: use str, int, float, bool or None"
-                )
-        if len({_option_key(o) for o in self.options}) != len(self.options):
+        if len({option_key(o) for o in self.options}) != len(self.options):
             raise SpaceError(f"Choice{self.options}: an option stands twice")
         self.branches: dict[Value, Space] = {}
-        for name, branch in branches.items():
-            if not isinstance(branch, (Mapping, Space)):
+        for name, branch in named.items():
+            if not isinstance(name, str) or not isinstance(branch, (Mapping, Space)):
                 raise SpaceError(
-                    f"Choice option {name}= needs a dict of parameters, got {type(branch).__name__}"
+                    f"Choice option {name!r} needs a name and a dict of parameters, got {type(branch).__name__}"
                 )
-            self.branches[name] = branch if isinstance(branch, Space) else Space(**dict(branch))
-        self._index = {_option_key(o): i for i, o in enumerate(self.options)}
-        if default is not None and _option_key(default) not in self._index:
+            self.branches[name] = branch if isinstance(branch, Space) else Space(branch)
+        self._index = {option_key(o): i for i, o in enumerate(self.options)}
+        if default is not None and option_key(default) not in self._index:
             raise SpaceError(f"Choice{self.options}: the default {default!r} is no option")
-        self.default = default
-        self.ordered = ordered
+        self.default = None if default is None else self.options[self.index(default)]
+        self.ordered = bool(ordered)
 
     def __repr__(self) -> str:
         return f"Choice{self.options}"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Choice) and self.to_json() == other.to_json()
+        # As text, because 1 == True: Choice(0, 1) is not Choice(False, True).
+        return isinstance(other, Choice) and json.dumps(self.to_json()) == json.dumps(other.to_json())
 
     __hash__ = None  # type: ignore[assignment]  # equal by value, and not frozen in the hashing sense
 
@@ -183,11 +225,11 @@ class Choice:
         return self.ordered
 
     def contains(self, value: object) -> bool:
-        return isinstance(value, (str, int, float, bool, type(None))) and _option_key(value) in self._index
+        return option_key(value) in self._index
 
     def index(self, value: Value) -> int:
         try:
-            return self._index[_option_key(value)]
+            return self._index[option_key(value)]
         except KeyError:
             raise SpaceError(f"{value!r} is not among {self.options}") from None
 
@@ -220,11 +262,20 @@ def Bool(default: bool | None = None) -> Choice:
     return Choice(False, True, default=default)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Const:
     """A fixed value that the config should carry."""
 
     value: Value
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "value", plain_value(self.value))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Const) and self.contains(other.value)
+
+    def __hash__(self) -> int:
+        return hash(option_key(self.value))
 
     @property
     def default(self) -> Value | None:
@@ -234,7 +285,7 @@ class Const:
     is_ordered = False
 
     def contains(self, value: object) -> bool:
-        return _option_key(self.value) == _option_key(value)
+        return option_key(self.value) == option_key(value)
 
     def to_unit(self, value: Value) -> float:
         return 0.5
@@ -267,15 +318,17 @@ def param_from_json(body: Mapping[str, Any]) -> Param:
 
 def _choice(options: Sequence[Value], branches: Mapping[str, Space], default: Value, ordered: bool) -> Choice:
     choice = Choice(*options, default=default, ordered=ordered)
-    choice.branches = {option: branches[str(option)] for option in options if str(option) in branches}
+    choice.branches = {o: branches[o] for o in options if isinstance(o, str) and o in branches}
     return choice
 
 
-def _option_key(value: object) -> tuple[str, object]:
+def option_key(value: object) -> tuple[str, object]:
     """1, 1.0 and True are different options, as are "1" and 1; numpy scalars equal their Python twins."""
     if isinstance(value, np.generic):
         value = value.item()
-    return type(value).__name__, value
+    if isinstance(value, (str, int, float)):
+        return type(value).__name__, value
+    return type(value).__name__, None
 
 
 def _number_json(kind: str, param: Float | Int) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from seedleaf.core import Config, Value
 from seedleaf.errors import SpaceError
-from seedleaf.space.params import Choice, Const, Int, Param, param_from_json
+from seedleaf.space.params import Choice, Const, Int, Param, option_key, param_from_json, plain_value
 
 
 @dataclass(frozen=True)
@@ -41,21 +41,23 @@ class Space:
     def __init__(self, params: Mapping[str, Any] | None = None, /, **named: Any) -> None:
         self.params: dict[str, Param] = {}
         for name, param in {**(params or {}), **named}.items():
-            if not name or any(c in name for c in ".[]"):
+            if not isinstance(name, str) or not name or any(c in name for c in ".[]"):
                 raise SpaceError(f"parameter name {name!r}: use a name without '.', '[' or ']'")
             self.params[name] = _as_param(name, param)
         self.nodes: tuple[Node, ...] = tuple(_flatten(self.params, "", "", None, None))
         self.by_id: dict[str, Node] = {n.id: n for n in self.nodes}
         self.index: dict[str, int] = {n.id: i for i, n in enumerate(self.nodes)}
+        if len(self.by_id) != len(self.nodes):
+            raise SpaceError("two parameters have one id: leave '[' and ']' out of the options' names")
         self._children: dict[tuple[str | None, object], list[Node]] = {}
         for node in self.nodes:
-            self._children.setdefault((node.parent, _hashable(node.option)), []).append(node)
+            self._children.setdefault((node.parent, option_key(node.option)), []).append(node)
 
     def __repr__(self) -> str:
         return f"Space({', '.join(f'{k}={v!r}' for k, v in self.params.items())})"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Space) and self.to_json() == other.to_json()
+        return isinstance(other, Space) and self.fingerprint() == other.fingerprint()
 
     def __hash__(self) -> int:
         return hash(self.fingerprint())
@@ -67,7 +69,7 @@ class Space:
 
     def children(self, parent: str | None, option: Value = None) -> list[Node]:
         """The nodes that hang directly on `option` of the Choice node `parent`; the roots for None."""
-        return self._children.get((parent, _hashable(option)), [])
+        return self._children.get((parent, option_key(option)), [])
 
     def walk(self, pick: Callable[[Node], Value]) -> Config:
         """Build a config from the roots down: `pick(node)` gives the value of each node that turns out active."""
@@ -102,22 +104,19 @@ class Space:
     def complete(self, partial: Mapping[str, Value]) -> Config:
         """`partial` with the missing active parameters at their defaults; unknown names raise SpaceError."""
         config = self.walk(lambda node: partial[node.key] if node.key in partial else _default(node.param))
-        extra = set(partial) - set(config)
-        if extra:
-            raise SpaceError(f"not parameters of this space under these choices: {', '.join(sorted(extra))}")
-        return self.check(config)
+        checked = self.check(config)
+        _refuse_extra(partial, config)
+        return checked
 
     def check(self, config: Mapping[str, Value]) -> Config:
-        """`config` itself if it lies in the space; SpaceError says which parameter does not."""
-        seen = set()
+        """`config` with plain Python values if it lies in the space; SpaceError says which parameter does not."""
+        checked: Config = {}
         for node in self.active(config):
             if not node.param.contains(config[node.key]):
                 raise SpaceError(f"{node.key} = {config[node.key]!r} is not in {node.param!r}")
-            seen.add(node.key)
-        extra = set(config) - seen
-        if extra:
-            raise SpaceError(f"not active under these choices: {', '.join(sorted(extra))}")
-        return dict(config)
+            checked[node.key] = plain_value(config[node.key])
+        _refuse_extra(config, checked)
+        return checked
 
     def contains(self, config: Mapping[str, Value]) -> bool:
         try:
@@ -218,8 +217,8 @@ def _plain(value: object) -> object:
 def _as_param(name: str, param: object) -> Param:
     if isinstance(param, Param):
         return param
-    if param is None or isinstance(param, (str, int, float, bool)):
-        return Const(param)
+    if param is None or isinstance(param, (str, int, float, bool, np.generic)):
+        return Const(plain_value(param))
     raise SpaceError(f"{name}={param!r}: use Float, Int, Choice, Bool, Const or a plain value")
 
 
@@ -234,10 +233,10 @@ def _flatten(
                 yield from _flatten(space.params, f"{node.key}.", f"{node.id}[{value}].", node.id, value)
 
 
-def _hashable(option: Value) -> object:
-    if isinstance(option, np.generic):
-        option = option.item()
-    return type(option).__name__, option
+def _refuse_extra(config: Mapping[str, Value], active: Mapping[str, Value]) -> None:
+    extra = sorted(str(name) for name in set(config) - set(active))
+    if extra:
+        raise SpaceError(f"not parameters of this space under these choices: {', '.join(extra)}")
 
 
 def _values(param: Param) -> Iterator[Value]:

@@ -29,11 +29,14 @@ CASES: dict[str, tuple[tuple[int, int, int], Config]] = {
     "digits-like, plain": ((8, 8, 1), {"ema": "off", "augment": "none", "batch_size": 64}),
     "digits-like, shifted": ((8, 8, 1), {"ema": "off", "augment.shift": 0.1, "batch_size": 64}),
     "28×28 grey, plain": ((28, 28, 1), {"ema": "off", "augment": "none", "batch_size": 128}),
-    "28×28 grey, sgd": (
+    "28×28 grey, adamw": (
         (28, 28, 1),
         {"ema": "off", "augment": "none", "batch_size": 128, "optimizer": "sgd"},
     ),
-    "32×32 colour, shifted": ((32, 32, 3), {"ema": "off", "augment.flip": False, "batch_size": 128}),
+    "32×32 colour, shifted": (
+        (32, 32, 3),
+        {"ema": "off", "augment.flip": False, "augment.shift": 0.1, "batch_size": 128},
+    ),
     "28×28 grey, plain, averaged": ((28, 28, 1), {"augment": "none", "batch_size": 128}),
 }
 

@@ -92,7 +92,7 @@ def test_the_share_of_a_blend_is_beta_distributed() -> None:
 
 
 def test_half_strength_leaves_half_the_images_alone() -> None:
-    space = Space(training_space(1000, mirror=False, colour=False))
+    space = Space(training_space(1000, mirror=False, mirrored=False, shift=0.1))
     config = space.complete({"augment.strength": 0.5, "augment.erase": 0.5, "augment.shift": 0.0})
     augment = make_augment({**config, "augment.erase": 1.0})
     assert augment is not None
@@ -102,7 +102,7 @@ def test_half_strength_leaves_half_the_images_alone() -> None:
 
 
 def test_none_is_nothing_and_kornia_is_imported_only_when_asked_for() -> None:
-    space = Space(training_space(1000, mirror=True, colour=True))
+    space = Space(training_space(1000, mirror=True, mirrored=True, shift=0.1))
     assert make_augment(space.complete({"augment": "none"})) is None
     code = "import sys, seedleaf.train.loop; assert not any(m.startswith('kornia') for m in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

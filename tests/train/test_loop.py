@@ -20,7 +20,7 @@ from seedleaf.train.loop import Clock, Trainer, train
 from seedleaf.train.optim import LOSSES, OPTIMIZERS, SCHEDULES
 from seedleaf.train.regime import training_space
 
-SPACE = Space(training_space(512, mirror=True, colour=True))
+SPACE = Space(training_space(512, mirror=True, mirrored=True, shift=0.1))
 ROWS = [
     *({"optimizer": name} for name in OPTIMIZERS),
     *({"schedule": name} for name in SCHEDULES),

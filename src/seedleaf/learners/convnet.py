@@ -33,7 +33,9 @@ class ConvNet:
     name: str = "convnet"
 
     def space(self, spec: ImageSpec, limits: Sequence[Limit] = ()) -> Space:
-        training = training_space(spec.n_train, mirror=may_mirror(spec), colour=spec.channels == 3)
+        training = training_space(
+            spec.n_train, mirror=may_mirror(spec), mirrored=surely_mirrors(spec), shift=usual_shift(spec)
+        )
         return Space({**network_space(spec, limits), **training})
 
     def default(self, spec: ImageSpec, limits: Sequence[Limit] = ()) -> Config:
@@ -104,9 +106,22 @@ class ConvNet:
 
 
 def may_mirror(spec: ImageSpec) -> bool:
-    """May a mirrored image still show its class? Not where the classes are written signs."""
+    """May a mirrored image still show its class? Not where the classes are known to be written signs."""
     name = spec.name.lower()
     return "fashion" in name or not any(sign in name for sign in SIGNS)
+
+
+def surely_mirrors(spec: ImageSpec) -> bool:
+    """Is mirroring a safe start? Classes called by single characters may be signs, unless the images have colour."""
+    if not may_mirror(spec):
+        return False
+    signs = all(len(name) == 1 for name in spec.class_names)
+    return spec.channels == 3 or not signs or "fashion" in spec.name.lower()
+
+
+def usual_shift(spec: ImageSpec) -> float:
+    """The default shift as a share of the side: a pixel for grey images, which come centred, more for photographs."""
+    return 0.1 if spec.channels == 3 else min(0.1, 1.0 / min(spec.height, spec.width))
 
 
 def stem_strides(spec: ImageSpec) -> tuple[int, ...]:
@@ -157,21 +172,29 @@ def _module_space(module: str, cap: float) -> dict[str, Any]:
 # --- the default ---
 
 
+SCALES = (1.0, 0.85, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2)
+
+
 def preferred(spec: ImageSpec) -> list[dict[str, Value]]:
-    """Networks in the order in which they are tried against the limits, largest first."""
-    return [_sized(scale, spec) for scale in (2.0, 1.7, 1.4, 1.2, 1.0, 0.85, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2)]
+    """Networks in the order in which they are tried against the limits, largest first.
+
+    Plain convolutions on maps that shrink early: on a CPU they gave the most accuracy for the time, although depthwise
+    ones have fewer multiply-adds (28×28, batch 128: 50k params in 17 s an epoch, separable ones of 43k in 30 s).
+    """
+    return [_sized(scale, spec) for scale in SCALES]
 
 
 def _sized(scale: float, spec: ImageSpec) -> dict[str, Value]:
-    widths = [16, 32, 64]
+    side = min(spec.height, spec.width)
+    widths = (24, 48) if side < 16 else (24, 48, 80) if spec.channels == 1 else (32, 64, 104)
     changes: dict[str, Value] = {
         "stem_width": round(16 * scale**0.5),
         "stem_stride": stem_strides(spec)[-1],
-        "stage3": "conv" if min(spec.height, spec.width) > 8 else "none",
+        "stage3": "none" if side < 16 else "conv",
+        "stage4": "separable" if side >= 48 else "none",
+        "stage4.width": round(128 * scale),
     }
-    for stage, width in zip(STAGES, widths, strict=False):
-        changes |= {f"{stage}.width": round(width * scale), f"{stage}.repeats": 1}
-    return changes
+    return changes | {f"{s}.width": round(w * scale) for s, w in zip(STAGES, widths, strict=False)}
 
 
 def _closest(param: Param, wanted: Value | None) -> Value:

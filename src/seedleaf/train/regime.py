@@ -18,11 +18,11 @@ def under(config: Mapping[str, Value], key: str) -> dict[str, Any]:
     return {k[len(prefix) :]: v for k, v in config.items() if k.startswith(prefix)}
 
 
-def training_space(n_train: int, *, mirror: bool, colour: bool) -> dict[str, Param]:
+def training_space(n_train: int, *, mirror: bool, mirrored: bool, shift: float) -> dict[str, Param]:
     """Optimiser, schedule, loss, regularisation and augmentation for `n_train` images.
 
-    `mirror` says whether a mirrored image may still show its class; where not, flipping is not offered. It is on by
-    default for `colour` images only: grey ones are too often signs.
+    `mirror` says whether a mirrored image may still show its class; where not, flipping is not offered. `mirrored`
+    and `shift` (share of the side) are the defaults of augmentation.
     """
     fitting = [b for b in BATCH_SIZES if b * 8 <= n_train] or [BATCH_SIZES[0]]
     return {
@@ -33,7 +33,7 @@ def training_space(n_train: int, *, mirror: bool, colour: bool) -> dict[str, Par
         "schedule": schedules(),
         "loss": losses(),
         "dropout": Float(0.0, 0.4, default=0.0),
-        "augment": augmentations(mirror=mirror, colour=colour),
+        "augment": augmentations(mirror=mirror, mirrored=mirrored, shift=shift),
         "ema": Choice(off={}, on={"epochs": Float(0.1, 4.0, log=True, default=0.5)}, default="on"),
     }
 
@@ -44,10 +44,10 @@ def optimizers() -> Choice:
     beta1, beta2 = Float(0.8, 0.98, default=0.9), Float(0.95, 0.999, default=0.99)
     coupled = Float(1e-6, 3e-3, log=True, default=1e-5)
     decoupled = Float(1e-3, 0.5, log=True, default=0.05)
-    adaptive = Float(3e-4, 3e-2, log=True, default=4e-3)
+    adaptive = Float(3e-4, 3e-2, log=True, default=6e-3)
     return Choice(
         sgd={
-            "lr": Float(0.01, 2.0, log=True, default=0.2),
+            "lr": Float(0.01, 2.0, log=True, default=0.3),
             "momentum": Float(0.5, 0.98, default=0.9),
             "nesterov": Bool(True),
             "weight_decay": Float(1e-5, 5e-3, log=True, default=5e-4),
@@ -61,7 +61,7 @@ def optimizers() -> Choice:
             "weight_decay": coupled,
         },
         nadam={"lr": adaptive, "beta1": beta1, "beta2": beta2, "weight_decay": coupled},
-        default="adamw",
+        default="sgd",
     )
 
 
@@ -88,11 +88,11 @@ def losses() -> Choice:
     )
 
 
-def augmentations(*, mirror: bool, colour: bool) -> Choice:
+def augmentations(*, mirror: bool, mirrored: bool, shift: float) -> Choice:
     """Distortions of the training images; `strength` is the share of images that are distorted at all."""
     basic: dict[str, Any] = {
         "strength": Float(0.3, 1.0, default=1.0),
-        "shift": Float(0.0, 0.2, default=0.1),
+        "shift": Float(0.0, 0.2, default=shift),
         "erase": Float(0.0, 0.5, default=0.0),
         "mixup": Float(0.0, 0.4, default=0.0),
         "affine": Choice(
@@ -102,7 +102,7 @@ def augmentations(*, mirror: bool, colour: bool) -> Choice:
         ),
     }
     if mirror:
-        basic["flip"] = Bool(colour)
+        basic["flip"] = Bool(mirrored)
     return Choice(none={}, basic=basic, default="basic")
 
 

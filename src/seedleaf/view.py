@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 REFRESH = 0.25  # seconds between two looks at the history
 SPARK_ROWS = 8
-IMPROVEMENTS = 4  # lines that PlainView spends on improvements, beside one for each tenth of the time
+LINES = 6  # that PlainView prints over the whole time: a whole command stays under 25
+IMPROVEMENTS = 2  # more of them, when the best improves in between
 BLOCKS, ASCII = "▁▂▃▄▅▆▇█", "_.-=+*#@"
 
 
@@ -67,7 +68,7 @@ class SilentView:
 
 
 class PlainView:
-    """Lines for logs and pipes: one for each tenth of the time, and a few when the best improves in between."""
+    """Lines for logs and pipes: one for each sixth of the time, and a few when the best improves in between."""
 
     def __init__(self, title: str, time_limit: float | None, *, stream: TextIO | None = None) -> None:
         self._title, self._limit, self._stream = title, time_limit, stream or sys.stdout
@@ -91,14 +92,14 @@ class PlainView:
         improved = best is not None and best.id != self._shown
         span = self._limit or max(spent, 60.0)
         # The first line waits a moment, so that it is not spent on an empty study.
-        due = spent >= self._next_line and (best is not None or spent > span / 10)
+        due = spent >= self._next_line and (best is not None or spent > span / LINES)
         if improved and not due and self._improvements_left and now - self._last_line > span / 20:
             self._improvements_left -= 1
             due = True
         if due:
             self._line(history, best, spent, phase)
             self._last_line, self._shown = now, None if best is None else best.id
-            step = span / 10
+            step = span / LINES
             self._next_line = (math.floor(spent / step) + 1) * step if self._limit else max(10.0, spent * 2)
 
     def _line(self, history: History, best: Trial | None, spent: float, phase: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -21,7 +22,10 @@ class Store(Protocol):
     """Appends and reads the events of named studies."""
 
     def append(self, study: str, after: int, events: Sequence[NewEvent]) -> list[Event]:
-        """Write `events` as after + 1, after + 2, …, all or none; StoreConflict when somebody else has been first."""
+        """Write `events` as after + 1, after + 2, …, all or none.
+
+        StoreConflict when somebody else has been first; StudyError where event `after` does not stand in the log.
+        """
         ...
 
     def read(self, study: str, after: int = 0) -> list[Event]:
@@ -35,13 +39,13 @@ def plain(body: Any) -> Any:
     """`body` as plain JSON: NaN and infinities become null, numpy scalars and paths their plain twins."""
     if isinstance(body, Mapping):
         return {str(k): plain(v) for k, v in body.items()}
-    if isinstance(body, (list, tuple)):
+    if isinstance(body, (list, tuple, set, frozenset)):
         return [plain(v) for v in body]
     if isinstance(body, bool) or body is None or isinstance(body, (str, int)):
         return body
-    if isinstance(body, float):
-        return body if math.isfinite(body) else None
-    return plain(body.item()) if isinstance(body, np.generic) else str(body)
+    if isinstance(body, (float, np.floating)):
+        return float(body) if math.isfinite(body) else None
+    return plain(body.tolist()) if isinstance(body, (np.generic, np.ndarray)) else str(body)
 
 
 def _number(after: int, events: Sequence[NewEvent]) -> list[Event]:
@@ -57,13 +61,17 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._logs: dict[str, list[Event]] = {}
+        self._lock = threading.Lock()
 
     def append(self, study: str, after: int, events: Sequence[NewEvent]) -> list[Event]:
-        log = self._logs.setdefault(study, [])
-        if len(log) != after:
-            raise StoreConflict(f"study {study!r} stands at event {len(log)}, not {after}")
         rows = _number(after, events)
-        log.extend(rows)
+        with self._lock:
+            log = self._logs.setdefault(study, [])
+            if len(log) < after:
+                raise _cut(study, after)
+            if len(log) > after:
+                raise StoreConflict(f"another driver wrote event {after + 1} of study {study!r} first")
+            log.extend(rows)
         return rows
 
     def read(self, study: str, after: int = 0) -> list[Event]:
@@ -82,16 +90,17 @@ class SqlStore:
     def __init__(self, url: str | Path) -> None:
         import sqlalchemy as sa
 
-        text = str(url)
-        try:
-            parsed = sa.make_url(text if "://" in text else f"sqlite:///{Path(text).expanduser()}")
-        except sa.exc.ArgumentError:
-            raise StudyError(
-                "the store's URL cannot be read; use a path or e.g. postgresql://host/db"
-            ) from None
-        self.where = parsed.render_as_string(hide_password=True)
+        parsed = _parse(url)
+        # A password may also stand in the query, which SQLAlchemy would show.
+        self.where = parsed.set(query={}).render_as_string(hide_password=True)
         self._sa = sa
-        self._engine = sa.create_engine(parsed, **_options(parsed))
+        try:
+            self._engine = sa.create_engine(parsed, **_options(parsed))
+        except (sa.exc.ArgumentError, ImportError) as error:
+            hint = "; install seedleaf[postgres]" if parsed.drivername.startswith("postgresql") else ""
+            raise StudyError(f"the store {self.where} cannot be opened: {_first_line(error)}{hint}") from None
+        except OSError as error:
+            raise StudyError(f"the store {self.where} cannot be opened: {error}") from None
         meta = sa.MetaData()
         self._table = sa.Table(
             "event",
@@ -119,12 +128,19 @@ class SqlStore:
         ]
         try:
             with self._engine.begin() as connection:
+                # A log never shrinks, so this look ahead needs no lock: the key (study, seq) settles every race.
+                if after and not connection.execute(self._at(study, after)).first():
+                    raise _cut(study, after)
                 connection.execute(self._table.insert(), values)
         except self._sa.exc.IntegrityError:
             raise StoreConflict(f"another driver wrote event {after + 1} of study {study!r} first") from None
         except self._sa.exc.DBAPIError as error:
             raise StudyError(f"the store {self.where} cannot be written: {_first_line(error)}") from None
         return rows
+
+    def _at(self, study: str, seq: int) -> Any:
+        t = self._table.c
+        return self._sa.select(t.seq).where(t.study == study, t.seq == seq)
 
     def read(self, study: str, after: int = 0) -> list[Event]:
         t = self._table.c
@@ -147,6 +163,26 @@ def open_store(where: str | Path | Store | None) -> Store:
     return SqlStore(where) if isinstance(where, (str, Path)) else where
 
 
+def _cut(study: str, after: int) -> StudyError:
+    return StudyError(
+        f"event {after} of study {study!r} is not in the store: its log has been cut or replaced"
+    )
+
+
+def _parse(url: str | Path) -> Any:
+    """The URL, or the path of an SQLite file, as SQLAlchemy's URL. PostgreSQL is spoken to through psycopg."""
+    import sqlalchemy as sa
+
+    text = str(url)
+    if "://" not in text:
+        return sa.URL.create("sqlite", database=str(Path(text).expanduser()))
+    try:
+        parsed = sa.make_url(text)
+    except (sa.exc.ArgumentError, ValueError):
+        raise StudyError("the store's URL cannot be read; use a path or e.g. postgresql://host/db") from None
+    return parsed.set(drivername="postgresql+psycopg") if parsed.drivername == "postgresql" else parsed
+
+
 def _options(url: Any) -> dict[str, Any]:
     if url.get_backend_name() != "sqlite":
         return {"pool_pre_ping": True}
@@ -164,4 +200,4 @@ def _sqlite_settings(connection: Any, _record: Any) -> None:
 
 
 def _first_line(error: BaseException) -> str:
-    return str(getattr(error, "orig", error)).splitlines()[0]
+    return (str(getattr(error, "orig", error)).splitlines() or [type(error).__name__])[0]

@@ -91,16 +91,13 @@ class SqlStore:
         import sqlalchemy as sa
 
         parsed = _parse(url)
-        # A password may also stand in the query, which SQLAlchemy would show.
         if parsed.drivername == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")  # the driver of the extra `postgres`
+        # A password may also stand in the query, which SQLAlchemy would show.
         self.where = parsed.set(query={}).render_as_string(hide_password=True)
         self._sa = sa
         try:
-            try:
             self._engine = sa.create_engine(parsed, **_options(parsed))
-        except (ImportError, sa.exc.NoSuchModuleError):
-            raise StudyError(f"no driver for {self.where}: pip install 'seedleaf[postgres]'") from None
         except (sa.exc.ArgumentError, ImportError) as error:
             hint = "; install seedleaf[postgres]" if parsed.drivername.startswith("postgresql") else ""
             raise StudyError(f"the store {self.where} cannot be opened: {_first_line(error)}{hint}") from None

@@ -29,17 +29,27 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """What is to be minimised or maximised: the name of a metric and a direction."""
+    """What is to be minimised or maximised: the name of a metric and a direction.
+
+    `tie` names a metric, to be minimised, that decides between equal values: an error counted on a few hundred images is
+    often equal.
+    """
 
     metric: str
     direction: Literal["min", "max"] = "min"
+    tie: str | None = None
 
     def loss(self, metrics: Metrics) -> float:
         """The metric as a number to minimise; +inf where it is missing or NaN."""
         value = metrics.get(self.metric, math.nan)
         if math.isnan(value):
             return math.inf
-        return value if self.direction == "min" else -value
+        loss = value if self.direction == "min" else -value
+        second = metrics.get(self.tie, math.nan) if self.tie else math.nan
+        return loss if math.isnan(second) else loss + TIE * second / (1 + abs(second))
+
+
+TIE = 1e-5  # weight of the second metric: less than one image in a hundred thousand
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +247,9 @@ class History:
         self.memo: dict[str, Any] = {}
         self.finished: str | None = None
         self.updated = 0.0  # when the last event was written, in seconds since the epoch
+        self.dropped = 0  # measurements that no longer stand, because their trial failed
         self._by_state: dict[State, dict[int, Trial]] = {s: {} for s in State}
+        self._interrupted: dict[int, Trial] = {}
         self._at_step: dict[int, dict[int, Metrics]] = {}
 
     @classmethod
@@ -273,7 +285,7 @@ class History:
 
     def interrupted(self) -> list[Trial]:
         """Paused trials whose worker was lost before they reached their budget."""
-        return [t for t in self._by_state[State.PAUSED].values() if t.step < t.budget]
+        return list(self._interrupted.values())
 
     def completed(self) -> list[Trial]:
         """Trials that reached the full budget."""
@@ -305,6 +317,9 @@ class History:
         self._by_state[trial.state].pop(trial.id, None)
         trial.state = state
         self._by_state[state][trial.id] = trial
+        self._interrupted.pop(trial.id, None)
+        if state == State.PAUSED and trial.step < trial.budget:
+            self._interrupted[trial.id] = trial
 
     def _study(self, event: Event) -> None:
         self.header = event.body
@@ -339,7 +354,7 @@ class History:
     def _fail(self, event: Event) -> None:
         trial = self._end(event, State.FAILED)
         for m in trial.measurements:
-            self._at_step[m.step].pop(trial.id, None)
+            self.dropped += self._at_step[m.step].pop(trial.id, None) is not None
 
     def _end(self, event: Event, state: State) -> Trial:
         trial = self.trials[event.body["trial"]]
@@ -360,7 +375,9 @@ class History:
             Measurement(int(body["step"]), metrics, float(body.get("seconds", 0.0)), event.at)
         )
         trial.ended_at, trial.lost = event.at, 0
-        self._at_step.setdefault(trial.step, {})[trial.id] = metrics
+        rows = self._at_step.setdefault(trial.step, {})
+        self.dropped += rows.pop(trial.id, None) is not None
+        rows[trial.id] = metrics
         if trial.step >= trial.budget:
             self._move(trial, State.DONE if trial.step >= self.full else State.PAUSED)
 

@@ -251,6 +251,7 @@ def open_study(
     study = Study(
         space,
         minimize="error",
+        tie_break="loss",
         fidelity=Fidelity("epoch", int(known["low"]), int(known["full"])),
         limits=known["limits"],
         costs=lambda config: learner.costs(spec, config),

@@ -40,7 +40,7 @@ class Study:
         study.best, study.trials
 
     `limits` are upper bounds on `costs(config)`; `store` is None (memory), a path or a database URL; a study that is
-    already in the store goes on. `take_over` hands out again what a driver that is gone had been running.
+    already in the store goes on. `tie_break` is a metric (less is better) that decides between equal values. `take_over` hands out again what a driver that is gone had been running.
     """
 
     def __init__(
@@ -49,6 +49,7 @@ class Study:
         *,
         minimize: str | Sequence[str] | None = None,
         maximize: str | Sequence[str] | None = None,
+        tie_break: str | None = None,
         fidelity: Fidelity | None = None,
         limits: Mapping[str, float] | None = None,
         costs: Costs = no_costs,
@@ -63,7 +64,7 @@ class Study:
     ) -> None:
         self.problem = Problem(
             space if isinstance(space, Space) else Space(space),
-            _objectives(minimize, maximize),
+            _objectives(minimize, maximize, tie_break),
             tuple(Limit(k, float(v)) for k, v in (limits or {}).items()),
             fidelity,
             int(seed),
@@ -218,10 +219,11 @@ def _abandoned(history: History) -> list[NewEvent]:
 
 
 def _objectives(
-    minimize: str | Sequence[str] | None, maximize: str | Sequence[str] | None
+    minimize: str | Sequence[str] | None, maximize: str | Sequence[str] | None, tie: str | None
 ) -> tuple[Objective, ...]:
     def listed(names: str | Sequence[str] | None) -> list[str]:
         return [names] if isinstance(names, str) else list(names or [])
 
-    found = [Objective(m, "min") for m in listed(minimize)] + [Objective(m, "max") for m in listed(maximize)]
-    return tuple(found) or (Objective("error", "min"),)
+    found = [Objective(m, "min", tie) for m in listed(minimize)]
+    found += [Objective(m, "max", tie) for m in listed(maximize)]
+    return tuple(found) or (Objective("error", "min", tie),)

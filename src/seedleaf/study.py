@@ -40,7 +40,8 @@ class Study:
         study.best, study.trials
 
     `limits` are upper bounds on `costs(config)`; `store` is None (memory), a path or a database URL; a study that is
-    already in the store goes on. `tie_break` is a metric (less is better) that decides between equal values. `take_over` hands out again what a driver that is gone had been running.
+    already in the store goes on. `tie_break` is a metric (less is better) that decides between equal values.
+    `take_over` hands out again what a driver that is gone had been running.
     """
 
     def __init__(

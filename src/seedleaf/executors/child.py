@@ -1,6 +1,7 @@
 """A worker process: `python -m seedleaf.executors.child FD`, one JSON message a line over the socket FD.
 
-It imports once, then runs task after task. It ends at once when its driver goes away, whatever it is doing.
+It imports once, then runs task after task. It ends at once when its driver goes away, whatever it is doing, and takes
+along whatever it has started.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import base64
 import errno
 import importlib
+import inspect
 import json
 import os
 import queue
@@ -19,7 +21,8 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, NoReturn, SupportsFloat
 
 from seedleaf.core import Context, Measurement
 from seedleaf.errors import TrialError
@@ -29,21 +32,49 @@ Message = dict[str, Any]
 
 
 class Line:
-    """The socket to the driver: `send` a message, `inbox` receives; EOF ends the process."""
+    """The socket to the driver: `send` a message, `inbox` receives; EOF ends the process.
+
+    A stop is acted upon as soon as it is read: while `interruptible` it raises KeyboardInterrupt in the main thread, but
+    never in the middle of a message.
+    """
 
     def __init__(self, fd: int) -> None:
         self._socket = socket.socket(fileno=fd)
+        self._socket.set_inheritable(False)  # or a process that a trial starts would keep the line open
         self.inbox: queue.Queue[Message] = queue.Queue()
+        self.stopped: int | None = None  # the trial that the driver wants no more of
+        self.interruptible = False
+        signal.signal(signal.SIGINT, self._interrupt)
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self) -> None:
         with self._socket.makefile("r", encoding="utf-8") as lines:
             for line in lines:
-                self.inbox.put(json.loads(line))
-        os._exit(0)  # the driver is gone: no checkpoint is half written, since they are renamed into place
+                message = json.loads(line)
+                if message["kind"] == "stop":
+                    self.stopped = message["trial"]
+                    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+                    continue
+                if message["kind"] == "task":
+                    self.stopped = None  # an earlier stop came too late to matter
+                self.inbox.put(message)
+        leave()  # the driver is gone: no checkpoint is half written, since they are renamed into place
+
+    def _interrupt(self, _signal: int, _frame: FrameType | None) -> None:
+        if self.interruptible and self.stopped is not None:
+            raise KeyboardInterrupt
 
     def send(self, **message: Any) -> None:
+        before, self.interruptible = self.interruptible, False
         self._socket.sendall((json.dumps(message) + "\n").encode())
+        self.interruptible = before
+
+
+def leave(code: int = 0) -> NoReturn:
+    """End this process and, where it leads a group of its own, whatever it has started."""
+    if os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
+    os._exit(code)
 
 
 def resolve(name: str) -> Callable[..., Any]:
@@ -56,47 +87,70 @@ def resolve(name: str) -> Callable[..., Any]:
 
 
 def main(fd: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # outside of a task there is nothing to interrupt
+    sys.stdout = open(1, "w", buffering=1, closefd=False)  # noqa: SIM115  # a worker that dies leaves its last words
     line = Line(fd)
     settings = line.inbox.get()["settings"]
-    for module in settings["preload"]:
-        importlib.import_module(module)
+    try:
+        for module in settings["preload"]:
+            importlib.import_module(module)
+        function = trial_function(settings)
+    except BaseException as error:
+        line.send(kind="broken", error=describe(error)["error"])
+        return
     line.send(kind="ready")
     while True:
         message = line.inbox.get()
         if message["kind"] == "task":
-            run_task(line, settings, message)
+            run_task(line, function, settings["seed"], message)
         elif message["kind"] == "call":
             run_call(line, message)
 
 
-def run_task(line: Line, settings: Message, message: Message) -> None:
-    """Train until the task's stop; SIGINT from the driver abandons the unfinished step."""
+def run_task(line: Line, function: Callable[..., Any], seed: int, message: Message) -> None:
+    """Train until the task's stop; a stop from the driver abandons the unfinished step."""
     trial = message["trial"]
+    answer: Message = {}
     try:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        function = trial_function(settings)
-        ctx = Context(
-            trial=trial,
-            start=message["start"],
-            stop=message["stop"],
-            full=message["full"],
-            seed=seed_for(settings["seed"], "trial", trial),
-            folder=Path(message["folder"]),
-            device=message["device"],
-            setup=message["setup"],
-        )
-        ctx.folder.mkdir(parents=True, exist_ok=True)
-        for m in measurements(function(message["config"], ctx), ctx):
-            line.send(kind="step", trial=trial, step=m.step, metrics=dict(m.metrics), seconds=m.seconds)
-        answer: Message = {}
-    except KeyboardInterrupt:
-        answer = {}
+        line.interruptible = True
+        if line.stopped != trial:
+            train(line, function, seed, message)
+        line.interruptible = False
     except BaseException as error:
+        line.interruptible = False
         answer = describe(error)
-    finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        if line.stopped == trial and not answer.get("fatal"):
+            answer = {}  # whatever the interruption turned into on its way up
     line.send(kind="ended", trial=trial, **answer)
+
+
+def train(line: Line, function: Callable[..., Any], seed: int, message: Message) -> None:
+    trial = message["trial"]
+    ctx = Context(
+        trial=trial,
+        start=message["start"],
+        stop=message["stop"],
+        full=message["full"],
+        seed=seed_for(seed, "trial", trial),
+        folder=Path(message["folder"]),
+        device=message["device"],
+        setup=message["setup"],
+    )
+    ctx.folder.mkdir(parents=True, exist_ok=True)
+    for m in measurements(begin(function, message["config"], ctx), ctx):
+        line.send(kind="step", trial=trial, step=m.step, metrics=m.metrics, seconds=m.seconds)
+        if line.stopped == trial:
+            return  # the function may have swallowed the interruption
+
+
+def begin(function: Callable[..., Any], config: Message, ctx: Context) -> Any:
+    """Call `function` with the config and the context, or with the config alone where it takes no more."""
+    try:
+        inspect.signature(function).bind(config, ctx)
+    except TypeError:
+        return function(config)
+    except ValueError:  # it was written in C and does not tell
+        pass
+    return function(config, ctx)
 
 
 def trial_function(settings: Message) -> Callable[..., Any]:
@@ -111,20 +165,25 @@ def trial_function(settings: Message) -> Callable[..., Any]:
 def measurements(result: Any, ctx: Context) -> Iterable[Measurement]:
     """What a trial function gave, as measurements from ctx.start + 1 to ctx.stop.
 
-    It may yield Measurements or mappings of metrics, or return one mapping or number. A generator that counts its
-    steps from 1 whatever ctx.start says has trained anew; what it repeats is passed over.
+    It may yield Measurements, mappings of metrics or numbers (the metric that `ctx.setup["metric"]` names), or return
+    one of these. A generator that counts its steps from 1 whatever ctx.start says has trained anew; what it repeats is
+    passed over.
     """
-    if isinstance(result, (Mapping, int, float)):
+    if isinstance(result, (Measurement, Mapping, SupportsFloat)):
         result = [result]
+    if not isinstance(result, Iterable):
+        raise TrialError(
+            f"the training function gave {result!r}; it should yield or return a number or a mapping of metrics"
+        )
     step, began = ctx.start, time.perf_counter()
     for item in result:
+        now = time.perf_counter()
         if isinstance(item, Measurement):
-            measurement = item
+            measurement = Measurement(item.step, numbers(item.metrics), item.seconds)
         else:
-            metrics = item if isinstance(item, Mapping) else {"": item}
-            now = time.perf_counter()
-            measurement = Measurement(step + 1, {str(k): float(v) for k, v in metrics.items()}, now - began)
-            began = now
+            metrics = item if isinstance(item, Mapping) else {ctx.setup.get("metric", "error"): item}
+            measurement = Measurement(step + 1, numbers(metrics), now - began)
+        began = now
         if measurement.step <= ctx.start:
             continue
         if measurement.step != step + 1:
@@ -136,18 +195,44 @@ def measurements(result: Any, ctx: Context) -> Iterable[Measurement]:
     raise TrialError(f"the training function ended at step {step}, before step {ctx.stop}")
 
 
+def numbers(metrics: Mapping[Any, Any]) -> dict[str, float]:
+    """Metrics as plain floats, whatever kind of number they are."""
+    found = {}
+    for name, value in metrics.items():
+        try:
+            found[str(name)] = float(value)
+        except (TypeError, ValueError):
+            raise TrialError(f"the metric {str(name)!r} is {value!r:.60}, not a number") from None
+    return found
+
+
 def describe(error: BaseException) -> Message:
     """The reason of a failure in one line; the traceback goes to the worker's own log."""
-    traceback.print_exception(error)
-    sys.stderr.flush()
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return {"error": f"the disk is full ({error.filename or 'checkpoint'})", "fatal": True}
+    try:
+        traceback.print_exception(error)
+        sys.stderr.flush()
+    except OSError:
+        pass  # the log lies on the same full disk
+    full = disk_full(error)
+    if full is not None:
+        return {"error": f"the disk is full ({full.filename or 'checkpoint'})", "fatal": True}
     if isinstance(error, TrialError):
         return {"error": str(error)}
     if isinstance(error, MemoryError):
         return {"error": "out of memory"}
+    if isinstance(error, SystemExit):
+        return {"error": f"the training function called sys.exit({error.code!r})"}
     text = str(error).strip().splitlines()
     return {"error": f"{type(error).__name__}: {text[0] if text else ''}".rstrip(": ")}
+
+
+def disk_full(error: BaseException | None) -> OSError | None:
+    """The OSError that says so, in `error` or in what it came from: torch wraps it in a RuntimeError."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def run_call(line: Line, message: Message) -> None:

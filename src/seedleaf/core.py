@@ -46,7 +46,7 @@ class Objective:
             return math.inf
         loss = value if self.direction == "min" else -value
         second = metrics.get(self.tie, math.nan) if self.tie else math.nan
-        return loss if math.isnan(second) else loss + TIE * second / (1 + abs(second))
+        return loss if not math.isfinite(second) else loss + TIE * second / (1 + abs(second))
 
 
 TIE = 1e-5  # weight of the second metric: less than one image in a hundred thousand

@@ -54,7 +54,9 @@ class Problem:
         f = self.fidelity
         return {
             "space": self.space.to_json(),
-            "objectives": [{"metric": o.metric, "direction": o.direction, "tie": o.tie} for o in self.objectives],
+            "objectives": [
+                {"metric": o.metric, "direction": o.direction, "tie": o.tie} for o in self.objectives
+            ],
             "limits": [{"metric": x.metric, "at_most": x.at_most} for x in self.limits],
             "fidelity": {"name": f.name, "low": f.low, "high": f.high, "eta": f.eta} if f else None,
             "seed": self.seed,

@@ -52,6 +52,7 @@ class Space:
         self._children: dict[tuple[str | None, object], list[Node]] = {}
         for node in self.nodes:
             self._children.setdefault((node.parent, option_key(node.option)), []).append(node)
+        self._parents = {n.parent for n in self.nodes}
 
     def __repr__(self) -> str:
         return f"Space({', '.join(f'{k}={v!r}' for k, v in self.params.items())})"
@@ -69,6 +70,8 @@ class Space:
 
     def children(self, parent: str | None, option: Value = None) -> list[Node]:
         """The nodes that hang directly on `option` of the Choice node `parent`; the roots for None."""
+        if parent not in self._parents:
+            return []
         return self._children.get((parent, option_key(option)), [])
 
     def walk(self, pick: Callable[[Node], Value]) -> Config:
@@ -78,7 +81,8 @@ class Space:
         while stack:
             node = stack.pop()
             config[node.key] = value = pick(node)
-            stack.extend(reversed(self.children(node.id, value)))
+            if node.id in self._parents:
+                stack.extend(reversed(self.children(node.id, value)))
         return config
 
     def active(self, config: Mapping[str, Value]) -> Iterator[Node]:
@@ -89,7 +93,8 @@ class Space:
             if node.key not in config:
                 raise SpaceError(f"the config lacks {node.key!r}")
             yield node
-            stack.extend(reversed(self.children(node.id, config[node.key])))
+            if node.id in self._parents:
+                stack.extend(reversed(self.children(node.id, config[node.key])))
 
     # --- configs ---
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import islice
 from typing import ClassVar
 
 import numpy as np
 
-from seedleaf.core import Decision, History, Resume
+from seedleaf.core import Decision, History, Resume, State
 from seedleaf.space.problem import Problem
-from seedleaf.tuner.base import Sampler, end, start_new
+from seedleaf.tuner.base import Sampler, end, ranked, start_new
 
 
 @dataclass(frozen=True)
@@ -34,18 +35,10 @@ class AshaScheduler:
     def _promotion(self, problem: Problem, history: History) -> Resume | None:
         rungs = problem.rungs
         eta = problem.fidelity.eta if problem.fidelity else 3
-        objective = problem.objectives[0]
-        waiting: dict[int, list[int]] = {}
-        for trial in history.paused():
-            reached = max((r for r in rungs if r <= trial.step), default=0)
-            waiting.setdefault(reached, []).append(trial.id)
         for rung, above in zip(reversed(rungs[:-1]), reversed(rungs[1:]), strict=True):
-            if rung not in waiting:
-                continue
-            rows = history.at(rung)
-            ranked = sorted(rows, key=lambda trial: (objective.loss(rows[trial]), trial))
-            top = set(ranked[: len(ranked) // eta])
-            for trial_id in sorted(waiting[rung], key=lambda t: (objective.loss(rows[t]), t)):
-                if trial_id in top and objective.loss(rows[trial_id]) < math.inf:
+            rows = ranked(problem, history, rung)
+            for loss, trial_id in islice(rows, len(rows) // eta):
+                trial = history.trials[trial_id]
+                if trial.state is State.PAUSED and trial.step < above and loss < math.inf:
                     return Resume(trial_id, above)
         return None

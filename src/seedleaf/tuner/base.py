@@ -6,8 +6,10 @@ history), every random number from `rng`, so a decision is a pure function and a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import ClassVar, Protocol
+from bisect import insort
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
+from typing import ClassVar, Protocol, cast
 
 import numpy as np
 
@@ -103,6 +105,21 @@ def best_trial(problem: Problem, history: History, trials: Iterable[Trial] | Non
         trials = history.in_state(State.DONE, State.PAUSED, State.RUNNING, State.STOPPED)
     measured = [t for t in trials if t.measurements]
     return min(measured, key=lambda t: (loss_of(problem, t), -t.step, t.id), default=None)
+
+
+def ranked(problem: Problem, history: History, step: int) -> Sequence[tuple[float, int]]:
+    """(loss, trial) of all that stand measured at `step`, best first; kept in the memo and extended."""
+    rows = history.at(step)
+    objective = problem.objectives[0]
+    key = f"ranked:{step}:{objective}"
+    dropped, ranking = history.memo.get(key, (-1, []))
+    if dropped != history.dropped:
+        ranking = sorted((objective.loss(metrics), trial) for trial, metrics in rows.items())
+    else:
+        for trial, metrics in islice(rows.items(), len(ranking), None):
+            insort(ranking, (objective.loss(metrics), trial))
+    history.memo[key] = history.dropped, ranking
+    return cast(Sequence[tuple[float, int]], ranking)
 
 
 # --- drawing configs that may be proposed ---

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from seedleaf.core import Decision, History, Resume
+from seedleaf.core import Decision, History, Resume, State
 from seedleaf.space.problem import Problem
 from seedleaf.tuner.base import Sampler, end, start_new
 
@@ -23,6 +23,6 @@ class FullScheduler:
         self, problem: Problem, history: History, sampler: Sampler, rng: np.random.Generator
     ) -> Decision:
         # A config that was queued with less than the full budget is brought there too.
-        for trial in history.paused():
+        for trial in history.in_state(State.PAUSED):
             return Resume(trial.id, problem.full)
         return start_new(problem, history, sampler, rng, problem.full) or end(problem, history)

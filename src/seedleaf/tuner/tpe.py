@@ -6,6 +6,7 @@ branches compare fairly: l(config) / g(config) is the ratio of two proper densit
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -18,9 +19,10 @@ from seedleaf.space.encode import decode, encode
 from seedleaf.space.params import Choice, Param
 from seedleaf.space.problem import Problem
 from seedleaf.space.space import Space
-from seedleaf.tuner.base import acceptable, best_trial, draw_valid, mutate
+from seedleaf.tuner.base import acceptable, best_trial, draw_valid, mutate, ranked
 
 Array = NDArray[np.float64]
+BINS = 128  # the most kernels that a density of one parameter has
 
 
 @dataclass(frozen=True)
@@ -69,19 +71,20 @@ class TpeSampler:
 
     def _observations(self, problem: Problem, history: History) -> tuple[Array, Array]:
         """(good, bad) as unit vectors, shapes (n, nodes), from the highest step with enough of them."""
-        objective = problem.objectives[0]
         for step in reversed(history.steps_measured()):
             rows = history.at(step)
             if len(rows) < self.startup:
                 continue
-            ranked = sorted(rows, key=lambda trial: (objective.loss(rows[trial]), trial))
-            n_good = min(max(int(np.ceil(self.good_share * len(ranked))), 2), self.max_good)
+            order = [trial for _, trial in ranked(problem, history, step)]
+            n_good = min(max(int(np.ceil(self.good_share * len(order))), 2), self.max_good)
             pending = [t.id for t in history.in_state(State.RUNNING, State.FAILED) if t.id not in rows]
             vectors = _vectors(problem.space, history)
-            return vectors[ranked[:n_good]], vectors[ranked[n_good:] + pending]
+            return vectors[order[:n_good]], vectors[order[n_good:] + pending]
         return np.empty((0, 0)), np.empty((0, 0))
 
-    def _candidates(self, space: Space, good: Array, bad: Array, rng: np.random.Generator) -> list[Config]:
+    def _candidates(
+        self, space: Space, good: Array, bad: Array, rng: np.random.Generator
+    ) -> Iterator[Config]:
         """Configs drawn from l, best l/g first."""
         n = self.candidates + self.mutations
         values = np.empty((n, len(space)))
@@ -107,7 +110,7 @@ class TpeSampler:
             if isinstance(node.param, Choice):
                 chosen[node.id] = (values[:, i] * len(node.param.options)).astype(np.intp)
             score += np.where(alive, low.log_pdf(values[:, i]) - high.log_pdf(values[:, i]), 0.0)
-        return [decode(space, values[k]) for k in np.argsort(-score, kind="stable")]
+        return (decode(space, values[k]) for k in np.argsort(-score, kind="stable"))
 
 
 def _is_categorical(param: Param) -> bool:
@@ -121,11 +124,18 @@ def _column(rows: Array, i: int) -> Array:
 
 def _vectors(space: Space, history: History) -> Array:
     """All trials' configs as unit vectors, shape (trials, nodes); kept in the history's memo and extended."""
-    key = f"vectors:{id(space)}"
-    known: list[Array] = history.memo.setdefault(key, [])
-    for trial_id in range(len(known), len(history.trials)):
-        known.append(encode(space, history.trials[trial_id].config))
-    return np.stack(known)
+    kept_space, n, rows = history.memo.get("vectors", (None, 0, np.empty((0, 0))))
+    if kept_space is not space:
+        n, rows = 0, np.empty((64, len(space)))
+    total = len(history.trials)
+    if total > len(rows):
+        grown = np.empty((2 * total, len(space)))
+        grown[:n] = rows[:n]
+        rows = grown
+    for trial_id in range(n, total):
+        rows[trial_id] = encode(space, history.trials[trial_id].config)
+    history.memo["vectors"] = space, total, rows
+    return np.asarray(rows[:total])
 
 
 @dataclass(frozen=True)
@@ -159,14 +169,18 @@ class Parzen:
 
     @classmethod
     def fit(cls, units: Array, param: Param, prior_weight: float) -> Parzen:
-        centres = np.sort(units)
-        n = len(centres)
-        weights = np.append(np.ones(n), prior_weight)
+        n = len(units)
+        centres, counts = np.sort(units), np.ones(n)
+        if n > BINS:  # kernels are wider than a bin, so many points cost no more than few and lose nothing
+            held = np.bincount(np.minimum((units * BINS).astype(np.intp), BINS - 1), minlength=BINS)
+            counts = held[held > 0].astype(float)
+            centres = (np.flatnonzero(held) + 0.5) / BINS
+        weights = np.append(counts, prior_weight)
         # Scott's rule on the spread, never narrower than a share of the spacing that n points could have at best:
         # narrower kernels make the sampler repeat its best point.
-        spread = float(centres.std()) if n > 1 else 0.25
+        spread = float(units.std()) if n > 1 else 0.25
         width = max(1.06 * spread * max(n, 1) ** -0.2, 0.5 / (1 + n), 0.03)
-        return cls(centres, np.full(n, width), np.log(weights / weights.sum()))
+        return cls(centres, np.full(len(centres), width), np.log(weights / weights.sum()))
 
     def sample(self, size: int, rng: np.random.Generator) -> Array:
         component = rng.choice(len(self.log_weights), size=size, p=np.exp(self.log_weights))

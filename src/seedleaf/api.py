@@ -18,7 +18,7 @@ from seedleaf.errors import StudyError
 from seedleaf.executors.base import Settings
 from seedleaf.executors.local import LocalExecutor
 from seedleaf.result import Result, trials_frame
-from seedleaf.run import Job, carry_out, default_workers, memory_per_worker, new_folder
+from seedleaf.run import ARRAYS, Job, begin, default_workers, memory_per_worker, new_folder
 from seedleaf.run import resume as _resume
 from seedleaf.space import Space
 from seedleaf.space.problem import Costs, no_costs
@@ -58,10 +58,10 @@ def fit(
     asked = {"params": max_params, "macs": max_macs}
     named = isinstance(data, (str, Path))
     job = Job(
-        data=str(data) if named else "arrays",
+        data=str(data) if named else ARRAYS,
         time_limit=parse_seconds(time_limit),
         limits={k: float(parse_count(v)) for k, v in asked.items() if v is not None},
-        workers=_positive("workers", workers or default_workers()),
+        workers=_positive("workers", default_workers() if workers is None else workers),
         seed=int(seed),
         preset=preset,
         learner=learner,
@@ -70,9 +70,8 @@ def fit(
         command=command,
         version=__version__,
     )
-    folder = new_folder(job.data, out)
-    job.save(folder)
-    return carry_out(folder, job, data, view, began)
+    job.check()
+    return begin(new_folder(job.data, out), job, data, view, began)
 
 
 def resume(run: str | Path, *, time_limit: str | float | None = None, view: View | None = None) -> Result:
@@ -155,7 +154,7 @@ def tune(
     )
     if start_with is not None and not study.trials:
         study.enqueue(start_with)
-    count = _positive("workers", workers or cores())
+    count = _positive("workers", cores() if workers is None else workers)
     settings = Settings(
         **_by_name_or_value(train),
         seed=seed,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -58,7 +58,9 @@ def finish(run: Run, refit_end: float) -> None:
     fitted = _refit(run, winner, refit_end)
     refit_seconds = time.time() - begun
     run.view.update(run.study.history, time.time(), "export")
-    delivered, gain = _deliver_and_compare(run, winner)
+    staged = run.folder / ".best.part"
+    shutil.rmtree(staged, ignore_errors=True)
+    delivered, gain = _deliver_and_compare(run, winner, staged)
     costs = run.learner.costs(run.spec, config)
     predict = f"seedleaf predict {run.folder} IMAGE"
     final = {
@@ -73,9 +75,10 @@ def finish(run: Run, refit_end: float) -> None:
     }
     run.study.note("verdict", **verdict(run, winner, gain))
     run.study.note("shares", **shares(run, fitted["train_seconds"], refit_seconds))
+    write_metrics(run, final, staged)
+    _swap(staged, run.folder / "best")
     run.study.note("final", **final)
     run.study.note("took", seconds=time.time() - run.clock_started)
-    write_metrics(run, final)
     write_report(run.study.history, run.folder / "report.html")
 
 
@@ -87,6 +90,7 @@ def _refit(run: Run, winner: Trial, end: float) -> dict[str, float]:
     # A run that was resumed too late still gets a model: a tenth of what the refit would take, at least.
     left = max(left, 0.1 * full * step, 2.0)
     steps = refit_steps(left / step, full) if step else full
+    steps = max(steps, unfinished_refit(run, winner))
     folder = run.folder / "refit" / f"{winner.id:04d}-{steps}"
     arguments = {
         "config": dict(winner.config),
@@ -96,23 +100,33 @@ def _refit(run: Run, winner: Trial, end: float) -> dict[str, float]:
         "deadline": time.time() + left,
         "threads": run.workers,
     }
-    calls: dict[str, tuple[str, dict[str, Any]]] = {"refit": ("seedleaf.learners.refit:refit", arguments)}
-    if run.workers > 1:
+    run.study.note("refitting", trial=winner.id, steps=steps)
+    calls: dict[str, tuple[str, dict[str, Any]]] = {}
+    if run.workers > 1:  # first in line: the delivery goes to the first worker as well, and finds all loaded
         scratch = {
             "config": dict(winner.config),
             "setup": dict(run.setup),
             "scratch": str(folder.parent.resolve()),
         }
         calls["warm"] = ("seedleaf.export:warm_up", scratch)
+    calls["refit"] = ("seedleaf.learners.refit:refit", arguments)
     values = call_all(run, calls, "refit", needed={"refit"})
     run.study.note("refit", folder=folder.name, trial=winner.id, **values["refit"])
     return dict(values["refit"])
 
 
-def _deliver_and_compare(run: Run, winner: Trial) -> tuple[dict[str, Any], dict[str, float] | None]:
+def unfinished_refit(run: Run, winner: Trial) -> int:
+    """The steps of the refit of the same winner that an earlier session was cut off in or after; 0 without one."""
+    names = ("refitting", "done")
+    last = next((n for n in reversed(run.study.history.notes) if n.get("name") in names), {})
+    return int(last["steps"]) if last.get("trial") == winner.id else 0
+
+
+def _deliver_and_compare(
+    run: Run, winner: Trial, out: Path
+) -> tuple[dict[str, Any], dict[str, float] | None]:
     """Export and measure the refitted winner; beside it measure what tuning gained over the default config."""
     refit = run.folder / "refit" / str((run.study.history.note("refit") or {})["folder"]) / CHECKPOINT
-    out = run.folder / "best"
     deliver: dict[str, Any] = {
         "config": dict(winner.config),
         "setup": dict(run.setup),
@@ -193,8 +207,8 @@ def shares(run: Run, refit_train_seconds: float, refit_seconds: float) -> dict[s
     }
 
 
-def write_metrics(run: Run, final: Mapping[str, Any]) -> None:
-    """best/metrics.json and the model card beside it."""
+def write_metrics(run: Run, final: Mapping[str, Any], folder: Path) -> None:
+    """metrics.json and the model card beside it."""
     keep = (
         "test",
         "params",
@@ -206,9 +220,9 @@ def write_metrics(run: Run, final: Mapping[str, Any]) -> None:
         "per_class",
     )
     body = {"test_accuracy": final["test"]["accuracy"], **{k: final[k] for k in keep}}
-    best = run.folder / "best"
-    _write(best / "metrics.json", json.dumps(body, indent=2, ensure_ascii=False) + "\n")
-    _write(best / "README.md", model_card(run, final))
+    text = json.dumps(body, indent=2, ensure_ascii=False) + "\n"
+    (folder / "metrics.json").write_text(text, encoding="utf-8")
+    (folder / "README.md").write_text(model_card(run, final), encoding="utf-8")
 
 
 def model_card(run: Run, final: Mapping[str, Any]) -> str:
@@ -237,10 +251,14 @@ probabilities = session.run(None, {{"images": images}})[0]  # images: numpy.uint
 """
 
 
-def _write(path: Path, text: str) -> None:
-    partial = path.with_name(path.name + ".part")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
+def _swap(new: Path, place: Path) -> None:
+    """Put the folder `new` where `place` is: a model never lies beside another one's metrics."""
+    old = place.with_name(f".{place.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if place.exists():
+        place.rename(old)
+    new.rename(place)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def config_line(config: Config) -> str:

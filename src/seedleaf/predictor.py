@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,24 +23,40 @@ Floats = npt.NDArray[np.float32]
 
 def open_session(path: Path) -> onnxruntime.InferenceSession:
     """An ONNX Runtime session on one thread. RunError where the file is missing or no model."""
+    return _session(_read(path), str(path))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        raise RunError(
+            f"{path} does not exist: the run has delivered no model (try: seedleaf resume)"
+        ) from None
+    except OSError as error:
+        raise RunError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _session(model: bytes, where: str) -> onnxruntime.InferenceSession:
     import onnxruntime as ort
 
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    if not path.is_file():
-        raise RunError(f"{path} does not exist: the run has delivered no model (try: seedleaf resume)")
     try:
-        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:
-        raise RunError(f"{path} is not a model that ONNX Runtime can read: {_first_line(error)}") from None
+        raise RunError(f"{where} is not a model that ONNX Runtime can read: {_first_line(error)}") from None
 
 
 @dataclass(frozen=True)
 class Predictor:
-    """A delivered model. `classes` are the names of its outputs; `shape` is (height, width, channels)."""
+    """A delivered model. `classes` are the names of its outputs; `shape` is (height, width, channels).
 
-    session: onnxruntime.InferenceSession
+    It holds the model itself, so it outlives the run's folder and can be pickled.
+    """
+
+    model: bytes
     classes: tuple[str, ...]
     shape: tuple[int, int, int]
 
@@ -50,13 +67,22 @@ class Predictor:
         best = folder if (folder / "model.onnx").exists() else folder / "best"
         if not folder.is_dir():
             raise RunError(f"{folder} is not a folder of a run")
-        session = open_session(best / "model.onnx")
+        model = _read(best / "model.onnx")
         try:
             body = json.loads((best / "config.json").read_text(encoding="utf-8"))
             height, width, channels = (int(v) for v in body["input"]["shape"][1:])
-            return cls(session, tuple(map(str, body["classes"])), (height, width, channels))
+            opened = cls(model, tuple(map(str, body["classes"])), (height, width, channels))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RunError(f"{best / 'config.json'} cannot be read: {_first_line(error)}") from None
+        opened.__dict__["session"] = _session(model, str(best / "model.onnx"))
+        return opened
+
+    @cached_property
+    def session(self) -> onnxruntime.InferenceSession:
+        return _session(self.model, "the model")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in self.__dict__.items() if k != "session"}
 
     def probabilities(self, images: npt.NDArray[np.uint8]) -> Floats:
         """Class probabilities (N, classes) of uint8 images (N, H, W, C), or (N, H, W) where there is one channel."""

@@ -5,20 +5,24 @@ Every stage looks into the log first and does only what is missing there, so a r
 
 from __future__ import annotations
 
+import fcntl
 import json
+import math
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from seedleaf.core import Fidelity, History, Limit
 from seedleaf.data.spec import ImageData, ImageSpec
-from seedleaf.errors import BudgetError, RunError, StudyError
+from seedleaf.errors import BudgetError, RunError, SeedleafError, StudyError, StudyFailed
 from seedleaf.executors.base import Returned, Settings
 from seedleaf.executors.local import LocalExecutor
 from seedleaf.finish import Run, finish
@@ -36,9 +40,11 @@ from seedleaf.timing import (
     refit_step_seconds,
     refit_steps,
 )
+from seedleaf.tuner.registry import SAMPLERS, SCHEDULERS
 from seedleaf.view import SilentView, View
 
 STUDY = "fit"
+ARRAYS = "arrays"  # what stands for the data of a run that was given arrays and no path
 # Networks that take much longer than the default would eat the search: without a limit on MACs this is the limit.
 MACS_OVER_DEFAULT = 2.5
 
@@ -60,17 +66,38 @@ class Job:
     version: str = ""
 
     def save(self, folder: Path) -> None:
-        (folder / "run.json").write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        partial = folder / ".run.json.part"
+        partial.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        partial.replace(folder / "run.json")
 
     @classmethod
     def load(cls, folder: Path) -> Job:
         try:
             body = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-            return cls(**{k: v for k, v in body.items() if k in cls.__dataclass_fields__})
-        except FileNotFoundError:
+            known = {k: v for k, v in body.items() if k in cls.__dataclass_fields__}
+            limits = {str(k): float(v) for k, v in known.pop("limits", {}).items()}
+            time_limit, workers = float(known.pop("time_limit")), int(known.pop("workers"))
+            return cls(**known, time_limit=time_limit, workers=workers, limits=limits)
+        except (FileNotFoundError, NotADirectoryError):
             raise RunError(f"{folder} is not a run's folder: it holds no run.json") from None
-        except (ValueError, TypeError, OSError) as error:
-            raise RunError(f"{folder / 'run.json'} cannot be read: {error}") from None
+        except (ValueError, TypeError, AttributeError, KeyError, OSError) as error:
+            raise RunError(f"{folder / 'run.json'} cannot be read: {error!r}") from None
+
+    def check(self) -> None:
+        """StudyError or BudgetError where no run can come of it, before anything is written or started."""
+        for kind, name, known in (
+            ("preset", self.preset, PRESETS),
+            ("sampler", self.sampler, {"auto": None, **SAMPLERS}),
+            ("scheduler", self.scheduler, {"auto": None, **SCHEDULERS}),
+        ):
+            if name not in known:
+                raise StudyError(f"no {kind} is called {name!r}; there are: {', '.join(known)}")
+        if self.seed < 0:
+            raise StudyError(f"the seed must be 0 or more, got {self.seed}")
+        if self.time_limit < SHORTEST:
+            raise BudgetError(
+                f"--time {format_seconds(self.time_limit)} is too short; give at least {SHORTEST:.0f}s"
+            )
 
 
 def new_folder(data_name: str, out: str | Path | None = None, root: str | Path = "runs") -> Path:
@@ -92,47 +119,104 @@ def new_folder(data_name: str, out: str | Path | None = None, root: str | Path =
     raise RunError(f"{root} holds too many runs of {name}")
 
 
+def begin(
+    folder: Path, job: Job, source: Any, view: View | None = None, began: float | None = None
+) -> Result:
+    """Carry a new job out. Where it comes to nothing before there is a log, `folder` is left as if never touched."""
+    try:
+        job.save(folder)
+        return carry_out(folder, job, source, view, began)
+    except (SeedleafError, ValueError, OSError):
+        if not has_log(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
 def carry_out(
     folder: Path, job: Job, source: Any, view: View | None = None, began: float | None = None
 ) -> Result:
     """Do, or go on with, `job` in `folder`; `source` is what load_images takes. `began` is when the clock started."""
     view = view or SilentView()
     began = time.time() if began is None else began
-    if job.preset not in PRESETS:
-        raise StudyError(f"no preset is called {job.preset!r}; there are: {', '.join(PRESETS)}")
-    store = SqlStore(folder / "study.db")
-    history = History.fold(store.read(STUDY))
-    if history.note("final") and used_seconds(history) >= 0.98 * job.time_limit:
-        return Result.open(folder)
-    used = used_seconds(history)
-    deadline = began + job.time_limit - used
-    if not history.header and job.time_limit < SHORTEST:
-        raise BudgetError(
-            f"--time {format_seconds(job.time_limit)} is too short; give at least {SHORTEST:.0f}s"
-        )
-    executor = start_workers(folder, job)
+    with sole_driver(folder), hint_at_resume(folder), closing(SqlStore(folder / "study.db")) as store:
+        history = History.fold(store.read(STUDY))
+        if not history.header and (folder / "trials").exists():
+            raise RunError(
+                f"{folder / 'study.db'} has lost its log, though there are trials: it cannot go on"
+            )
+        if is_done(history, job):
+            return Result.open(folder)
+        job.save(folder)
+        used = used_seconds(history)
+        deadline = began + job.time_limit - used
+        with closing(start_workers(folder, job)) as executor:
+            try:
+                spec = prepare_data(folder, job, source, history)
+                learner = learner_named(job.learner)
+                study, delivery = open_study(store, history, job, spec, learner, executor, deadline)
+                study.note("session", began=began, used=used, time_limit=job.time_limit)
+                view.start({"started": began - used, "workers": job.workers})
+                for line in describe(spec, study):
+                    view.message(line)
+                searched = time.time()
+                until = search_until(study, job, deadline - delivery)
+                reason = study.run(executor, until, lambda h: view.update(h, time.time(), "search"))
+                study.note("search", reason=reason, seconds=time.time() - searched)
+                finish(
+                    Run(folder, job.workers, setup_of(folder, job), spec, learner, study, executor, view),
+                    deadline - delivery,
+                )
+                study.note("done")
+            finally:
+                view.stop()
+    for name in ("cache", "refit"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    return Result.open(folder)
+
+
+def is_done(history: History, job: Job) -> bool:
+    """Whether the last session came to its end, and no more time is given now than it had."""
+    last = next((n for n in reversed(history.notes) if n.get("name") in ("session", "done")), {})
+    limit = (history.note("session") or {}).get("time_limit", math.inf)
+    return last.get("name") == "done" and job.time_limit <= float(limit)
+
+
+def has_log(folder: Path) -> bool:
+    """Whether a study has begun in `folder`."""
     try:
-        spec = prepare_data(folder, job, source)
-        learner = learner_named(job.learner)
-        study, delivery = open_study(store, history, job, spec, learner, executor, deadline)
-        study.note("session", began=began, used=used)
-        view.start({"started": began - used, "workers": job.workers})
-        for line in describe(spec, study):
-            view.message(line)
-        searched = time.time()
-        until = search_until(study, job, deadline - delivery)
-        reason = study.run(executor, until, lambda h: view.update(h, time.time(), "search"))
-        study.note("search", reason=reason, seconds=time.time() - searched)
-        finish(
-            Run(folder, job.workers, setup_of(folder, job), spec, learner, study, executor, view),
-            deadline - delivery,
-        )
-        store.close()
-        shutil.rmtree(folder / "cache", ignore_errors=True)
-        return Result.open(folder)
+        return bool(read_history(folder).header)
+    except SeedleafError:
+        return False
+
+
+@contextmanager
+def sole_driver(folder: Path) -> Iterator[None]:
+    """Keep a second driver out of `folder`: it would take this one's trials over. The lock dies with the process."""
+    try:
+        lock = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise RunError(f"{folder} is not a run's folder: {error.strerror}") from None
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunError(f"{folder} is being worked on by another process; wait for it or end it") from None
+        except OSError:
+            pass  # a file system without locks
+        yield
     finally:
-        view.stop()
-        executor.close()
+        os.close(lock)
+
+
+@contextmanager
+def hint_at_resume(folder: Path) -> Iterator[None]:
+    """Say with whatever cuts a run off how it goes on."""
+    try:
+        yield
+    except (KeyboardInterrupt, StudyError, OSError) as error:
+        if not isinstance(error, StudyFailed) and has_log(folder):
+            error.add_note(f"go on with: seedleaf resume {shlex.quote(str(folder))}")
+        raise
 
 
 def read_history(folder: Path | str) -> History:
@@ -203,15 +287,20 @@ def memory_per_worker(workers: int) -> int | None:
         return None
 
 
-def prepare_data(folder: Path, job: Job, source: Any) -> ImageSpec:
-    """The images mapped into cache/, read anew where an earlier session had removed them."""
+def prepare_data(folder: Path, job: Job, source: Any, history: History) -> ImageSpec:
+    """The images mapped into cache/, read anew where an earlier session had removed them; RunError where they differ."""
     from seedleaf.data.images import load_images
     from seedleaf.data.mapped import open_mapped, save_mapped
 
     cache = folder / "cache"
     if (cache / "spec.json").exists():
         return open_mapped(cache).spec
+    if job.data == ARRAYS and source == ARRAYS:
+        raise RunError(f"{folder} was fitted on arrays, which are gone: it cannot go on; fit again")
     data: ImageData = source if isinstance(source, ImageData) else load_images(source, seed=job.seed)
+    known = history.note("data")
+    if known and known["spec"].get("fingerprint") != data.spec.fingerprint:
+        raise RunError(f"{job.data} is not what {folder} was fitted on: the images have changed; fit again")
     save_mapped(data, cache)
     return data.spec
 
@@ -235,7 +324,8 @@ def open_study(
     if known is None:
         epoch = probe(executor, job, default)
         delivery = delivery_seconds(spec.n_test, spec.n_train, epoch)
-        plan = plan_time(deadline - time.time(), job.workers, epoch, delivery, PRESETS[job.preset])
+        left = deadline - time.time()
+        plan = plan_time(left, job.workers, epoch, delivery, PRESETS[job.preset], job.time_limit - left)
         fidelity, limits = plan.fidelity, dict(job.limits)
         if "macs" not in limits:
             limits["macs"] = MACS_OVER_DEFAULT * learner.costs(spec, default)["macs"]
@@ -290,18 +380,25 @@ def trivial_baseline(spec: ImageSpec) -> dict[str, Any]:
 def probe(executor: LocalExecutor, job: Job, config: Mapping[str, Any]) -> float:
     """Seconds that one epoch of `config` takes while every worker is busy."""
     setup = executor.settings.setup
-    calls = {
-        executor.call("seedleaf.learners.trial:seconds_per_epoch", config=dict(config), setup=dict(setup))
-        for _ in range(job.workers)
-    }
-    seconds = []
+
+    def call() -> int:
+        name = "seedleaf.learners.trial:seconds_per_epoch"
+        return executor.call(name, config=dict(config), setup=dict(setup))
+
+    calls = {call() for _ in range(job.workers)}
+    seconds: list[float] = []
+    tries = 2  # a worker may be killed by accident
     while calls:
         for report in executor.poll(1.0):
             if isinstance(report, Returned) and report.call in calls:
                 calls.discard(report.call)
-                if report.error is not None:
+                if report.error is None:
+                    seconds.append(float(report.value))
+                    continue
+                tries -= 1
+                if not tries:
                     raise StudyError(f"the default network cannot be trained here: {report.error}")
-                seconds.append(float(report.value))
+                calls.add(call())
     return max(seconds)
 
 
@@ -352,5 +449,5 @@ def resume(
     job = Job.load(folder)
     if time_limit is not None:
         job = replace(job, time_limit=time_limit)
-        job.save(folder)
+    job.check()
     return carry_out(folder, job, job.data, view, began)

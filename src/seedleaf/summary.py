@@ -35,9 +35,9 @@ def as_body(result: Result) -> dict[str, Any]:
 
 
 def as_lines(result: Result) -> list[str]:
-    """At most 14 lines."""
+    """At most 10 lines."""
     body, metrics = as_body(result), result.best.metrics
-    lines = ["", *_board(result), ""]
+    lines = _board(result)
     test = metrics["test"]
     lines.append(
         f"test accuracy {test['accuracy']:.4f} ({test['low']:.4f} to {test['high']:.4f}), "
@@ -47,9 +47,12 @@ def as_lines(result: Result) -> list[str]:
     if body["verdict"]:
         lines.append(body["verdict"])
     took, share = body["seconds"], body["training_share"]
-    if took and share:
-        lines.append(f"took {format_seconds(took)}; {share:.0%} of the workers' time was training")
-    lines.append(f"report  {result.folder / 'report.html'}")
+    spent = (
+        f"took {format_seconds(took)}; {share:.0%} of the workers' time was training; "
+        if took and share
+        else ""
+    )
+    lines.append(f"{spent}report {result.folder / 'report.html'}")
     lines.append(f"next    seedleaf predict {result.folder} IMAGE")
     return lines
 

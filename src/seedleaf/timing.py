@@ -52,13 +52,18 @@ def delivery_seconds(n_test: int, n_train: int, epoch_seconds: float) -> float:
     return DELIVERY + epoch_seconds * n_test / max(n_train, 1)
 
 
-def plan_time(left: float, workers: int, epoch_seconds: float, delivery: float, preset: Preset) -> TimePlan:
-    """Share out `left` seconds of wall time, given that one epoch of the default config takes `epoch_seconds`."""
+def plan_time(
+    left: float, workers: int, epoch_seconds: float, delivery: float, preset: Preset, spent: float = 0.0
+) -> TimePlan:
+    """Share out `left` seconds of wall time, given that one epoch of the default config takes `epoch_seconds`.
+
+    BudgetError, with the time that would do, where too few are left after the `spent` seconds of the start.
+    """
     usable = left - delivery
     if usable < 3 * epoch_seconds:
         raise BudgetError(
             f"one epoch takes {epoch_seconds:.1f} s here and {max(usable, 0):.0f} s are left for training: "
-            f"give at least --time {format_seconds(math.ceil(left - usable + 12 * epoch_seconds))}"
+            f"give at least --time {format_seconds(math.ceil(spent + delivery + 12 * epoch_seconds))}"
         )
     refit = preset.refit_share * usable
     search = usable - refit
@@ -93,6 +98,13 @@ def parse_seconds(text: str | float | int) -> float:
 
 
 def _parse(text: str) -> float:
+    try:
+        return _sum_of_parts(text)
+    except (ValueError, OverflowError):
+        raise ValueError(f"{text!r} is not a time; write it as 90s, 10m, 1h30m") from None
+
+
+def _sum_of_parts(text: str) -> float:
     units = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
     total, number, rest = 0.0, "", text
     while rest:
@@ -101,7 +113,7 @@ def _parse(text: str) -> float:
             continue
         unit = "ms" if rest.startswith("ms") else rest[0]
         if unit not in units or not number:
-            raise ValueError(f"{text!r} is not a time; write it as 90s, 10m, 1h30m")
+            raise ValueError
         total, number, rest = total + float(number) * units[unit], "", rest[len(unit) :]
     return total + (float(number) if number else 0.0)
 

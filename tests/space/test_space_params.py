@@ -30,6 +30,9 @@ from seedleaf.space import Bool, Choice, Const, Float, Int, Space
         lambda: Int(0, 4, log=True),
         lambda: Int(1, 4, default=2.5),  # type: ignore[arg-type]
         lambda: Int(0, 10**400),
+        lambda: Int(1, 9, step=0),
+        lambda: Int(1, 9, log=True, step=4),
+        lambda: Int(8, 64, step=4, default=9),
         lambda: Choice(),
         lambda: Choice("a", "a"),
         lambda: Choice("a", a={}),
@@ -147,7 +150,15 @@ def test_options_may_be_called_as_choice_calls_its_arguments() -> None:
 
 
 @pytest.mark.parametrize(
-    "param", [Int(1, 5), Int(1, 4, log=True), Choice(1, 2, 3), Choice("a", "b", ordered=True)]
+    "param",
+    [
+        Int(1, 5),
+        Int(1, 4, log=True),
+        Int(8, 64, log=True, step=4),
+        Int(0, 10, step=3),
+        Choice(1, 2, 3),
+        Choice("a", "b", ordered=True),
+    ],
 )
 def test_every_value_has_its_share_of_the_unit_interval(param: Any) -> None:
     values = [param.from_unit(u) for u in np.linspace(0, 1, 20_001)]
@@ -169,3 +180,14 @@ def test_the_fingerprint_is_the_same_on_every_machine() -> None:
         lr=Float(1e-4, 1, log=True), o=Choice(sgd=dict(m=Float(0, 0.99)), adam={}), n=Int(1, 9), b=True
     )
     assert space.fingerprint() == "1083a45df1db5909"
+
+
+def test_a_step_leaves_every_other_number_out() -> None:
+    space = Space(width=Int(8, 31, log=True, step=4))
+    assert [c["width"] for c in space.enumerate()] == [8, 12, 16, 20, 24, 28]
+    assert space.size == 6
+    assert not space.contains({"width": 9})
+    assert not space.contains({"width": 31})
+    assert Space.from_json(space.to_json()) == space
+    drawn = {space.sample(np.random.default_rng(i))["width"] for i in range(200)}
+    assert drawn == {8, 12, 16, 20, 24, 28}

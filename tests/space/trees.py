@@ -39,7 +39,12 @@ def random_param(rng: random.Random, depth: int) -> Param:
         return Float(start, start + rng.choice([0, 1e-3, 1, 7.5, 1e6]))
     if kind == "int":
         first = rng.randint(1 if log else -50, 50)
-        return Int(first, first + rng.choice([0, 1, 2, 9, 5000]), log=log)
+        return Int(
+            first,
+            first + rng.choice([0, 1, 2, 9, 5000]),
+            log=log,
+            step=rng.choice([1, 1, 3]) if not log else 1,
+        )
     if kind == "choice":
         return random_choice(rng, depth)
     return Bool() if kind == "bool" else Const(rng.choice(OPTIONS))

@@ -108,42 +108,55 @@ class Float:
 
 @dataclass(frozen=True)
 class Int:
-    """A whole number in [low, high], both ends included."""
+    """A whole number in [low, high], both ends included; with `step` one of low, low + step, … up to high."""
 
     low: int
     high: int
     log: bool = False
     default: int | None = None
+    step: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("low", "high") if self.default is None else ("low", "high", "default"):
+        for name in ("low", "high", "step") if self.default is None else ("low", "high", "step", "default"):
             value = getattr(self, name)
             if not _number("Int", value).is_integer():
                 raise SpaceError(f"Int({self.low}, {self.high}): {name} must be a whole number, got {value}")
             object.__setattr__(self, name, int(value))
         _check_number("Int", self.low, self.high, self.log, self.default)
+        if self.step < 1:
+            raise SpaceError(f"Int({self.low}, {self.high}): step must be at least 1, got {self.step}")
+        object.__setattr__(self, "high", self.high - (self.high - self.low) % self.step)
+        if self.log and self.low <= self.step / 2:
+            raise SpaceError(
+                f"Int({self.low}, {self.high}, log=True): a step of {self.step} needs low > {self.step / 2:g}"
+            )
+        if self.default is not None and not self.contains(self.default):
+            raise SpaceError(
+                f"Int({self.low}, {self.high}): the default {self.default} is not a step from low"
+            )
 
     @property
     def n_values(self) -> int | None:
-        return self.high - self.low + 1
+        return (self.high - self.low) // self.step + 1
 
     is_ordered = True
 
-    # Each whole number owns an equal share of the (log) scale, so the ends are as likely as the middle.
+    # Each value owns its share of the (log) scale, so the ends are as likely as the middle.
     @property
     def _edges(self) -> tuple[float, float]:
-        return self.low - 0.5, self.high + 0.5
+        return self.low - self.step / 2, self.high + self.step / 2
 
     def contains(self, value: object) -> bool:
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
             return False
-        return self.low <= int(value) <= self.high
+        return self.low <= int(value) <= self.high and (int(value) - self.low) % self.step == 0
 
     def to_unit(self, value: Value) -> float:
         return _to_unit(float(value), *self._edges, self.log)  # type: ignore[arg-type]
 
     def from_unit(self, unit: float) -> int:
-        return int(min(max(round(_from_unit(unit, *self._edges, self.log)), self.low), self.high))
+        steps = round((_from_unit(unit, *self._edges, self.log) - self.low) / self.step)
+        return min(max(self.low + steps * self.step, self.low), self.high)
 
     def neighbour(self, value: Value, rng: np.random.Generator, scale: float = 0.2) -> int:
         if self.low == self.high:
@@ -151,11 +164,12 @@ class Int:
         moved = self.from_unit(_reflect(self.to_unit(value) + scale * float(rng.standard_normal())))
         if moved != value:
             return moved
-        step = 1 if value == self.low or (value != self.high and rng.random() < 0.5) else -1
-        return int(value) + step
+        up = value == self.low or (value != self.high and rng.random() < 0.5)
+        return int(value) + (self.step if up else -self.step)
 
     def to_json(self) -> dict[str, Any]:
-        return _number_json("int", self)
+        body = _number_json("int", self)
+        return body if self.step == 1 else {**body, "step": self.step}
 
 
 class Choice:
@@ -306,8 +320,8 @@ def param_from_json(body: Mapping[str, Any]) -> Param:
 
     kind = body.get("kind")
     if kind in ("float", "int"):
-        number = Float if kind == "float" else Int
-        return number(body["low"], body["high"], bool(body.get("log", False)), body.get("default"))
+        given = (body["low"], body["high"], bool(body.get("log", False)), body.get("default"))
+        return Float(*given) if kind == "float" else Int(*given, step=body.get("step", 1))
     if kind == "const":
         return Const(body["value"])
     if kind == "choice":

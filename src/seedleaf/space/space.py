@@ -250,7 +250,8 @@ def _values(param: Param) -> Iterator[Value]:
     else:
         n = param.n_values or 1
         yield from (
-            param.from_unit((i + 0.5) / n) if not isinstance(param, Int) else param.low + i for i in range(n)
+            param.from_unit((i + 0.5) / n) if not isinstance(param, Int) else param.low + i * param.step
+            for i in range(n)
         )
 
 

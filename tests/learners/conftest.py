@@ -7,11 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from seedleaf.core import Context
 from seedleaf.data.images import load_images
 from seedleaf.data.mapped import save_mapped
 from seedleaf.data.spec import ImageSpec
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    """As in a worker: two threads beside another busy process are many times slower."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

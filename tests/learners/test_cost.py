@@ -14,11 +14,15 @@ from torch.utils.flop_counter import FlopCounterMode
 from seedleaf.core import Limit
 from seedleaf.data.spec import ImageSpec
 from seedleaf.errors import LimitError
-from seedleaf.learners.base import LEARNERS
+from seedleaf.learners.base import LEARNERS, Learner
 from seedleaf.seeds import rng_for
 
-LEARNER = LEARNERS["convnet"]
 SHAPES = [(8, 8, 1), (28, 28, 1), (32, 32, 3), (64, 48, 3)]
+
+
+@pytest.fixture(params=LEARNERS)
+def learner(request: pytest.FixtureRequest) -> Learner:
+    return LEARNERS[request.param]
 
 
 def spec_of(height: int, width: int, channels: int, n_classes: int = 10) -> ImageSpec:
@@ -30,12 +34,12 @@ def spec_of(height: int, width: int, channels: int, n_classes: int = 10) -> Imag
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_costs_equal_those_of_the_built_network(shape: tuple[int, int, int]) -> None:
+def test_costs_equal_those_of_the_built_network(learner: Learner, shape: tuple[int, int, int]) -> None:
     spec = spec_of(*shape)
-    space, rng = LEARNER.space(spec, [Limit("params", 200_000)]), rng_for(0, "cost", *shape)
+    space, rng = learner.space(spec, [Limit("params", 200_000)]), rng_for(0, "cost", *shape)
     for _ in range(50):
         config = space.sample(rng)
-        found, model = LEARNER.costs(spec, config), LEARNER.build(spec, config).eval()
+        found, model = learner.costs(spec, config), learner.build(spec, config).eval()
         with FlopCounterMode(display=False) as counter, torch.no_grad():
             model(torch.zeros(1, *shape, dtype=torch.uint8))
         assert found["params"] == sum(p.numel() for p in model.parameters())
@@ -43,22 +47,24 @@ def test_costs_equal_those_of_the_built_network(shape: tuple[int, int, int]) -> 
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_costs_take_well_under_a_millisecond(shape: tuple[int, int, int]) -> None:
+def test_costs_take_well_under_a_millisecond(learner: Learner, shape: tuple[int, int, int]) -> None:
     spec = spec_of(*shape)
-    space, rng = LEARNER.space(spec), rng_for(0, "speed")
+    space, rng = learner.space(spec), rng_for(0, "speed")
     configs = [space.sample(rng) for _ in range(200)]
     begun = time.process_time()
     for config in configs:
-        LEARNER.costs(spec, config)
+        learner.costs(spec, config)
     assert (time.process_time() - begun) / len(configs) < 1e-3
 
 
 @pytest.mark.parametrize("at_most", [20_000, 100_000])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_a_decent_share_of_random_configs_keeps_the_limit(shape: tuple[int, int, int], at_most: int) -> None:
+def test_a_decent_share_of_random_configs_keeps_the_limit(
+    learner: Learner, shape: tuple[int, int, int], at_most: int
+) -> None:
     spec, limits = spec_of(*shape), [Limit("params", at_most)]
-    space, rng = LEARNER.space(spec, limits), rng_for(0, "share")
-    kept = sum(LEARNER.costs(spec, space.sample(rng))["params"] <= at_most for _ in range(400))
+    space, rng = learner.space(spec, limits), rng_for(0, "share")
+    kept = sum(learner.costs(spec, space.sample(rng))["params"] <= at_most for _ in range(400))
     assert kept / 400 > 0.1
 
 
@@ -74,38 +80,40 @@ def test_a_decent_share_of_random_configs_keeps_the_limit(shape: tuple[int, int,
     ],
 )
 def test_the_default_lies_in_the_space_and_keeps_the_limits(
-    shape: tuple[int, int, int], limits: tuple[Limit, ...]
+    learner: Learner, shape: tuple[int, int, int], limits: tuple[Limit, ...]
 ) -> None:
     spec = spec_of(*shape)
-    config = LEARNER.default(spec, limits)
-    assert LEARNER.space(spec, limits).contains(config)
-    found = LEARNER.costs(spec, config)
+    config = learner.default(spec, limits)
+    assert learner.space(spec, limits).contains(config)
+    found = learner.costs(spec, config)
     assert all(found[limit.metric] <= limit.at_most for limit in limits)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_nothing_in_the_space_is_smaller_than_the_smallest(shape: tuple[int, int, int]) -> None:
+def test_nothing_in_the_space_is_smaller_than_the_smallest(
+    learner: Learner, shape: tuple[int, int, int]
+) -> None:
     spec, tight = spec_of(*shape), [Limit("params", 2_000)]
-    config = LEARNER.smallest(spec)
-    least, rng = LEARNER.costs(spec, config), rng_for(0, "least")
+    config = learner.smallest(spec)
+    least, rng = learner.costs(spec, config), rng_for(0, "least")
     for limits in ([], tight):
-        space = LEARNER.space(spec, limits)
+        space = learner.space(spec, limits)
         assert space.contains(config)
         for _ in range(300):
-            found = LEARNER.costs(spec, space.sample(rng))
+            found = learner.costs(spec, space.sample(rng))
             assert least["params"] <= found["params"]
             assert least["macs"] <= found["macs"]
 
 
-def test_an_impossible_limit_says_what_could_be_had() -> None:
+def test_an_impossible_limit_says_what_could_be_had(learner: Learner) -> None:
     with pytest.raises(LimitError, match=r"params <= 10 \(the smallest network has \d"):
-        LEARNER.default(spec_of(28, 28, 1), [Limit("params", 10)])
+        learner.default(spec_of(28, 28, 1), [Limit("params", 10)])
 
 
-def test_written_signs_are_never_mirrored() -> None:
+def test_written_signs_are_never_mirrored(learner: Learner) -> None:
     spec = spec_of(28, 28, 1)
     keys = {
-        name: {n.key for n in LEARNER.space(replace(spec, name=name)).nodes}
+        name: {n.key for n in learner.space(replace(spec, name=name)).nodes}
         for name in ("mnist", "fashion_mnist", "cats")
     }
     assert "augment.flip" not in keys["mnist"]

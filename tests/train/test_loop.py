@@ -125,6 +125,16 @@ def test_more_slices_than_batches_still_train() -> None:
     assert [len(rows) for step in range(1, 9) for rows in loader.step(step)] == [10] * 8
 
 
+def test_a_feed_on_a_device_gives_the_same_batches(feed: Feed) -> None:
+    rows = np.array([5, 9, 200, 3], dtype=np.int64)
+    mapped = Feed.on("cpu", feed.x, feed.y, rows)
+    resident = Feed.on("cpu:0", feed.x, feed.y, rows)
+    assert resident.resident is not None
+    for a, b in zip(mapped.in_order(3), resident.in_order(3), strict=True):
+        assert torch.equal(a[0], b[0])
+        assert torch.equal(a[1], b[1])
+
+
 def test_the_clock_runs_by_steps_or_by_time_whichever_is_ahead() -> None:
     now = time.time()
     assert Clock(100, now).progress(25) == 0.25

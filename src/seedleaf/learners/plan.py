@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -194,14 +193,3 @@ def plan_network(
             s = s.after(cout, stride)
     ops.append(Head(s.channels, n_classes, dropout))
     return NetPlan(height, width, channels, n_classes, tuple(ops))
-
-
-def depth(plan: NetPlan) -> int:
-    """Convolutions on the longest path."""
-    return math.floor(sum(_depth(op) for op in plan.ops))
-
-
-def _depth(op: Op) -> int:
-    if isinstance(op, Residual):
-        return sum(_depth(inner) for inner in op.body)
-    return 1 if isinstance(op, Conv) else 0

@@ -10,7 +10,6 @@ import ctypes
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,18 +108,17 @@ def seconds_per_epoch(
     prepare_process()
     source = open_source(setup)
     data = source.data
-    ctx = Context(0, 0, 1, 1, 0, Path(), device, {**setup, "steps_per_epoch": 1})
+    # A long horizon keeps the probe at the start of the schedule.
+    ctx = Context(0, 0, 1, 10**6, 0, Path(), device, {**setup, "steps_per_epoch": 1})
+    feed = Feed.on(device, data.x_train, data.y_train, source.train)
+    times = []
     with memory_errors():
         model = network(learner_named(str(setup.get("learner", "convnet"))), config, source, 0, device)
-        trainer = Trainer(
-            model, config, Feed.on(device, data.x_train, data.y_train, source.train), replace(ctx, full=10**6)
-        )
+        trainer = Trainer(model, config, feed, ctx)
         trainer.generator.manual_seed(0)
-        times = []
         for index in range(batches + 2):
             rows = next(trainer.loader.step(index + 1))
             begun = time.perf_counter()
-            loss = trainer.optimise(*trainer.feed.batch(rows))
-            float(loss)  # a GPU has only been asked so far
+            float(trainer.optimise(*feed.batch(rows)))  # a GPU has only been asked until its number is read
             times.append(time.perf_counter() - begun)
     return float(np.median(times[2:])) * trainer.loader.per_epoch

@@ -330,6 +330,20 @@ def test_a_stop_that_crosses_the_end_of_its_trial_is_forgotten(make: Make) -> No
         assert end in (None, Ended(7))
 
 
+def test_a_stop_never_leaves_half_a_module_behind(make: Make, tmp_path: Path) -> None:
+    executor = make("imports_late")
+    pids = executor.pids()
+    executor.submit(task(pause=600))
+    while not (tmp_path / "trials/0000/importing").exists():
+        executor.poll(0.01)
+    executor.stop(0)
+    assert wait_for(executor, Ended, []) == Ended(0)
+    steps, end = outcome(executor, task(1, stop=1, pause=0))
+    assert end == Ended(1)
+    assert [s.measurement.metrics["error"] for s in steps] == [0.5]
+    assert executor.pids() == pids
+
+
 def test_a_worker_that_dies_while_it_is_stopped_ends_once(make: Make) -> None:
     executor = make("will_not_stop")
     executor.submit(task())

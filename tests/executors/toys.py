@@ -166,3 +166,13 @@ def pid_of_call(folder: str) -> int:
 
 def fails_call() -> None:
     raise RuntimeError("no such luck")
+
+
+def imports_late(config: Config, ctx: Context) -> Iterator[dict[str, float]]:
+    """The first step is stopped in the middle of an import."""
+    (ctx.folder / "importing").write_text("")
+    import slow_module
+
+    yield {"error": slow_module.LAST}
+    time.sleep(config["pause"])
+    yield {"error": 1.0}

@@ -35,7 +35,7 @@ class Line:
     """The socket to the driver: `send` a message, `inbox` receives; EOF ends the process.
 
     A stop is acted upon as soon as it is read: while `interruptible` it raises KeyboardInterrupt in the main thread, but
-    never in the middle of a message.
+    never in the middle of a message, nor of an import, which would leave half a module behind for the rest of the run.
     """
 
     def __init__(self, fd: int) -> None:
@@ -53,21 +53,40 @@ class Line:
                 message = json.loads(line)
                 if message["kind"] == "stop":
                     self.stopped = message["trial"]
-                    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+                    _poke()
                     continue
                 if message["kind"] == "task":
                     self.stopped = None  # an earlier stop came too late to matter
                 self.inbox.put(message)
         leave()  # the driver is gone: no checkpoint is half written, since they are renamed into place
 
-    def _interrupt(self, _signal: int, _frame: FrameType | None) -> None:
-        if self.interruptible and self.stopped is not None:
-            raise KeyboardInterrupt
+    def _interrupt(self, _signal: int, frame: FrameType | None) -> None:
+        if not self.interruptible or self.stopped is None:
+            return
+        if _importing(frame):
+            again = threading.Timer(0.02, _poke)
+            again.daemon = True
+            again.start()
+            return
+        raise KeyboardInterrupt
 
     def send(self, **message: Any) -> None:
         before, self.interruptible = self.interruptible, False
         self._socket.sendall((json.dumps(message) + "\n").encode())
         self.interruptible = before
+
+
+def _poke() -> None:
+    """Have the main thread look whether it is to stop."""
+    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+
+def _importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
+            return True
+        frame = frame.f_back
+    return False
 
 
 def leave(code: int = 0) -> NoReturn:

@@ -202,6 +202,7 @@ class Trial:
     measurements: list[Measurement] = field(default_factory=list)
     reason: str = ""
     lost: int = 0  # workers lost since its last step
+    given: bool = False  # somebody queued it; no sampler proposed it
     started_at: float = 0.0
     ended_at: float = 0.0
 
@@ -331,6 +332,7 @@ class History:
             dict(body["config"]),
             budget=int(body.get("budget") or 0),
             parent=body.get("parent"),
+            given=event.kind == "queue",
         )
         self.trials[trial.id] = trial
         self.seen.add(config_key(trial.config))

@@ -162,11 +162,10 @@ def draw_valid(
         pulled = _towards_anchor(problem, history, config)
         if pulled is not None:
             return pulled
-    for _ in range(TRIES):
-        config = problem.space.sample(rng)
-        if acceptable(problem, history, config):
-            return config
-    if kept_limits:
+    near = _near_the_valid(problem, history, rng)
+    if near is not None:
+        return near
+    if kept_limits or history.trials:
         raise SpaceExhausted("no config is left that has not been tried")
     raise LimitError(_impossible(problem, rejected))
 
@@ -193,6 +192,23 @@ def _towards_anchor(problem: Problem, history: History, config: Config) -> Confi
         candidate = decode(space, blend)
         if acceptable(problem, history, candidate):
             return candidate
+    return None
+
+
+def _near_the_valid(problem: Problem, history: History, rng: np.random.Generator) -> Config | None:
+    """A walk by small moves from the anchor (else from a config tried before) that never leaves the limits."""
+    known = problem.anchor
+    if known is None:
+        known = next((t.config for t in history.trials.values() if problem.feasible(t.config)), None)
+    if known is None or not problem.feasible(known):
+        return None
+    config = known
+    for i in range(TRIES):
+        if config_key(config) not in history.seen:
+            return config
+        moved = problem.space.neighbour(config, rng, scale=0.2 * 0.5 ** (i % 8))
+        if problem.feasible(moved):
+            config = moved
     return None
 
 

@@ -28,7 +28,8 @@ class SobolSampler:
         space = problem.space
         size = 1 if not problem.limits else BLOCK
         engine = qmc.Sobol(max(len(space), 1), seed=np.random.default_rng(seed_for(problem.seed, "sobol")))
-        engine.fast_forward(len(history.trials) * size)
+        if history.trials:  # SciPy cannot go forward by nothing
+            engine.fast_forward(len(history.trials) * size)
         block = iter(engine.random(size))
 
         def draw() -> Config:

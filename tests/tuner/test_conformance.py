@@ -7,6 +7,7 @@ import math
 import random
 import time
 import warnings
+from statistics import median
 from typing import Any
 
 import pytest
@@ -271,7 +272,7 @@ PROBLEMS: dict[str, tuple[Space, Any]] = {
 }
 
 
-def best_of(sampler: str, problem: str, seed: int, trials: int = 60) -> float:
+def best_of(sampler: str, problem: str, seed: int, trials: int = 80) -> float:
     space, function = PROBLEMS[problem]
     study = new(sampler, space=space, fidelity=None, seed=seed)
     for _ in range(trials):
@@ -279,10 +280,6 @@ def best_of(sampler: str, problem: str, seed: int, trials: int = 60) -> float:
         assert task is not None
         study.tell(task, [{"error": function(task.config)}])
     return min(t.metrics["error"] for t in study.trials)
-
-
-def median(values: list[float]) -> float:
-    return sorted(values)[len(values) // 2]
 
 
 @pytest.mark.parametrize("problem", PROBLEMS)

@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ from seedleaf.space.problem import Costs, no_costs
 from seedleaf.study import Study
 from seedleaf.timing import cores, parse_count, parse_seconds
 from seedleaf.tuner.base import Sampler, Scheduler
-from seedleaf.view import View
+from seedleaf.view import SilentView, View
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -133,9 +134,8 @@ def tune(
     if time_limit is None and max_trials is None and problem_space.size is None:
         raise StudyError("the space is infinite: give time_limit or max_trials")
     end = None if time_limit is None else time.time() + parse_seconds(time_limit)
-    scratch = None if out is not None else tempfile.mkdtemp(prefix="seedleaf-")
-    folder = Path(out if out is not None else str(scratch))
-    folder.mkdir(parents=True, exist_ok=True)
+    count = _positive("workers", cores() if workers is None else workers)
+    function, patience = _by_name_or_value(train), parse_seconds(step_timeout)
     metric = minimize or maximize or "error"
     study = Study(
         problem_space,
@@ -148,36 +148,38 @@ def tune(
         seed=seed,
         sampler=sampler,
         scheduler=scheduler,
-        store=None if out is None else folder / "study.db",
+        store=None if out is None else Path(out) / "study.db",
         name="tune",
         take_over=True,
     )
     if start_with is not None and not study.trials:
         study.enqueue(start_with)
-    count = _positive("workers", cores() if workers is None else workers)
-    settings = Settings(
-        **_by_name_or_value(train),
-        seed=seed,
-        folder=str((folder / "trials").resolve()),
-        setup={"metric": metric},
-        patience=parse_seconds(step_timeout),
-        memory=memory_per_worker(count),
-    )
-    executor = LocalExecutor(settings, count, log_folder=folder / "workers" if out else None)
 
     def until(history: History) -> str | None:
         return "time" if end is not None and time.time() >= end else None
 
-    def watch(history: History) -> None:
-        if view is not None:
-            view.update(history, time.time(), "search")
-
+    watcher = view or SilentView()
+    folder = Path(tempfile.mkdtemp(prefix="seedleaf-") if out is None else out)
     try:
-        return TuneResult(study, study.run(executor, until, watch))
+        settings = Settings(
+            **function,
+            seed=seed,
+            folder=str((folder / "trials").resolve()),
+            setup={"metric": metric},
+            patience=patience,
+            memory=memory_per_worker(count),
+        )
+        with closing(
+            LocalExecutor(settings, count, log_folder=folder / "workers" if out else None)
+        ) as executor:
+            watcher.start({"workers": count})
+            reason = study.run(executor, until, lambda h: watcher.update(h, time.time(), "search"))
+            return TuneResult(study, reason)
     finally:
-        executor.close()
-        if scratch is not None:
-            shutil.rmtree(scratch, ignore_errors=True)
+        watcher.stop()
+        study.store.close()  # it opens again if need be; until then no write-ahead log lies beside it
+        if out is None:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _by_name_or_value(train: Callable[..., Any] | str) -> dict[str, Any]:

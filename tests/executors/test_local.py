@@ -447,9 +447,10 @@ def test_close_leaves_no_process_and_no_open_file_behind(make: Make, tmp_path: P
             assert gone(int(step.measurement.metrics[name]))
 
 
-def test_workers_are_gone_soon_after_their_driver_is_killed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("listening", [True, False], ids=["listening", "with messages unread"])
+def test_workers_are_gone_soon_after_their_driver_is_killed(tmp_path: Path, listening: bool) -> None:
     script = f"""
-import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
+import sys, time; sys.path.insert(0, {str(Path(__file__).parent)!r})
 from pathlib import Path
 from seedleaf.core import Task
 from seedleaf.executors.base import Settings
@@ -457,9 +458,11 @@ from seedleaf.executors.local import LocalExecutor
 executor = LocalExecutor(Settings("toys:will_not_stop", 0, {str(tmp_path)!r}, {{}}), 2)
 executor.submit(Task(0, {{}}, 0, 3))
 while not executor.poll(0.1): pass
+if not {listening}:
+    executor.submit(Task(1, {{}}, 0, 3))
+    time.sleep(1.5)
 print(*executor.pids(), flush=True)
-executor.poll(60); executor.poll(60)
-import time; time.sleep(600)
+time.sleep(600)
 """
     driver = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
     assert driver.stdout is not None

@@ -48,6 +48,12 @@ class Line:
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self) -> None:
+        try:
+            self._take_in()
+        finally:  # a driver that left messages unread shows as an error, not as the end of the line
+            leave()  # no checkpoint is half written, since they are renamed into place
+
+    def _take_in(self) -> None:
         with self._socket.makefile("r", encoding="utf-8") as lines:
             for line in lines:
                 message = json.loads(line)
@@ -58,7 +64,6 @@ class Line:
                 if message["kind"] == "task":
                     self.stopped = None  # an earlier stop came too late to matter
                 self.inbox.put(message)
-        leave()  # the driver is gone: no checkpoint is half written, since they are renamed into place
 
     def _interrupt(self, _signal: int, frame: FrameType | None) -> None:
         if not self.interruptible or self.stopped is None:

@@ -13,7 +13,7 @@ from typing import Any
 from seedleaf.core import Config, Trial
 from seedleaf.data.spec import ImageSpec
 from seedleaf.errors import RunError
-from seedleaf.executors.base import Executor, Returned
+from seedleaf.executors.base import OWN_DEVICE, Executor, Returned
 from seedleaf.learners.base import Learner
 from seedleaf.report import write_report
 from seedleaf.study import Study
@@ -99,6 +99,7 @@ def _refit(run: Run, winner: Trial, end: float) -> dict[str, float]:
         "steps": steps,
         "deadline": time.time() + left,
         "threads": run.workers,
+        "device": OWN_DEVICE,
     }
     run.study.note("refitting", trial=winner.id, steps=steps)
     calls: dict[str, tuple[str, dict[str, Any]]] = {}

@@ -23,7 +23,7 @@ from typing import Any
 from seedleaf.core import Fidelity, History, Limit
 from seedleaf.data.spec import ImageData, ImageSpec
 from seedleaf.errors import BudgetError, RunError, SeedleafError, StudyError, StudyFailed
-from seedleaf.executors.base import Returned, Settings
+from seedleaf.executors.base import OWN_DEVICE, Returned, Settings
 from seedleaf.executors.local import LocalExecutor
 from seedleaf.finish import Run, finish
 from seedleaf.learners.base import Learner, learner_named
@@ -323,7 +323,7 @@ def open_study(
     known = history.note("plan")
     if known is None:
         epoch = probe(executor, job, default)
-        delivery = delivery_seconds(spec.n_test, spec.n_train, epoch)
+        delivery = delivery_seconds(spec.n_test, spec.n_train, epoch, executor.start_seconds)
         left = deadline - time.time()
         plan = plan_time(left, job.workers, epoch, delivery, PRESETS[job.preset], job.time_limit - left)
         fidelity, limits = plan.fidelity, dict(job.limits)
@@ -383,7 +383,7 @@ def probe(executor: LocalExecutor, job: Job, config: Mapping[str, Any]) -> float
 
     def call() -> int:
         name = "seedleaf.learners.trial:seconds_per_epoch"
-        return executor.call(name, config=dict(config), setup=dict(setup))
+        return executor.call(name, config=dict(config), setup=dict(setup), device=OWN_DEVICE)
 
     calls = {call() for _ in range(job.workers)}
     seconds: list[float] = []

@@ -42,6 +42,10 @@ class Returned:
 Report = Stepped | Ended | Returned
 
 
+# As an argument of `Executor.call`: the device of whichever worker takes the call.
+OWN_DEVICE = "the worker's own"
+
+
 class Executor(Protocol):
     """Runs tasks and plain function calls on workers. Nothing here blocks except `poll`."""
 

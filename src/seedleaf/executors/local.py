@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from seedleaf.core import Measurement, Task
 from seedleaf.errors import StudyError
-from seedleaf.executors.base import Ended, Report, Returned, Settings, Stepped
+from seedleaf.executors.base import OWN_DEVICE, Ended, Report, Returned, Settings, Stepped
 
 # One thread each: two intra-op threads beside a busy process made a step up to 30 times slower, because the threads of
 # OpenMP spin while they wait. Passive waiting keeps that from happening where a worker is later given more threads.
@@ -45,6 +45,7 @@ class Worker:
     ready: bool = False
     last_sign: float = field(default_factory=time.monotonic)
     stopping: float | None = None
+    born: float = field(default_factory=time.monotonic)
 
     @property
     def idle(self) -> bool:
@@ -69,6 +70,7 @@ class LocalExecutor:
         self._log_folder = log_folder
         self._calls = 0
         self._watched = 0.0
+        self.start_seconds = 0.0  # the longest that a worker took to come up
         self._killed_starts = 0  # in a row
         self._broken: StudyError | None = None  # raised once all that happened before has been reported
         self._workers: list[Worker] = []
@@ -98,7 +100,8 @@ class LocalExecutor:
         worker = self._idle()
         self._calls += 1
         worker.call, worker.last_sign = self._calls, time.monotonic()
-        _send(worker, kind="call", call=worker.call, function=function, arguments=arguments)
+        given = {k: worker.device if v == OWN_DEVICE else v for k, v in arguments.items()}
+        _send(worker, kind="call", call=worker.call, function=function, arguments=given)
         return worker.call
 
     def stop(self, trial: int) -> None:
@@ -200,6 +203,7 @@ class LocalExecutor:
         kind = message["kind"]
         if kind == "ready":
             worker.ready, self._killed_starts = True, 0
+            self.start_seconds = max(self.start_seconds, time.monotonic() - worker.born)
         elif kind == "broken":
             self._give_up(worker, message["error"])
         elif kind == "step":

@@ -155,7 +155,11 @@ class Int:
         return _to_unit(float(value), *self._edges, self.log)  # type: ignore[arg-type]
 
     def from_unit(self, unit: float) -> int:
-        steps = round((_from_unit(unit, *self._edges, self.log) - self.low) / self.step)
+        return self.nearest(_from_unit(unit, *self._edges, self.log))
+
+    def nearest(self, value: float) -> int:
+        """The value of the range that is closest to `value`."""
+        steps = round((value - self.low) / self.step)
         return min(max(self.low + steps * self.step, self.low), self.high)
 
     def neighbour(self, value: Value, rng: np.random.Generator, scale: float = 0.2) -> int:

@@ -1,4 +1,3 @@
-# ruff: noqa: C408 - spaces are written as people write them
 """Histories made up event by event, in every shape that a report may meet."""
 
 from __future__ import annotations

@@ -89,6 +89,10 @@ def until(what: Callable[[], bool], driver: subprocess.Popen[str]) -> None:
         time.sleep(0.05)
 
 
+def heed_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def session(
     story: Story,
     name: str,
@@ -99,7 +103,13 @@ def session(
     """Start the command, wait until `when` holds of the events that it wrote itself, do `how` to it, keep what is left."""
     known = len(log_of(story.folder))
     driver = subprocess.Popen(
-        seedleaf(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
+        seedleaf(*arguments),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        # Where the tests run in the background of a shell, Ctrl-C is ignored and would be by the driver as well.
+        preexec_fn=heed_ctrl_c,
     )
     until(lambda: when(log_of(story.folder)[known:]), driver)
     page = CliRunner().invoke(

@@ -19,7 +19,7 @@ from seedleaf.errors import StudyError
 from seedleaf.executors.base import Settings
 from seedleaf.executors.local import LocalExecutor
 from seedleaf.result import Result, trials_frame
-from seedleaf.run import ARRAYS, Job, begin, default_workers, memory_per_worker, new_folder
+from seedleaf.run import ARRAYS, Job, begin, default_workers, devices, memory_per_worker, new_folder
 from seedleaf.run import resume as _resume
 from seedleaf.space import Space
 from seedleaf.space.problem import Costs, no_costs
@@ -170,7 +170,7 @@ def tune(
             memory=memory_per_worker(count),
         )
         with closing(
-            LocalExecutor(settings, count, log_folder=folder / "workers" if out else None)
+            LocalExecutor(settings, count, devices(), log_folder=folder / "workers" if out else None)
         ) as executor:
             watcher.start({"workers": count})
             reason = study.run(executor, until, lambda h: watcher.update(h, time.time(), "search"))

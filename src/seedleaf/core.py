@@ -54,7 +54,7 @@ TIE = 1e-5  # weight of the second metric: less than one image in a hundred thou
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """An upper bound on a cost that is known from the config alone (params, MACs) or on a measured metric."""
+    """An upper bound on a cost that is known from the config alone (params, MACs)."""
 
     metric: str
     at_most: float

@@ -56,6 +56,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(f"this classifier needs 2 classes, y holds one class: {self.classes_[0]!r}")
+        self.pixels_ = X.dtype == np.uint8
         self.low_, self.high_ = (0.0, 255.0) if X.dtype == np.uint8 else (float(X.min()), float(X.max()))
         if self.random_state is None or isinstance(self.random_state, int):
             seed = int(self.random_state or 0)
@@ -97,7 +98,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             X = X.reshape(len(X), side, side) if side * side == X.shape[1] else X[:, None, :]
         if X.ndim == 3:
             X = X[..., None]
-        if X.dtype == np.uint8:
+        if self.pixels_ and X.dtype == np.uint8:
             return np.ascontiguousarray(X)
         span = max(self.high_ - self.low_, 1e-12)
         return np.clip(np.rint((X - self.low_) * (255.0 / span)), 0, 255).astype(np.uint8)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seedleaf.core import Config, Trial
+from seedleaf.core import Config, State, Trial
 from seedleaf.data.spec import ImageSpec
 from seedleaf.errors import RunError
 from seedleaf.executors.base import OWN_DEVICE, Executor, Returned
@@ -29,6 +29,7 @@ class Run:
 
     folder: Path
     workers: int
+    threads: int  # of the refit
     setup: Mapping[str, Any]
     spec: ImageSpec
     learner: Learner
@@ -55,7 +56,15 @@ def finish(run: Run, refit_end: float) -> None:
     winner = run.study.best or run.default
     config = dict(winner.config)
     begun = time.time()
-    fitted = _refit(run, winner, refit_end)
+    try:
+        fitted = _refit(run, winner, refit_end)
+    except RunError as error:
+        if not winner.measurements:
+            raise
+        # On more data or another horizon a config can fail that had trained well: its trial's network is delivered.
+        run.view.message(f"{error}; the network of trial {winner.id} is delivered as the search left it")
+        fitted = {"steps": float(winner.step), "train_seconds": 0.0}
+        run.study.note("refit", folder=None, trial=winner.id, reason=str(error), **fitted)
     refit_seconds = time.time() - begun
     run.view.update(run.study.history, time.time(), "export")
     staged = run.folder / ".best.part"
@@ -86,7 +95,7 @@ def _refit(run: Run, winner: Trial, end: float) -> dict[str, float]:
     """The winner on train+valid. While it trains, a second worker warms the exporter up."""
     full = run.study.problem.full
     left = end - time.time()
-    step = refit_step_seconds(winner, run.workers) if winner.measurements else 0.0
+    step = refit_step_seconds(winner, run.threads) if winner.measurements else 0.0
     # A run that was resumed too late still gets a model: a tenth of what the refit would take, at least.
     left = max(left, 0.1 * full * step, 2.0)
     steps = refit_steps(left / step, full) if step else full
@@ -98,7 +107,7 @@ def _refit(run: Run, winner: Trial, end: float) -> dict[str, float]:
         "folder": str(folder.resolve()),
         "steps": steps,
         "deadline": time.time() + left,
-        "threads": run.workers,
+        "threads": run.threads,
         "device": OWN_DEVICE,
     }
     run.study.note("refitting", trial=winner.id, steps=steps)
@@ -127,11 +136,12 @@ def _deliver_and_compare(
     run: Run, winner: Trial, out: Path
 ) -> tuple[dict[str, Any], dict[str, float] | None]:
     """Export and measure the refitted winner; beside it measure what tuning gained over the default config."""
-    refit = run.folder / "refit" / str((run.study.history.note("refit") or {})["folder"]) / CHECKPOINT
+    name = (run.study.history.note("refit") or {})["folder"]
+    trained = run.folder / "refit" / str(name) if name else Path(run.trial_folder(winner))
     deliver: dict[str, Any] = {
         "config": dict(winner.config),
         "setup": dict(run.setup),
-        "checkpoint": str(refit.resolve()),
+        "checkpoint": str((trained / CHECKPOINT).resolve()),
         "out": str(out.resolve()),
     }
     calls: dict[str, tuple[str, dict[str, Any]]] = {"deliver": ("seedleaf.export:deliver", deliver)}
@@ -186,6 +196,8 @@ def verdict(run: Run, winner: Trial, gain: Mapping[str, float] | None) -> dict[s
         return {"text": "the default config was not measured, so what tuning gained is not known"}
     g, se = gain["gain"], gain["se"]
     text = f"tuning gained {g:+.3f} ± {se:.3f} in test accuracy over the default"
+    if run.default.state is not State.DONE:
+        text += f" (which had been trained for {run.default.step} of {run.study.problem.full} steps)"
     if abs(g) < 2 * se or g <= 0:
         text += ": within the noise" if g > -2 * se else ": the default was better"
     return {"text": text, "gain": g, "se": se}
@@ -200,9 +212,9 @@ def shares(run: Run, refit_train_seconds: float, refit_seconds: float) -> dict[s
     searched = sum(float(n["seconds"]) for n in notes)
     trained = sum(m.metrics.get("train_seconds", m.seconds) for t in run.study.trials for m in t.measurements)
     measured = sum(m.seconds for t in run.study.trials for m in t.measurements)
-    total = run.workers * (searched + refit_seconds)
+    total = run.workers * searched + run.threads * refit_seconds
     return {
-        "training": (trained + run.workers * refit_train_seconds) / max(total, 1e-9),
+        "training": (trained + run.threads * refit_train_seconds) / max(total, 1e-9),
         "measuring": (measured - trained) / max(total, 1e-9),
         "wall": time.time() - run.clock_started,
     }

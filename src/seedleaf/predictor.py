@@ -113,8 +113,13 @@ def write_predictions(
     writer.writerow(["input", "predicted", "probability", *(f"p({c})" for c in classes)])
     for name, row in zip(names, probabilities, strict=True):
         k = int(row.argmax())
-        writer.writerow([name, classes[k], f"{row[k]:.4f}", *(f"{p:.4f}" for p in row)])
+        writer.writerow([_cell(name), _cell(classes[k]), f"{row[k]:.4f}", *(f"{p:.4f}" for p in row)])
 
 
 def _first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _cell(text: str) -> str:
+    """A file or class name that a spreadsheet would run as a formula gets an apostrophe in front."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text

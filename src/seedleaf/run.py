@@ -6,6 +6,7 @@ Every stage looks into the log first and does only what is missing there, so a r
 from __future__ import annotations
 
 import fcntl
+import itertools
 import json
 import math
 import os
@@ -126,8 +127,9 @@ def begin(
     try:
         job.save(folder)
         return carry_out(folder, job, source, view, began)
-    except (SeedleafError, ValueError, OSError):
-        if not has_log(folder):
+    except (SeedleafError, ValueError, OSError) as error:
+        # The logs of workers that could not start are what the message points to.
+        if not has_log(folder) and not isinstance(error, StudyError):
             shutil.rmtree(folder, ignore_errors=True)
         raise
 
@@ -163,7 +165,17 @@ def carry_out(
                 reason = study.run(executor, until, lambda h: view.update(h, time.time(), "search"))
                 study.note("search", reason=reason, seconds=time.time() - searched)
                 finish(
-                    Run(folder, job.workers, setup_of(folder, job), spec, learner, study, executor, view),
+                    Run(
+                        folder,
+                        job.workers,
+                        refit_threads(job.workers),
+                        setup_of(folder, job),
+                        spec,
+                        learner,
+                        study,
+                        executor,
+                        view,
+                    ),
                     deadline - delivery,
                 )
                 study.note("done")
@@ -261,14 +273,23 @@ def start_workers(folder: Path, job: Job) -> LocalExecutor:
 
 def devices() -> Sequence[str]:
     """The CUDA devices that the driver sees, without importing torch; the CPU where there is none."""
-    if shutil.which("nvidia-smi") is None or os.environ.get("CUDA_VISIBLE_DEVICES") == "":
+    if shutil.which("nvidia-smi") is None:
         return ("cpu",)
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:  # torch counts those before the first that is none
+        named = list(itertools.takewhile(lambda d: d.strip() not in ("", "-1"), visible.split(",")))
+        return tuple(f"cuda:{i}" for i in range(len(named))) or ("cpu",)
     try:
         listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):
         return ("cpu",)
     found = [line for line in listed.stdout.splitlines() if line.startswith("GPU ")]
     return tuple(f"cuda:{i}" for i in range(len(found))) or ("cpu",)
+
+
+def refit_threads(workers: int) -> int:
+    """Threads of the refit, while no other worker trains; a GPU has no use for them."""
+    return workers if devices() == ("cpu",) else 1
 
 
 def default_workers() -> int:
@@ -329,6 +350,10 @@ def open_study(
         fidelity, limits = plan.fidelity, dict(job.limits)
         if "macs" not in limits:
             limits["macs"] = MACS_OVER_DEFAULT * learner.costs(spec, default)["macs"]
+        if history.header:  # a driver was killed between the header and its notes: what it had planned stands
+            planned = history.header["fidelity"]
+            fidelity = Fidelity(planned["name"], planned["low"], planned["high"])
+            limits = {x["metric"]: x["at_most"] for x in history.header["limits"]}
         known = {
             "limits": limits,
             "delivery": delivery,
@@ -359,7 +384,9 @@ def open_study(
         study.note("baseline", **trivial_baseline(spec))
         study.note("plan", **known)
     if study.history.note("default") is None:
-        study.note("default", trial=study.enqueue(default, budget=study.problem.full))
+        given = next((t.id for t in study.trials if t.given), None)
+        trial = study.enqueue(default, budget=study.problem.full) if given is None else given
+        study.note("default", trial=trial)
     return study, float(known["delivery"])
 
 
@@ -415,7 +442,7 @@ def search_until(study: Study, job: Job, end: float) -> Callable[[History], str 
         if best is None or not best.seconds:
             return "time"
         # A light winner needs less than was planned: the rest goes on being searched.
-        needed = longest * refit_step_seconds(best, job.workers)
+        needed = longest * refit_step_seconds(best, refit_threads(job.workers))
         return "time" if now >= end - min(planned, needed) else None
 
     return until

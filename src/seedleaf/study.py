@@ -20,7 +20,7 @@ from seedleaf.core import (
     Trial,
     Value,
 )
-from seedleaf.errors import StudyError
+from seedleaf.errors import LimitError, StudyError
 from seedleaf.executors.base import Executor
 from seedleaf.ledger import Ledger, event_of, measured, running_trial
 from seedleaf.loop import Loop
@@ -85,7 +85,7 @@ class Study:
         body = {**self.problem.to_json(), "sampler": self.sampler.name, "scheduler": self.scheduler.name}
         if not history.header:
             return [("study", body)]
-        for key in ("space", "objectives", "fidelity", "seed"):
+        for key in ("space", "objectives", "limits", "fidelity", "seed"):
             if fingerprint(history.header.get(key)) != fingerprint(body[key]):
                 raise StudyError(
                     f"study {self.name!r} is in the store already, with another {key}; give it another name"
@@ -182,6 +182,8 @@ class Study:
                 f"a budget lies between 1 and the full training of {self.problem.full} steps: {budget}"
             )
         body: Body = {"config": self.problem.space.complete(config), "budget": budget}
+        if not self.problem.feasible(body["config"]):
+            raise LimitError(f"the config breaks a limit: {dict(self.problem.costs(body['config']))}")
         trial = -1
 
         def facts(history: History) -> Sequence[NewEvent]:

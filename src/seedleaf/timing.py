@@ -18,6 +18,7 @@ QUICK_START = 5.0  # seconds in which two workers come up on an idle machine
 SHORTEST = 12.0  # on an idle machine the start takes 5 s and the delivery 6
 FIRST_RUNG_SECONDS = 1.0  # shorter first rungs spend more on hand-over than on learning
 MOST_EPOCHS = 200
+LONGEST_SHARE = 0.4  # of the search, for one full training
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,9 @@ def plan_time(
     refit = preset.refit_share * usable
     search = usable - refit
     full = int(search * workers / preset.trainings / epoch_seconds)
-    full = min(max(full, 2), MOST_EPOCHS)
+    # With many workers there is work for long trainings but not the wall time: one must end well within the search.
+    full = min(full, int(LONGEST_SHARE * search / epoch_seconds), MOST_EPOCHS)
+    full = max(full, 2)
     low = max(round(full / 9), math.ceil(FIRST_RUNG_SECONDS / epoch_seconds), 1)
     return TimePlan(Fidelity("epoch", min(low, full), full), search, refit)
 

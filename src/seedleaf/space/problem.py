@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from seedleaf.core import Config, Fidelity, Limit, Objective
+from seedleaf.errors import LimitError
 from seedleaf.space.space import Space
 
 Costs = Callable[[Config], Mapping[str, float]]
@@ -48,7 +49,13 @@ class Problem:
         if not self.limits:
             return True
         costs = self.costs(config)
-        return all(costs.get(limit.metric, 0.0) <= limit.at_most for limit in self.limits)
+        for limit in self.limits:
+            if limit.metric not in costs:
+                given = ", ".join(costs) or "nothing"
+                raise LimitError(
+                    f"a limit on {limit.metric!r} needs costs(config) to give it; it gives {given}"
+                )
+        return all(costs[limit.metric] <= limit.at_most for limit in self.limits)
 
     def to_json(self) -> dict[str, Any]:
         f = self.fidelity

@@ -70,7 +70,8 @@ class _Buffers:
         """Append `tensor` and say where it lies: type, offset, shape, stride."""
         kind = str(tensor.dtype)
         # Memory order is kept: a channels_last moment must come back as channels_last.
-        dense = tensor.detach().clone(memory_format=torch.preserve_format)
+        # Some optimisers keep counters on the CPU beside moments on a GPU; on disk all lie together.
+        dense = tensor.detach().cpu().clone(memory_format=torch.preserve_format)
         offset = self.sizes.get(kind, 0)
         self.sizes[kind] = offset + dense.numel()
         self.parts.setdefault(kind, []).append(dense.as_strided((dense.numel(),), (1,)))

@@ -168,11 +168,13 @@ def train(
     trainer = Trainer(model, config, train, ctx)
     past = _restore(trainer, ctx)
     yield from (m for m in past if ctx.start < m.step <= ctx.stop)
-    next_save = 0.0
+    next_save, saved_step = 0.0, trainer.step
     while trainer.step < ctx.stop:
         if trainer.out_of_time:
             if not past:
                 raise TrialError("no time is left before the deadline")
+            if saved_step != trainer.step:
+                checkpoint.save(path, {**trainer.state(), "measurements": checkpoint.pack(past)})
             return
         begun = time.perf_counter()
         train_loss = trainer.advance()
@@ -184,7 +186,7 @@ def train(
         saving = time.perf_counter()
         if trainer.step == ctx.stop or trainer.out_of_time or saving >= next_save:
             checkpoint.save(path, {**trainer.state(), "measurements": checkpoint.pack(past)})
-            saved = time.perf_counter()
+            saved, saved_step = time.perf_counter(), trainer.step
             next_save = saved + (saved - saving) / SAVE_SHARE
         if trainer.step > ctx.start:
             yield past[-1]

@@ -29,13 +29,13 @@ class Run:
 
     folder: Path
     workers: int
-    threads: int  # of the refit
     setup: Mapping[str, Any]
     spec: ImageSpec
     learner: Learner
     study: Study
     executor: Executor
     view: View
+    threads: int = 1  # of the refit
 
     @property
     def clock_started(self) -> float:

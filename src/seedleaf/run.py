@@ -168,13 +168,13 @@ def carry_out(
                     Run(
                         folder,
                         job.workers,
-                        refit_threads(job.workers),
                         setup_of(folder, job),
                         spec,
                         learner,
                         study,
                         executor,
                         view,
+                        refit_threads(job.workers),
                     ),
                     deadline - delivery,
                 )

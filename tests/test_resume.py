@@ -302,12 +302,16 @@ def test_a_finished_run_is_handed_back_at_once(copy: Path) -> None:
     assert [key(e) for e in log_of(copy)] == before
 
 
+def steps_of(result: Result) -> int:
+    return sum(len(t.measurements) for t in result.history.trials.values())
+
+
 def test_a_finished_run_goes_on_with_more_time(copy: Path) -> None:
     before = Result.open(copy)
     after = resume_run(copy, time_limit=46.0)
-    assert len(after.history.trials) > len(before.history.trials)
+    assert steps_of(after) > steps_of(before)
     assert [n["name"] for n in after.history.notes].count("done") == 2
-    assert after.history.note("session")["used"] > 20  # type: ignore[index]
+    assert after.history.note("session")["used"] > 10  # type: ignore[index]  # what the first session took
     assert json.loads((copy / "run.json").read_text())["time_limit"] == 46.0
     assert after.best.metrics["params"] <= 6000
 

@@ -7,13 +7,16 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from seedleaf.core import Config, Value
 from seedleaf.errors import SpaceError
 from seedleaf.space.params import Choice, Const, Int, Param, option_key, param_from_json, plain_value
+from seedleaf.space.prior import NumberPrior, OptionPrior, log_prior, prior_of, sample_prior
 
 
 @dataclass(frozen=True)
@@ -154,6 +157,27 @@ class Space:
                 for child in self.children(node.id, option):
                     yield child.id
                     yield from self._below(child)
+
+    # --- what the user believes (prior.py) ---
+
+    @cached_property
+    def priors(self) -> dict[str, NumberPrior | OptionPrior]:
+        """The densities of the nodes with a prior, by the node's id."""
+        found = ((n.id, prior_of(n.param)) for n in self.nodes)
+        return {name: density for name, density in found if density is not None}
+
+    @property
+    def has_prior(self) -> bool:
+        """Did the user say of any parameter which value is believed to be good?"""
+        return bool(self.priors)
+
+    def sample_prior(self, rng: np.random.Generator) -> Config:
+        """A config drawn from the priors; parameters without one are uniform on their scale."""
+        return sample_prior(self, rng)
+
+    def log_prior(self, vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Log prior density relative to the uniform one, shape (n,), of unit vectors, shape (n, nodes)."""
+        return log_prior(self, vectors)
 
     # --- as a set ---
 

@@ -13,7 +13,22 @@ import pytest
 SRC = Path(__file__).parents[1] / "src"
 
 ZERO = {"core", "errors", "seeds"}
-TOP = {"api", "deliver", "estimator", "export", "finish", "predictor", "report", "result", "run", "summary"}
+TOP = {
+    "api",
+    "deliver",
+    "estimator",
+    "export",
+    "finish",
+    "folder",
+    "job",
+    "planning",
+    "predictor",
+    "report",
+    "result",
+    "run",
+    "summary",
+    "workers",
+}
 # room -> the rooms that it may import; a room is the first name below seedleaf
 ALLOWED: dict[str, set[str]] = {
     "core": set(),

@@ -1,0 +1,65 @@
+"""`Job`: what was asked for, kept as run.json in the run's folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from seedleaf.errors import BudgetError, RunError, StudyError
+from seedleaf.timing import PRESETS, SHORTEST, format_seconds
+from seedleaf.tuner.registry import SAMPLERS, SCHEDULERS
+
+ARRAYS = "arrays"  # what stands for the data of a run that was given arrays and no path
+
+
+@dataclass(frozen=True)
+class Job:
+    """What was asked for; kept as run.json in the run's folder."""
+
+    data: str
+    time_limit: float
+    limits: Mapping[str, float] = field(default_factory=dict)
+    workers: int = 1
+    seed: int = 0
+    preset: str = "good"
+    learner: str = "convnet"
+    sampler: str = "auto"
+    scheduler: str = "auto"
+    command: str = ""
+    version: str = ""
+
+    def save(self, folder: Path) -> None:
+        partial = folder / ".run.json.part"
+        partial.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        partial.replace(folder / "run.json")
+
+    @classmethod
+    def load(cls, folder: Path) -> Job:
+        try:
+            body = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+            known = {k: v for k, v in body.items() if k in cls.__dataclass_fields__}
+            limits = {str(k): float(v) for k, v in known.pop("limits", {}).items()}
+            time_limit, workers = float(known.pop("time_limit")), int(known.pop("workers"))
+            return cls(**known, time_limit=time_limit, workers=workers, limits=limits)
+        except (FileNotFoundError, NotADirectoryError):
+            raise RunError(f"{folder} is not a run's folder: it holds no run.json") from None
+        except (ValueError, TypeError, AttributeError, KeyError, OSError) as error:
+            raise RunError(f"{folder / 'run.json'} cannot be read: {error!r}") from None
+
+    def check(self) -> None:
+        """StudyError or BudgetError where no run can come of it, before anything is written or started."""
+        for kind, name, known in (
+            ("preset", self.preset, PRESETS),
+            ("sampler", self.sampler, {"auto": None, **SAMPLERS}),
+            ("scheduler", self.scheduler, {"auto": None, **SCHEDULERS}),
+        ):
+            if name not in known:
+                raise StudyError(f"no {kind} is called {name!r}; there are: {', '.join(known)}")
+        if self.seed < 0:
+            raise StudyError(f"the seed must be 0 or more, got {self.seed}")
+        if self.time_limit < SHORTEST:
+            raise BudgetError(
+                f"--time {format_seconds(self.time_limit)} is too short; give at least {SHORTEST:.0f}s"
+            )

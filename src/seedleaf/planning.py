@@ -1,0 +1,170 @@
+"""The study of a run: planned by what a probe of the machine's throughput allows, and until when it searches."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from seedleaf.core import Fidelity, History, Limit
+from seedleaf.data.spec import ImageSpec
+from seedleaf.errors import StudyError
+from seedleaf.executors.base import OWN_DEVICE, Returned
+from seedleaf.executors.local import LocalExecutor
+from seedleaf.folder import STUDY
+from seedleaf.job import Job
+from seedleaf.learners.base import Learner
+from seedleaf.store import SqlStore
+from seedleaf.study import Study
+from seedleaf.timing import (
+    PRESETS,
+    cores,
+    delivery_seconds,
+    plan_time,
+    refit_step_seconds,
+    refit_steps,
+)
+from seedleaf.workers import refit_threads
+
+# Networks that take much longer than the default would eat the search: without a limit on MACs this is the limit.
+MACS_OVER_DEFAULT = 2.5
+
+
+def open_study(
+    store: SqlStore,
+    history: History,
+    job: Job,
+    spec: ImageSpec,
+    learner: Learner,
+    executor: LocalExecutor,
+    deadline: float,
+) -> tuple[Study, float]:
+    """The run's study, planned by a throughput probe when it is new; and the seconds to keep for delivery."""
+    asked = tuple(Limit(k, v) for k, v in job.limits.items())
+    default = learner.default(spec, asked)
+    known = history.note("plan")
+    if known is None:
+        epoch = probe(executor, job, default)
+        delivery = delivery_seconds(spec.n_test, spec.n_train, epoch, executor.start_seconds)
+        left = deadline - time.time()
+        plan = plan_time(left, job.workers, epoch, delivery, PRESETS[job.preset], job.time_limit - left)
+        fidelity, limits = plan.fidelity, dict(job.limits)
+        if "macs" not in limits:
+            limits["macs"] = MACS_OVER_DEFAULT * learner.costs(spec, default)["macs"]
+        if history.header:  # a driver was killed between the header and its notes: what it had planned stands
+            planned = history.header["fidelity"]
+            fidelity = Fidelity(planned["name"], planned["low"], planned["high"])
+            limits = {x["metric"]: x["at_most"] for x in history.header["limits"]}
+        known = {
+            "limits": limits,
+            "delivery": delivery,
+            "epoch_seconds": epoch,
+            "refit": plan.refit_seconds,
+            "full": fidelity.high,
+            "low": fidelity.low,
+        }
+    space = learner.space(spec, asked)
+    study = Study(
+        space,
+        minimize="error",
+        tie_break="loss",
+        fidelity=Fidelity("epoch", int(known["low"]), int(known["full"])),
+        limits=known["limits"],
+        costs=lambda config: learner.costs(spec, config),
+        anchor=learner.smallest(spec),
+        seed=job.seed,
+        sampler=job.sampler,
+        scheduler=job.scheduler,
+        store=store,
+        name=STUDY,
+        take_over=True,
+    )
+    if study.history.note("plan") is None:
+        study.note("run", **run_note(job))
+        study.note("data", spec=spec.to_json())
+        study.note("baseline", **trivial_baseline(spec))
+        study.note("plan", **known)
+    if study.history.note("default") is None:
+        given = next((t.id for t in study.trials if t.given), None)
+        trial = study.enqueue(default, budget=study.problem.full) if given is None else given
+        study.note("default", trial=trial)
+    return study, float(known["delivery"])
+
+
+def run_note(job: Job) -> dict[str, Any]:
+    import platform
+
+    machine = f"{platform.system()} {platform.machine()}, {cores()} cores, Python {platform.python_version()}"
+    body = {k: v for k, v in asdict(job).items() if k != "learner"}
+    return {**body, "machine": machine, "started": time.time()}
+
+
+def trivial_baseline(spec: ImageSpec) -> dict[str, Any]:
+    """What always answering the most frequent class would give."""
+    k = max(range(spec.n_classes), key=lambda i: spec.counts[i])
+    return {"error": 1 - spec.counts[k] / max(sum(spec.counts), 1), "what": f"always {spec.class_names[k]!r}"}
+
+
+def probe(executor: LocalExecutor, job: Job, config: Mapping[str, Any]) -> float:
+    """Seconds that one epoch of `config` takes while every worker is busy."""
+    setup = executor.settings.setup
+
+    def call() -> int:
+        name = "seedleaf.learners.trial:seconds_per_epoch"
+        return executor.call(name, config=dict(config), setup=dict(setup), device=OWN_DEVICE)
+
+    calls = {call() for _ in range(job.workers)}
+    seconds: list[float] = []
+    tries = 2  # a worker may be killed by accident
+    while calls:
+        for report in executor.poll(1.0):
+            if isinstance(report, Returned) and report.call in calls:
+                calls.discard(report.call)
+                if report.error is None:
+                    seconds.append(float(report.value))
+                    continue
+                tries -= 1
+                if not tries:
+                    raise StudyError(f"the default network cannot be trained here: {report.error}")
+                calls.add(call())
+    return max(seconds)
+
+
+def search_until(study: Study, job: Job, end: float) -> Callable[[History], str | None]:
+    """When the search ends: what the refit of the best config so far needs is kept before `end`."""
+    planned = float((study.history.note("plan") or {})["refit"])
+    longest = refit_steps(float("inf"), study.problem.full)
+
+    def until(history: History) -> str | None:
+        now = time.time()
+        if now < end - planned:
+            return None
+        best = study.best
+        if best is None or not best.seconds:
+            return "time"
+        # A light winner needs less than was planned: the rest goes on being searched.
+        needed = longest * refit_step_seconds(best, refit_threads(job.workers))
+        return "time" if now >= end - min(planned, needed) else None
+
+    return until
+
+
+def describe(spec: ImageSpec, study: Study) -> list[str]:
+    """The data as understood, the trivial baseline and what is searched, in at most four lines."""
+    colour = {1: "grey", 3: "colour"}.get(spec.channels, f"{spec.channels} channels")
+    lines = [
+        f"data      {spec.name}: {spec.n_train:,} training and {spec.n_test:,} test images, "
+        f"{spec.height}×{spec.width} {colour}, {spec.n_classes} classes"
+    ]
+    if spec.findings:
+        more = f" (and {len(spec.findings) - 1} more in the report)" if len(spec.findings) > 1 else ""
+        lines.append(f"noticed   {spec.findings[0]}{more}")
+    baseline, problem = study.history.note("baseline") or {}, study.problem
+    lines.append(f"baseline  {baseline.get('what')}: error {baseline.get('error', 1.0):.3f}")
+    bounds = ", ".join(f"{x.metric} <= {x.at_most:,.0f}" for x in problem.limits)
+    lines.append(
+        f"search    {len(problem.space)} parameters, {study.sampler.name} + {study.scheduler.name}, "
+        f"up to {problem.full} epochs a trial, {bounds}"
+    )
+    return lines

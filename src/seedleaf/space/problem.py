@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from seedleaf.core import Config, Fidelity, Limit, Objective
@@ -44,18 +45,26 @@ class Problem:
     def rungs(self) -> tuple[int, ...]:
         return self.fidelity.rungs if self.fidelity else (1,)
 
+    @cached_property
+    def measured_limits(self) -> tuple[Limit, ...]:
+        """The limits that `costs` says nothing of: they are held against what the trials report at every step."""
+        if not self.limits:
+            return ()
+        known = self.costs(self.anchor or self.space.default())
+        return tuple(x for x in self.limits if x.metric not in known)
+
     def feasible(self, config: Config) -> bool:
         """Does `config` keep every limit that can be known before training?"""
         if not self.limits:
             return True
         costs = self.costs(config)
         for limit in self.limits:
-            if limit.metric not in costs:
+            if limit.metric not in costs and limit not in self.measured_limits:
                 given = ", ".join(costs) or "nothing"
                 raise LimitError(
-                    f"a limit on {limit.metric!r} needs costs(config) to give it; it gives {given}"
+                    f"costs(config) gives {limit.metric!r} for some configs; here it gives {given}"
                 )
-        return all(costs[limit.metric] <= limit.at_most for limit in self.limits)
+        return all(costs.get(limit.metric, limit.at_most) <= limit.at_most for limit in self.limits)
 
     def to_json(self) -> dict[str, Any]:
         f = self.fidelity

@@ -6,6 +6,7 @@ history), every random number from `rng`, so a decision is a pure function and a
 
 from __future__ import annotations
 
+import math
 from bisect import insort
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
@@ -31,6 +32,8 @@ from seedleaf.seeds import rng_for
 from seedleaf.space.encode import decode, encode
 from seedleaf.space.problem import Problem
 from seedleaf.space.space import Space
+from seedleaf.tuner.constraints import keeps_limits, violation_of
+from seedleaf.tuner.multi import ranked_by_fronts
 
 TRIES = 400  # rejected draws before falling back on the anchor; a draw costs about 0.1 ms with its limits
 ENUMERABLE = 50_000  # finite spaces up to this size are listed rather than sampled when draws keep repeating
@@ -85,9 +88,10 @@ def end(problem: Problem, history: History) -> Decision:
     """What remains when nothing can be started: wait for the running, then bring the best one to the full budget."""
     if history.running():
         return Wait()
-    paused = history.paused()
-    if paused and not history.completed():
-        best = min(paused, key=lambda t: (-t.step, loss_of(problem, t), t.id))
+    done = history.completed()
+    paused = [t for t in history.paused() if not done or keeps_limits(problem, t)]
+    if paused and not any(keeps_limits(problem, t) for t in done):
+        best = min(paused, key=lambda t: (-t.step, violation_of(problem, t), loss_of(problem, t), t.id))
         return Resume(best.id, next(r for r in problem.rungs if r > best.step))
     if problem.max_trials is not None and len(history.trials) >= problem.max_trials:
         return Finish(f"{problem.max_trials} trials done")
@@ -95,20 +99,29 @@ def end(problem: Problem, history: History) -> Decision:
 
 
 def loss_of(problem: Problem, trial: Trial) -> float:
-    """The first objective at the trial's last step, to be minimised; +inf before its first step."""
-    return problem.objectives[0].loss(trial.metrics)
+    """The first objective at the trial's last step, to be minimised; +inf before its first step and beyond a limit."""
+    return problem.objectives[0].loss(trial.metrics) if keeps_limits(problem, trial) else math.inf
 
 
 def best_trial(problem: Problem, history: History, trials: Iterable[Trial] | None = None) -> Trial | None:
-    """The incumbent: the lowest loss at its last step, the deeper trial on ties; None before any measurement."""
+    """The incumbent: the lowest first objective at its last step, the deeper trial on ties.
+
+    None before any measurement, and while every trial breaks a measured limit.
+    """
     if trials is None:
         trials = history.in_state(State.DONE, State.PAUSED, State.RUNNING, State.STOPPED)
-    measured = [t for t in trials if t.measurements]
+    measured = [t for t in trials if t.measurements and keeps_limits(problem, t)]
     return min(measured, key=lambda t: (loss_of(problem, t), -t.step, t.id), default=None)
 
 
 def ranked(problem: Problem, history: History, step: int) -> Sequence[tuple[float, int]]:
-    """(loss, trial) of all that stand measured at `step`, best first; kept in the memo and extended."""
+    """(loss, trial) of all that stand measured at `step`, best first; kept in the memo and extended.
+
+    With several objectives the first number is the trial's front and its place in it. Trials that break a measured limit
+    come last, with +inf, unless nobody keeps the limits (multi.py).
+    """
+    if len(problem.objectives) > 1 or problem.measured_limits:
+        return ranked_by_fronts(problem, history, step)
     rows = history.at(step)
     objective = problem.objectives[0]
     key = f"ranked:{step}:{objective}"
@@ -214,7 +227,7 @@ def _near_the_valid(problem: Problem, history: History, rng: np.random.Generator
 
 def _impossible(problem: Problem, rejected: list[Config]) -> str:
     parts = []
-    for limit in problem.limits:
+    for limit in (x for x in problem.limits if x not in problem.measured_limits):
         least = min((problem.costs(c).get(limit.metric, 0.0) for c in rejected[:TRIES]), default=0.0)
         parts.append(f"{limit.metric} <= {limit.at_most:g} (the smallest seen: {least:g})")
     return f"no config keeps the limits: {'; '.join(parts)}"

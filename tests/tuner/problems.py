@@ -12,6 +12,7 @@ from seedleaf.space import Bool, Choice, Float, Int, Problem, Space
 from seedleaf.store import plain
 from seedleaf.study import Study
 from seedleaf.tuner.base import Sampler, Scheduler, decide
+from seedleaf.tuner.registry import SAMPLERS, SCHEDULERS
 
 SPACE = Space(
     lr=Float(1e-4, 1, log=True),
@@ -23,6 +24,14 @@ SPACE = Space(
     layers=Int(1, 5),
 )
 RUNGS = Fidelity("epoch", 1, 9)
+
+# Every sampler with two schedulers and every scheduler with two samplers: all pairs would grow with the square.
+PAIRS = list(
+    dict.fromkeys(
+        [(sampler, scheduler) for sampler in SAMPLERS for scheduler in ("full", "asha")]
+        + [(sampler, scheduler) for scheduler in SCHEDULERS for sampler in ("random", "tpe")]
+    )
+)
 
 
 def error_of(config: Config, step: int = 9) -> float:

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-from problems import RUNGS, SPACE, drive, replay
+from problems import PAIRS, RUNGS, SPACE, drive, replay
 
 from seedleaf.core import Config, Decision, Event, History
 from seedleaf.space import Problem
@@ -27,8 +27,7 @@ def logged(
     return study, study.store.read(study.name)
 
 
-@pytest.mark.parametrize("scheduler", SCHEDULERS)
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize(("sampler", "scheduler"), PAIRS)
 def test_every_decision_follows_from_the_log_before_it(sampler: str, scheduler: str, tmp_path: Path) -> None:
     study, log = logged(sampler, scheduler, tmp_path / "study.db")
     kinds = {e.kind for e in log}

@@ -1,4 +1,4 @@
-"""Random search: every parameter uniform on its own scale (Bergstra & Bengio 2012)."""
+"""Random search: every parameter uniform on its own scale (Bergstra & Bengio 2012), or from the user's prior."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from seedleaf.core import Config, History
 from seedleaf.space.problem import Problem
 from seedleaf.tuner.base import draw_valid
+from seedleaf.tuner.prior import draw
 
 
 @dataclass(frozen=True)
@@ -20,4 +21,4 @@ class RandomSampler:
     cites: ClassVar[str] = "Bergstra & Bengio 2012, Random Search for Hyper-Parameter Optimization, JMLR 13"
 
     def propose(self, problem: Problem, history: History, rng: np.random.Generator) -> Config:
-        return draw_valid(problem, history, lambda: problem.space.sample(rng), rng)
+        return draw_valid(problem, history, lambda: draw(problem, history, rng), rng)

@@ -9,7 +9,13 @@ from seedleaf.errors import StudyError
 from seedleaf.space.problem import Problem
 from seedleaf.tuner.asha import AshaScheduler
 from seedleaf.tuner.base import Sampler, Scheduler
+from seedleaf.tuner.bohb import BohbScheduler
+from seedleaf.tuner.evolution import EvolutionSampler
 from seedleaf.tuner.full import FullScheduler
+from seedleaf.tuner.halving import HalvingScheduler
+from seedleaf.tuner.hyperband import HyperbandScheduler
+from seedleaf.tuner.median import MedianScheduler
+from seedleaf.tuner.policy import PolicySampler
 from seedleaf.tuner.random import RandomSampler
 from seedleaf.tuner.sobol import SobolSampler
 from seedleaf.tuner.tpe import TpeSampler
@@ -20,11 +26,17 @@ SAMPLERS: Mapping[str, Callable[[], Sampler]] = {
     "random": RandomSampler,
     "sobol": SobolSampler,
     "tpe": TpeSampler,
+    "evolution": EvolutionSampler,
+    "policy": PolicySampler,
 }
 
 SCHEDULERS: Mapping[str, Callable[[], Scheduler]] = {
     "full": FullScheduler,
     "asha": AshaScheduler,
+    "halving": HalvingScheduler,
+    "hyperband": HyperbandScheduler,
+    "bohb": BohbScheduler,
+    "median": MedianScheduler,
 }
 
 

@@ -10,9 +10,9 @@ from scipy.stats import qmc
 
 from seedleaf.core import Config, History
 from seedleaf.seeds import seed_for
-from seedleaf.space.encode import decode
 from seedleaf.space.problem import Problem
 from seedleaf.tuner.base import draw_valid
+from seedleaf.tuner.prior import draw
 
 BLOCK = 64  # points that belong to one trial: where limits reject one, the next of its block is tried
 
@@ -32,8 +32,4 @@ class SobolSampler:
             engine.fast_forward(len(history.trials) * size)
         block = iter(engine.random(size))
 
-        def draw() -> Config:
-            point = next(block, None)
-            return decode(space, point) if point is not None else space.sample(rng)
-
-        return draw_valid(problem, history, draw, rng)
+        return draw_valid(problem, history, lambda: draw(problem, history, rng, next(block, None)), rng)

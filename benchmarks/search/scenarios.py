@@ -13,12 +13,13 @@ arlbench         9 to 12 parameters of DQN, SAC or PPO, some under a choice; mea
                  at which one of them diverged); 10 tenths of the training; table of 256 Sobol configs, nearest row
 taskset          the 8 parameters of Adam8p; validation loss, heavy-tailed, some diverge; 50 evaluations during a training;
                  table of 1,000 configs, nearest row
-nb201            6 operations of a cell, accuracy (and MACs); 17, with one value at 12 epochs and one at 200 (mean of 2 or
-                 3 seeds) and the last known between them; complete table
+nb201            6 operations of a cell, accuracy; 17, with one value at 12 epochs and one at 200 (mean of 2 or 3 seeds)
+                 and the last known between them; complete table
+nb201_pareto     the same cells, two objectives: accuracy after 200 epochs and MACs; 1
 hpolib_fcnet     9 grid parameters of a regression network, mean of 4 seeds; 1; complete table
 hpobench_nn      5 grid parameters of an MLP, mean of 5 seeds; 1; complete table
-accel_nasbench   28 parameters of a MobileNet-like network, accuracy (and latency on a device); 1; table of 5,138, nearest
-                 row
+accel_nasbench   28 parameters of a MobileNet-like network, two objectives: accuracy and latency on a device; 1; table of
+                 5,138, nearest row
 synthetic        a toy with a conditional momentum and a corner that diverges; 27, or 1; a formula, needs no data
 
 A diverged step has a metric of NaN, and so has every step after it. "tune" instances are for whoever develops a method,
@@ -69,6 +70,13 @@ class Scenario:
     median: float
     source: Source = field(repr=False, compare=False)
     second: Objective | None = None
+    ideal: tuple[
+        float, ...
+    ] = ()  # of two objectives: the least loss of each; the reference point of the hypervolume
+    nadir: tuple[
+        float, ...
+    ] = ()  # (the loss that a tenth of the table exceeds), and the volume of the table's front
+    volume: float = math.nan
     _full: dict[str, dict[str, float]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -149,6 +157,7 @@ SPLITS: Mapping[str, Mapping[Split, tuple[str, ...]]] = {
         "report": ("patch32_GRU128_bs128", "patch32_IRNN64_relu_last_bs128"),
     },
     "nb201": {"tune": ("cifar10",), "report": ("cifar100",)},
+    "nb201_pareto": {"tune": ("cifar10",), "report": ("cifar100",)},
     "hpolib_fcnet": {"tune": ("naval_propulsion",), "report": ("protein_structure",)},
     "hpobench_nn": {"tune": ("car", "vehicle"), "report": ("credit_g", "phoneme")},
     "accel_nasbench": {"tune": ("zcu102",), "report": ("vck190",)},
@@ -179,7 +188,8 @@ def load(name: str) -> Scenario:
         raise KeyError(f"no scenario is called {name!r}; see names()")
     for module in (surrogates, tabular, synthetic):
         if family in module.MAKERS:
-            return module.MAKERS[family](family, instance)
+            made: Scenario = module.MAKERS[family](family, instance)
+            return made
     raise AssertionError(family)
 
 

@@ -50,7 +50,7 @@ class Network:
         known = {self.original[key.rpartition(".")[2]]: value for key, value in config.items()}
         known.update(fixed)
         cat = [self.encoding[n][str(known[n])] if n in known else 0 for n in self.cat]
-        return cat, [float(known.get(n, 0.0)) for n in self.cont]
+        return cat, [float(known.get(n) or 0.0) for n in self.cont]
 
     def predict(self, rows: Sequence[tuple[list[int], list[float]]]) -> NDArray[np.float32]:
         """All targets, shape (len(rows), len(targets)). The v0 networks take one row at a time."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from search.scenarios import Scenario, Steps
 from search.surrogates import DATA
-from seedleaf.core import Config, Fidelity, Objective, config_key
+from search.volume import hypervolume
+from seedleaf.core import Config, Fidelity, Objective, Value, config_key
 from seedleaf.space import Choice, Float, Int, Space
 from seedleaf.space.encode import encode
 
@@ -43,7 +44,7 @@ class Nearest:
     """The row with the least squared distance in the unit cube. Unequal options are 1 apart, ordered ones as far as they
     stand apart; a parameter that is active in one of the two configs only counts nothing beyond the choice above it."""
 
-    def __init__(self, space: Space, configs: Sequence[Config]) -> None:
+    def __init__(self, space: Space, configs: Sequence[Mapping[str, Value]]) -> None:
         self.space = space
         self.rows = np.array([encode(space, c) for c in configs])
         self.apart = np.array([isinstance(n.param, Choice) and not n.param.ordered for n in space.nodes])
@@ -69,11 +70,21 @@ def _scenario(
     fidelity: Fidelity | None,
     second: Objective | None = None,
 ) -> Scenario:
-    last = table.values[metric][:, -1] * (1 if direction == "min" else -1)
-    losses = np.where(np.isnan(last), np.inf, last)
+    losses = _losses(table, metric, direction)
     best, median = float(losses.min()), float(np.median(losses))
     name = f"{family}/{instance}"
-    return Scenario(name, family, table.space, metric, direction, fidelity, best, median, table, second)
+    made = Scenario(name, family, table.space, metric, direction, fidelity, best, median, table, second)
+    if second is None:
+        return made
+    both = np.column_stack([losses, _losses(table, second.metric, second.direction)])
+    ideal, nadir = tuple(map(float, both.min(axis=0))), tuple(map(float, np.quantile(both, 0.9, axis=0)))
+    return replace(made, ideal=ideal, nadir=nadir, volume=hypervolume(both, nadir))
+
+
+def _losses(table: Table, metric: str, direction: str) -> Array:
+    """The metric of every row after a full training, to be minimised; +inf where it diverged."""
+    last = table.values[metric][:, -1] * (1 if direction == "min" else -1)
+    return np.where(np.isnan(last), np.inf, last)
 
 
 # --- ARLBench ---
@@ -139,14 +150,14 @@ def _arlbench(family: str, instance: str) -> Scenario:
     for r in rows:
         run = int(r["run_id"])
         sums[run, budgets.index(float(r["budget"]))] += float(r["performance"] or "nan") / 10
-        configs[run] = space.walk(lambda node, r=r: _cell(node.param, r[_column(node.key)]))
+        configs[run] = _configured(space, r)
     table = Table(space, {"performance": sticky(sums)}, Nearest(space, configs))
     fidelity = Fidelity("tenth of the training", 1, len(budgets))
     return _scenario(family, instance, table, "performance", "max", fidelity)
 
 
-def _column(key: str) -> str:
-    return f"hp_config.{key.rpartition('.')[2]}"
+def _configured(space: Space, row: Mapping[str, str]) -> Config:
+    return space.walk(lambda node: _cell(node.param, row[f"hp_config.{node.key.rpartition('.')[2]}"]))
 
 
 def _cell(param: Any, text: str) -> Any:
@@ -169,19 +180,14 @@ _ADAM8P = Space(
     linear_decay=Float(1e-7, 1e-4, log=True),
     exponential_decay=Float(1e-6, 1e-3, log=True),
 )
+_ADAM8P_ENDS = np.array([(p.low, p.high) for p in _ADAM8P.params.values() if isinstance(p, Float)]).T
 
 
 def _taskset(family: str, instance: str) -> Scenario:
     file = np.load(DATA / "tables" / "taskset_adam8p" / f"FixedTextRNNClassification_imdb_{instance}.npz")
     hp = file["hp"].copy()
     hp[:, 1:3] = 1 - hp[:, 1:3]  # the ranges are those of 1 - beta
-    configs = [
-        {
-            n.key: min(max(float(v), n.param.low), n.param.high)
-            for n, v in zip(_ADAM8P.nodes, row, strict=True)
-        }  # type: ignore[attr-defined]
-        for row in hp
-    ]
+    configs = [dict(zip(_ADAM8P.params, map(float, row), strict=True)) for row in np.clip(hp, *_ADAM8P_ENDS)]
     losses = sticky(file["valid_loss"].astype(float))[:, 1:]  # the first value stands before any training
     table = Table(_ADAM8P, {"valid_loss": losses}, Nearest(_ADAM8P, configs))
     return _scenario(family, instance, table, "valid_loss", "min", Fidelity("evaluation", 1, losses.shape[1]))
@@ -215,10 +221,19 @@ def _nb201(family: str, instance: str) -> Scenario:
     # Two measured fidelities: between them the last known value stands, so that nothing of the future shows through.
     short, long = file["val_acc_12ep"].astype(float), np.nanmean(file["val_acc_200ep"].astype(float), axis=1)
     accuracy = np.column_stack([np.repeat(short[:, None], NB201_STEPS - 1, axis=1), long])
-    macs = np.repeat(nb201_macs(file["ops"], names)[:, None], NB201_STEPS, axis=1)
-    table = Table(space, {"val_accuracy": accuracy, "macs": macs}, row_of)
-    fidelity = Fidelity("12 epochs", 1, NB201_STEPS)
-    return _scenario(family, instance, table, "val_accuracy", "max", fidelity, Objective("macs", "min"))
+    if family == "nb201":
+        fidelity = Fidelity("12 epochs", 1, NB201_STEPS)
+        return _scenario(
+            family,
+            instance,
+            Table(space, {"val_accuracy": accuracy}, row_of),
+            "val_accuracy",
+            "max",
+            fidelity,
+        )
+    macs = nb201_macs(file["ops"], names)[:, None]
+    table = Table(space, {"val_accuracy": accuracy[:, -1:], "macs": macs}, row_of)
+    return _scenario(family, instance, table, "val_accuracy", "max", None, Objective("macs", "min"))
 
 
 _FCNET: Mapping[str, tuple[Any, ...]] = {
@@ -283,6 +298,7 @@ MAKERS: Mapping[str, Callable[[str, str], Scenario]] = {
     "arlbench": _arlbench,
     "taskset": _taskset,
     "nb201": _nb201,
+    "nb201_pareto": _nb201,
     "hpolib_fcnet": _grid,
     "hpobench_nn": _grid,
     "accel_nasbench": _accel,

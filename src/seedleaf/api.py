@@ -7,7 +7,7 @@ import importlib
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,8 +95,14 @@ class TuneResult:
     @property
     def best(self) -> Trial:
         if self.study.best is None:
-            raise StudyError(f"no trial has been measured ({self.reason})")
+            what = "keeps the limits" if self.study.problem.measured_limits else "has been measured"
+            raise StudyError(f"no trial {what} ({self.reason})")
         return self.study.best
+
+    @property
+    def front(self) -> list[Trial]:
+        """With several objectives: the fully trained trials that no other beats in all of them."""
+        return self.study.front
 
     @property
     def trials(self) -> pd.DataFrame:
@@ -110,8 +116,8 @@ def tune(
     fidelity: Fidelity | None = None,
     time_limit: str | float | None = None,
     max_trials: int | None = None,
-    minimize: str | None = None,
-    maximize: str | None = None,
+    minimize: str | Sequence[str] | None = None,
+    maximize: str | Sequence[str] | None = None,
     limits: Mapping[str, float] | None = None,
     costs: Costs = no_costs,
     start_with: Config | None = None,
@@ -136,10 +142,9 @@ def tune(
     end = None if time_limit is None else time.time() + parse_seconds(time_limit)
     count = _positive("workers", cores() if workers is None else workers)
     function, patience = _by_name_or_value(train), parse_seconds(step_timeout)
-    metric = minimize or maximize or "error"
     study = Study(
         problem_space,
-        minimize=None if maximize else metric,
+        minimize=minimize,
         maximize=maximize,
         fidelity=fidelity,
         limits=limits,
@@ -165,7 +170,7 @@ def tune(
             **function,
             seed=seed,
             folder=str((folder / "trials").resolve()),
-            setup={"metric": metric},
+            setup={"metric": study.problem.objectives[0].metric},
             patience=patience,
             memory=memory_per_worker(count),
         )

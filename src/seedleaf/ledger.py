@@ -10,6 +10,7 @@ from seedleaf.core import (
     Decision,
     Finish,
     History,
+    Limit,
     Metrics,
     Objective,
     Resume,
@@ -77,11 +78,17 @@ def running_trial(history: History, trial: int) -> Trial:
 
 
 def measured(
-    objectives: Sequence[Objective], trial: int, after: int, steps: Sequence[Metrics], seconds: float
+    objectives: Sequence[Objective],
+    trial: int,
+    after: int,
+    steps: Sequence[Metrics],
+    seconds: float,
+    limits: Sequence[Limit] = (),
 ) -> list[NewEvent]:
     """The events of the steps after + 1, after + 2, …, `seconds` each.
 
-    They end with a fail where an objective's metric is NaN or infinite. StudyError names what is missing or no number.
+    They end with a fail where an objective's metric is NaN or infinite. StudyError names what is missing or no number;
+    `limits` are those whose metrics must be measured too.
     """
     events: list[NewEvent] = []
     for step, given in enumerate(steps, after + 1):
@@ -95,6 +102,11 @@ def measured(
             if not math.isfinite(value):
                 reason = f"diverged: {objective.metric} is {value} at step {step}"
                 return [*events, ("fail", {"trial": trial, "reason": reason})]
+        for limit in limits:
+            if limit.metric not in metrics:
+                raise StudyError(
+                    f"{limit.metric!r} has a limit, but neither costs(config) nor step {step} of the trial gives it"
+                )
         events.append(
             ("measure", {"trial": trial, "step": step, "metrics": metrics, "seconds": float(seconds)})
         )

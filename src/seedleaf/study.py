@@ -23,11 +23,12 @@ from seedleaf.core import (
 from seedleaf.errors import LimitError, StudyError
 from seedleaf.executors.base import Executor
 from seedleaf.ledger import Ledger, event_of, measured, running_trial
-from seedleaf.loop import Loop
+from seedleaf.loop import PATIENCE, Loop
 from seedleaf.space import Problem, Space, fingerprint
 from seedleaf.space.problem import Costs, no_costs
 from seedleaf.store import NewEvent, Store, open_store
 from seedleaf.tuner.base import Sampler, Scheduler, best_trial, decide
+from seedleaf.tuner.multi import front
 from seedleaf.tuner.registry import pick_sampler, pick_scheduler
 
 
@@ -39,8 +40,9 @@ class Study:
         study.tell(task, [{"error": 0.3}])  # one mapping per step from start + 1 to stop
         study.best, study.trials
 
-    `limits` are upper bounds on `costs(config)`; `store` is None (memory), a path or a database URL; a study that is
-    already in the store goes on. `tie_break` is a metric (less is better) that decides between equal values.
+    `limits` are upper bounds on what `costs(config)` gives, else on what the trials report (docs/objectives.md); `store`
+    is None (memory), a path or a database URL; a study that is already in the store goes on. `tie_break` is a metric
+    (less is better) that decides between equal values.
     `take_over` hands out again what a driver that is gone had been running.
     """
 
@@ -108,8 +110,14 @@ class Study:
 
     @property
     def best(self) -> Trial | None:
-        """The trial with the best first objective at its last step; None before any measurement."""
+        """The trial with the best first objective at its last step, of those that keep the limits; None if there is none."""
         return best_trial(self.problem, self.history)
+
+    @property
+    def front(self) -> list[Trial]:
+        """Of the fully trained trials that keep the limits, those that no other beats in all objectives, best first one
+        first. With one objective: the best, and what equals it."""
+        return front(self.problem, self.history)
 
     # --- ask and tell ---
 
@@ -144,7 +152,8 @@ class Study:
                 f"{wanted} mappings are needed, {len(steps)} came"
             )
         each = seconds / len(steps) if steps else 0.0
-        events = measured(self.problem.objectives, task.trial, task.start, steps, each)
+        problem = self.problem
+        events = measured(problem.objectives, task.trial, task.start, steps, each, problem.measured_limits)
         if error is not None and (not events or events[-1][0] != "fail"):
             events.append(("fail", {"trial": task.trial, "reason": str(error)}))
         self._tell(task.trial, task.start, events)
@@ -152,7 +161,8 @@ class Study:
     def report(self, trial: int, measurement: Measurement) -> bool:
         """One step of a running trial. A metric to optimise that is NaN or infinite fails the trial: False."""
         before = measurement.step - 1
-        events = measured(self.problem.objectives, trial, before, [measurement.metrics], measurement.seconds)
+        problem, steps, seconds = self.problem, [measurement.metrics], measurement.seconds
+        events = measured(problem.objectives, trial, before, steps, seconds, problem.measured_limits)
         self._tell(trial, before, events)
         return events[-1][0] == "measure"
 
@@ -205,13 +215,16 @@ class Study:
         executor: Executor,
         until: Callable[[History], str | None] = lambda history: None,
         watch: Callable[[History], None] = lambda history: None,
+        patience: float = PATIENCE,
     ) -> str:
         """Keep the executor's workers busy until the study finishes or `until` gives a reason; that reason.
 
-        Running trials are then stopped at their last finished step. `watch` sees the history after every round.
+        Running trials are then stopped at their last finished step. `watch` sees the history after every round. While
+        only other drivers' trials run, this one waits for what they make possible, until the log has stood still for
+        `patience` seconds: then their driver is held to be gone, and only `take_over` hands them out again.
         StudyFailed when the first trials all fail for one reason; StudyError when no trial can go on (a full disk).
         """
-        return Loop(self, executor).run(until, watch)
+        return Loop(self, executor, patience).run(until, watch)
 
 
 def _abandoned(history: History) -> list[NewEvent]:

@@ -87,7 +87,7 @@ def test_a_cost_that_is_given_for_some_configs_only_is_refused() -> None:
         space, limits=(Limit("macs", 5),), costs=lambda c: {"macs": 1.0} if c["kind"] == "net" else {}
     )
     with pytest.raises(
-        LimitError, match="costs.config. gives 'macs' for some configs; here it gives nothing"
+        LimitError, match=r"costs.config. gives 'macs' for some configs; here it gives nothing"
     ):
         problem.feasible({"kind": "tree"})
 

@@ -96,6 +96,10 @@ class History:
         for state in states:
             yield from self._by_state[state].values()
 
+    def not_running(self, trials: set[int]) -> set[int]:
+        """Those of `trials` that are not running: one look in C, for drivers that hold a thousand."""
+        return trials.difference(self._by_state[State.RUNNING])
+
     def queued(self) -> list[Trial]:
         return list(self._by_state[State.QUEUED].values())
 

@@ -123,6 +123,11 @@ class Curve:
             found.append(({self.metric: float(value)}, max(float(total - before), 1e-3)))
         return found
 
+    def full_values(self, configs: Sequence[Config]) -> NDArray[np.float64]:
+        """The metric of every config after a full training, shape (len(configs),); for searching at random."""
+        out = self.net.predict([self.net.row(c, self.at(self.full)) for c in configs])
+        return out[:, self.net.targets.index(self.metric)].astype(np.float64)
+
     def _rows(self, config: Config, steps: Sequence[int]) -> NDArray[np.float64]:
         """(value, total seconds) by step, filled in for `steps` at least."""
         key = config_key(config)

@@ -102,6 +102,9 @@ def test_measurements_at_a_step_and_what_a_failure_takes_away() -> None:
     assert math.isnan(history.at(1)[1]["error"])
     assert history.at(2) == {0: {"error": 0.2}}
     assert history.at(9) == {}
+    assert [trial for trial, _ in history.newest_at(1, 1)] == [list(history.at(1))[-1]]
+    assert [trial for trial, _ in history.newest_at(1, 9)] == list(history.at(1))[::-1]
+    assert list(history.newest_at(9, 3)) == []
     assert history.steps_measured() == [1, 2]
     assert history.trials[0].at(2) == {"error": 0.2}
     assert history.trials[0].at(3) is None

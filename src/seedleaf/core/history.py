@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from seedleaf.core.types import DECISIONS, Body, Config, Event, Measurement, Metrics, State, Value
@@ -120,6 +121,10 @@ class History:
     def at(self, step: int) -> Mapping[int, Metrics]:
         """trial -> metrics, for every trial measured at exactly `step` and not failed since."""
         return self._at_step.get(step, {})
+
+    def newest_at(self, step: int, n: int) -> Iterator[tuple[int, Metrics]]:
+        """(trial, metrics) of the last `n` that were measured at exactly `step`, newest first."""
+        return islice(reversed(self._at_step.get(step, {}).items()), n)
 
     def steps_measured(self) -> list[int]:
         """The steps at which at least one trial stands measured, ascending."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from bisect import insort
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
-from typing import ClassVar
+from itertools import takewhile
+from typing import ClassVar, cast
 
 import numpy as np
 
@@ -37,8 +39,29 @@ class AshaScheduler:
         eta = problem.fidelity.eta if problem.fidelity else 3
         for rung, above in zip(reversed(rungs[:-1]), reversed(rungs[1:]), strict=True):
             rows = ranked(problem, history, rung)
-            for loss, trial_id in islice(rows, len(rows) // eta):
+            places = len(rows) // eta
+            for loss, trial_id in _not_risen(problem, history, rung, above) if places else ():
+                if (loss, trial_id) > rows[places - 1]:
+                    break
                 trial = history.trials[trial_id]
                 if trial.state is State.PAUSED and trial.step < above and loss < math.inf:
                     return Resume(trial_id, above)
         return None
+
+
+def _not_risen(problem: Problem, history: History, rung: int, above: int) -> Sequence[tuple[float, int]]:
+    """The rows of `ranked` without those whose budget is that of the rung above already, which most of the best are."""
+    rows = ranked(problem, history, rung)
+    if len(problem.objectives) > 1 or problem.measured_limits:
+        return rows  # in an order that newcomers change: nothing can be kept of it
+    key = f"not risen:{rung}:{above}:{problem.objectives[0]}"
+    dropped, count, left = history.memo.get(key, (-1, 0, []))
+    if dropped != history.dropped:
+        count, left = len(rows), list(rows)
+    for trial, metrics in history.newest_at(rung, len(rows) - count):
+        insort(left, (problem.objectives[0].loss(metrics), trial))
+    # Budgets only grow: who has risen never comes back. They gather at the front.
+    risen = sum(1 for _ in takewhile(lambda row: history.trials[row[1]].budget >= above, left))
+    del left[:risen]
+    history.memo[key] = history.dropped, len(rows), left
+    return cast(Sequence[tuple[float, int]], left)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from bisect import insort
 from collections.abc import Callable, Iterable, Sequence
-from itertools import islice
 from typing import ClassVar, Protocol, cast
 
 import numpy as np
@@ -129,7 +128,7 @@ def ranked(problem: Problem, history: History, step: int) -> Sequence[tuple[floa
     if dropped != history.dropped:
         ranking = sorted((objective.loss(metrics), trial) for trial, metrics in rows.items())
     else:
-        for trial, metrics in islice(rows.items(), len(ranking), None):
+        for trial, metrics in history.newest_at(step, len(rows) - len(ranking)):
             insort(ranking, (objective.loss(metrics), trial))
     history.memo[key] = history.dropped, ranking
     return cast(Sequence[tuple[float, int]], ranking)

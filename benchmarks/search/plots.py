@@ -17,10 +17,10 @@ COLOURS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#5
 DASHES = ("", "6 3", "2 2")
 
 
-def curves(title: str, at: Sequence[float], lines: Mapping[str, Array], bold: str) -> str:
-    """Mean regret over full trainings, both on log scales. `lines`: method -> values, shape (len(at),)."""
+def curves(title: str, unit: str, at: Sequence[float], lines: Mapping[str, Array], bold: str) -> str:
+    """Mean regret over `unit`, both on log scales. `lines`: method -> values, shape (len(at),); `bold` lies on top."""
     drawn = np.concatenate(list(lines.values()))
-    low = 10 ** math.floor(math.log10(max(float(drawn[drawn > 0].min()), 1e-3)))
+    low = max(0.8 * float(drawn[drawn > 0].min(initial=0.5)), 1e-3)
     high = max(1.2, float(drawn.max()) * 1.1)
     bottom, right = HEIGHT - BOTTOM, WIDTH - RIGHT
 
@@ -30,7 +30,7 @@ def curves(title: str, at: Sequence[float], lines: Mapping[str, Array], bold: st
     def y(value: float) -> float:
         return bottom - (bottom - TOP) * math.log(max(value, low) / low) / math.log(high / low)
 
-    parts = [_text(LEFT, 18, title, size=14, weight="bold")]
+    parts = [_text(LEFT, 18, f"{title}: mean normalised regret", size=14, weight="bold")]
     for tick in (t * 10.0**e for e in range(-3, 3) for t in (1, 2, 5)):
         if low <= tick <= high:
             parts += [
@@ -42,9 +42,8 @@ def curves(title: str, at: Sequence[float], lines: Mapping[str, Array], bold: st
                 _line(x(tick), TOP, x(tick), bottom, "#eee"),
                 _text(x(tick), bottom + 16, f"{tick:g}", "middle"),
             ]
-    parts.append(_text((LEFT + right) / 2, HEIGHT - 8, "full trainings used", "middle"))
-    parts.append(_text(LEFT - 50, TOP - 6, "mean normalised regret"))
-    for number, (method, values) in enumerate(lines.items()):
+    parts.append(_text((LEFT + right) / 2, HEIGHT - 8, f"{unit} used", "middle"))
+    for number, (method, values) in sorted(enumerate(lines.items()), key=lambda row: row[1][0] == bold):
         colour, dash = style(number)
         width = 3 if method == bold else 1.6
         points = " ".join(

@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-# In place of this folder, whose trace.py would hide the standard library's.
-sys.path[0] = str(Path(__file__).parents[1])
+if __name__ == "__main__":  # in place of this folder, whose trace.py would hide the standard library's
+    sys.path[0] = str(Path(__file__).parents[1])
 
-from search import scenarios  # noqa: E402
-from search.scenarios import REFERENCE, Scenario  # noqa: E402
-from search.surrogates import Curve  # noqa: E402
-from seedleaf.core import Config  # noqa: E402
+from search import scenarios
+from search.scenarios import REFERENCE, Scenario
+from search.surrogates import Curve
+from seedleaf.core import Config
 
 CALCULATED = ("lcbench", "iaml_super", "iaml_super_full", "rbv2_svm", "nb301", "synthetic")
 

@@ -32,13 +32,13 @@ from pathlib import Path
 
 import numpy as np
 
-# In place of this folder, whose trace.py would hide the standard library's.
-sys.path[0] = str(Path(__file__).parents[1])
+if __name__ == "__main__":  # in place of this folder, whose trace.py would hide the standard library's
+    sys.path[0] = str(Path(__file__).parents[1])
 
-from search.scenarios import Scenario, load, names  # noqa: E402
-from search.trace import BudgetUsed, Meter, append, done  # noqa: E402
-from seedleaf.core import Config  # noqa: E402
-from seedleaf.study import Study  # noqa: E402
+from search.scenarios import Scenario, load, names
+from search.trace import BudgetUsed, Meter, append, done
+from seedleaf.core import Config
+from seedleaf.study import Study
 
 RESULTS = Path(__file__).with_name("results")
 MULTI_FIDELITY = ("random-asha", "i-epoch")

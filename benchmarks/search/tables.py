@@ -14,14 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
-# In place of this folder, whose trace.py would hide the standard library's.
-sys.path[0] = str(Path(__file__).parents[1])
+if __name__ == "__main__":  # in place of this folder, whose trace.py would hide the standard library's
+    sys.path[0] = str(Path(__file__).parents[1])
 
-from search import plots  # noqa: E402
-from search.scenarios import FAMILIES, Scenario, load, names  # noqa: E402
-from search.stats import CAP, MARKS, Array, Run, Spread, by_scenario, rank, regrets, spread  # noqa: E402
-from search.trace import read  # noqa: E402
-from search.volume import growth  # noqa: E402
+from search import plots
+from search.scenarios import FAMILIES, Scenario, load, names
+from search.stats import CAP, MARKS, Array, Run, Spread, by_scenario, rank, regrets, spread
+from search.trace import read
+from search.volume import growth
 
 HERE = Path(__file__).parent
 BEGIN, END = "<!-- search:begin -->", "<!-- search:end -->"
@@ -89,7 +89,7 @@ def family_section(family: str, runs: Sequence[Run], folder: Path) -> list[str]:
         for m in methods
     }
     name = f"search-{family}.svg"
-    (folder / name).write_text(plots.curves(family, at, lines, OURS))
+    (folder / name).write_text(plots.curves(family, unit, at, lines, OURS))
     return [*text, f"![{family}: regret over {unit}](plots/{name})", ""]
 
 

@@ -174,5 +174,6 @@ def read(paths: Sequence[Path]) -> list[dict[str, Any]]:
 
 
 def done(path: Path) -> set[tuple[str, str, int]]:
-    """(method, scenario, seed) of the runs that stand in a results file."""
-    return {(r["method"], r["scenario"], r["seed"]) for r in read([path])} if path.exists() else set()
+    """(method, scenario, seed) of the runs that stand in a results file; those that broke are to be tried again."""
+    lines = read([path]) if path.exists() else []
+    return {(r["method"], r["scenario"], r["seed"]) for r in lines if "error" not in r}

@@ -24,7 +24,7 @@ from search.scenarios import REFERENCE, Scenario
 from search.surrogates import Curve
 from seedleaf.core import Config
 
-CALCULATED = ("lcbench", "iaml_super", "iaml_super_full", "rbv2_svm", "nb301", "synthetic")
+CALCULATED = ("lcbench", "iaml_super", "rbv2_svm", "nb301", "synthetic")
 
 
 def losses_of(scenario: Scenario, configs: Sequence[Config]) -> NDArray[np.float64]:

@@ -129,14 +129,17 @@ class Curve:
         return out[:, self.net.targets.index(self.metric)].astype(np.float64)
 
     def _rows(self, config: Config, steps: Sequence[int]) -> NDArray[np.float64]:
-        """(value, total seconds) by step, filled in for `steps` at least."""
+        """(value, total seconds) by step, shape (full + 1, 2), filled in for `steps` at least."""
         key = config_key(config)
-        if key not in self.known:
+        fresh = key not in self.known
+        if fresh:
             self.known[key] = np.full((self.full + 1, 2), np.nan)
         table = self.known[key]
         missing = [k for k in steps if np.isnan(table[k, 0])]
-        if missing and self.net.batches:
-            missing = list(range(1, self.full + 1))
+        if missing and self.net.batches and not fresh:
+            missing = list(
+                range(1, self.full + 1)
+            )  # a batch costs little more than a row, but most configs end after one
         if missing:
             out = self.net.predict([self.net.row(config, self.at(k)) for k in missing])
             wanted = [self.net.targets.index(self.metric), self.net.targets.index(self.runtime)]
@@ -160,6 +163,11 @@ def _scenario(
     return Scenario(name, family, net.space, metric, direction, fidelity, *reference(name), source)
 
 
+def _of_data(step: int) -> float:
+    """The share of the training set at a step of SHARES."""
+    return max(step / SHARES, 0.05)
+
+
 def _lcbench(family: str, instance: str) -> Scenario:
     def at(step: int) -> Mapping[str, Any]:
         return {"epoch": step, "OpenML_task_id": instance}
@@ -169,24 +177,27 @@ def _lcbench(family: str, instance: str) -> Scenario:
     )
 
 
-SHARES = 27  # steps of iaml_super; the networks were fitted for shares of 0.05 and more
+SHARES = 27  # of the training set, one for each step; the networks were fitted for shares of 0.05 and more
 
 
 def _iaml(family: str, instance: str) -> Scenario:
     full = family == "iaml_super_full"
 
     def at(step: int) -> Mapping[str, Any]:
-        return {"trainsize": 1.0 if full else max(step / SHARES, 0.05), "task_id": instance}
+        return {"trainsize": 1.0 if full else _of_data(step), "task_id": instance}
 
     fidelity = None if full else Fidelity("27th of the training set", 1, SHARES)
     return _scenario(family, instance, "iaml_super_v0", "mmce", "min", "timetrain", at, fidelity)
 
 
 def _rbv2(family: str, instance: str) -> Scenario:
-    def at(step: int) -> Mapping[str, Any]:
-        return {"trainsize": 1.0, "repl": 10, "task_id": instance}
+    full = family == "rbv2_svm"
 
-    return _scenario(family, instance, "rbv2_svm_v0", "mmce", "min", "timetrain", at, None)
+    def at(step: int) -> Mapping[str, Any]:
+        return {"trainsize": 1.0 if full else _of_data(step), "repl": 10, "task_id": instance}
+
+    fidelity = None if full else Fidelity("27th of the training set", 1, SHARES)
+    return _scenario(family, instance, "rbv2_svm_v0", "mmce", "min", "timetrain", at, fidelity)
 
 
 def _nb301(family: str, instance: str) -> Scenario:
@@ -203,5 +214,6 @@ MAKERS: Mapping[str, Callable[[str, str], Scenario]] = {
     "iaml_super": _iaml,
     "iaml_super_full": _iaml,
     "rbv2_svm": _rbv2,
+    "rbv2_svm_shares": _rbv2,
     "nb301": _nb301,
 }

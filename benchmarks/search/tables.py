@@ -160,7 +160,7 @@ def clock_section(families: Mapping[str, Sequence[Run]]) -> list[str]:
     """Regret by simulated seconds, where the data has them; a unit is what random search takes for a full training."""
     text = []
     for family, runs in families.items():
-        if family not in ("lcbench", "iaml_super", "nb301"):
+        if family not in ("lcbench", "iaml_super", "rbv2_svm_shares", "nb301"):
             continue
         unit = seconds_of_full(runs)
         marks = [m for m in (5, 20) if m in marks_of(runs)]

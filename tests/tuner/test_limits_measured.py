@@ -13,6 +13,7 @@ from seedleaf.space import Choice, Float, Problem, Space
 from seedleaf.study import Study
 from seedleaf.tuner.base import decide, ranked
 from seedleaf.tuner.constraints import violation
+from seedleaf.tuner.registry import SCHEDULERS
 
 SPACE = Space(x=Float(0, 1), y=Float(0, 1))
 LIMITS = {"latency_ms": 5.0}
@@ -99,6 +100,27 @@ def test_asha_promotes_nobody_who_breaks_a_limit() -> None:
     assert decision == Resume(0, 3)
     told(study, [(0.5, 2), *[(0.001, 9)] * 40])
     assert all(t.step == 1 for t in study.trials if t.metrics["latency_ms"] > 5)
+
+
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
+def test_no_scheduler_trains_on_what_breaks_a_limit_that_others_keep(scheduler: str) -> None:
+    """Half of the trials look better and break the limit."""
+    study = Study(
+        SPACE, limits=LIMITS, sampler="random", scheduler=scheduler, fidelity=Fidelity("epoch", 1, 9), seed=1
+    )
+    went_on: list[int] = []
+    for _ in range(150):
+        task = study.ask()
+        if task is None:
+            break
+        went_on += [task.trial] * (task.start > 0)
+        slow = task.trial % 2
+        error = float(task.config["x"]) - 0.5 * slow  # type: ignore[arg-type]
+        study.tell(task, [{"error": error, "latency_ms": 1.0 + 8 * slow}] * (task.stop - task.start))
+    assert study.best is not None
+    assert study.best.id % 2 == 0
+    assert not [t for t in went_on if t % 2 and t > 9], "the first few have nobody to be compared with"
+    assert scheduler == "full" or len(went_on) > 5
 
 
 def test_where_training_is_to_reach_the_limit_the_nearest_are_promoted() -> None:

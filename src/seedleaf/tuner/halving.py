@@ -6,6 +6,7 @@ kept beside the log. Hyperband and BOHB (hyperband.py) are other cycles of the s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -136,6 +137,7 @@ def _risen(
     if len(above) >= room or not rest:
         return above
     if step not in places:
-        places[step] = {trial: i for i, (_, trial) in enumerate(ranked(problem, history, step))}
-    rest.sort(key=lambda t: places[step][t.id])
-    return above + rest[: room - len(above)]
+        rows_in_order = ranked(problem, history, step)
+        places[step] = {trial: i for i, (loss, trial) in enumerate(rows_in_order) if loss < math.inf}
+    able = sorted((t for t in rest if t.id in places[step]), key=lambda t: places[step][t.id])
+    return above + able[: room - len(above)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import insort
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import numpy as np
 
 from seedleaf.core import Decision, History, Resume, State, Stop, Trial
 from seedleaf.space.problem import Problem
-from seedleaf.tuner.base import Sampler, end, start_new
+from seedleaf.tuner.base import Sampler, end, ranked, start_new
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class MedianScheduler:
         return start_new(problem, history, sampler, rng, problem.rungs[0]) or end(problem, history)
 
     def _loses(self, problem: Problem, history: History, trial: Trial) -> bool:
+        if len(problem.objectives) > 1 or problem.measured_limits:
+            return self._lags(problem, history, trial)
         averages = _averages(problem, history, trial.step)
         others = len(averages) - 1
         if others < self.least:
@@ -48,6 +51,12 @@ class MedianScheduler:
         middle = [_without(averages, own, i) for i in ((others - 1) // 2, others // 2)]
         best = min(problem.objectives[0].loss(m.metrics) for m in trial.measurements)
         return best > sum(middle) / 2
+
+    def _lags(self, problem: Problem, history: History, trial: Trial) -> bool:
+        """Where one number is not the order: is it in the worse half at its step, or beyond a limit that others keep?"""
+        rows = ranked(problem, history, trial.step)
+        place = next((i for i, (_, other) in enumerate(rows) if other == trial.id), 0)
+        return len(rows) > self.least and (place > len(rows) // 2 or rows[place][0] == math.inf)
 
 
 def _without(values: Sequence[float], left_out: float, i: int) -> float:

@@ -186,12 +186,12 @@ def names(family: str | None = None, split: Split | None = None) -> list[str]:
 @cache
 def load(name: str) -> Scenario:
     """The scenario of that name; KeyError for an unknown one, FileNotFoundError without the data."""
-    from search import surrogates, synthetic, tabular  # they import this module
+    from search import arlbench, surrogates, synthetic, tabular  # they import this module
 
     family, _, instance = name.partition("/")
     if name not in names(family if family in FAMILIES else None):
         raise KeyError(f"no scenario is called {name!r}; see names()")
-    for module in (surrogates, tabular, synthetic):
+    for module in (surrogates, arlbench, tabular, synthetic):
         if family in module.MAKERS:
             made: Scenario = module.MAKERS[family](family, instance)
             return made

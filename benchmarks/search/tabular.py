@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -15,7 +13,7 @@ from search.scenarios import Scenario, Steps
 from search.surrogates import DATA
 from search.volume import hypervolume
 from seedleaf.core import Config, Fidelity, Objective, Value, config_key
-from seedleaf.space import Choice, Float, Int, Space
+from seedleaf.space import Choice, Float, Space
 from seedleaf.space.encode import encode
 
 Array = NDArray[np.float64]
@@ -61,7 +59,7 @@ def sticky(values: Array) -> Array:
     return np.where(broken, np.nan, values)
 
 
-def _scenario(
+def scenario_of(
     family: str,
     instance: str,
     table: Table,
@@ -70,6 +68,7 @@ def _scenario(
     fidelity: Fidelity | None,
     second: Objective | None = None,
 ) -> Scenario:
+    """The scenario of a table: its best row, its median row, and with a second objective its front."""
     losses = _losses(table, metric, direction)
     best, median = float(losses.min()), float(np.median(losses))
     name = f"{family}/{instance}"
@@ -85,87 +84,6 @@ def _losses(table: Table, metric: str, direction: str) -> Array:
     """The metric of every row after a full training, to be minimised; +inf where it diverged."""
     last = table.values[metric][:, -1] * (1 if direction == "min" else -1)
     return np.where(np.isnan(last), np.inf, last)
-
-
-# --- ARLBench ---
-
-_PRIORITISED = ("buffer_alpha", "buffer_beta", "buffer_epsilon")
-_ARL_EPSILON = {"dqn": (1e-7, 1e-3), "sac": (1e-9, 1e-4)}
-# Ranges of what differs between the environments: batch sizes, buffer size, learning starts, target update interval.
-_ARL: Mapping[str, tuple[tuple[int, ...], tuple[int, int], tuple[int, int], tuple[int, int]]] = {
-    "atari_qbert_dqn": ((16, 32, 64), (1024, 1_000_000), (1024, 32_768), (1, 2000)),
-    "box2d_lunar_lander_dqn": ((64, 128, 256), (1024, 120_000), (0, 2048), (1, 100)),
-    "cc_acrobot_dqn": ((64, 128, 256), (1024, 120_000), (0, 2048), (1, 100)),
-    "cc_cartpole_dqn": ((64, 128, 256), (1024, 120_000), (0, 2048), (1, 100)),
-    "brax_halfcheetah_sac": ((512, 1024, 2048), (2048, 2_000_000), (0, 16_384), (0, 0)),
-    "cc_pendulum_sac": ((256, 512, 1024), (1024, 120_000), (0, 8192), (0, 0)),
-    "cc_cartpole_ppo": ((128, 256, 512), (0, 0), (0, 0), (0, 0)),
-    "minigrid_empty_random_ppo": ((32, 64, 128), (0, 0), (0, 0), (0, 0)),
-}
-
-
-def arl_space(instance: str) -> Space:
-    """The search space of ARLBench's Sobol runs for that environment and algorithm."""
-    batches, buffer, starts, interval = _ARL[instance]
-    algorithm = instance.rpartition("_")[2]
-    lr = Float(1e-6, 0.1, log=True)
-    if algorithm == "ppo":
-        return Space(
-            clip_eps=Float(0, 0.5),
-            ent_coef=Float(0, 0.5),
-            gae_lambda=Float(0.8, 0.9999),
-            learning_rate=lr,
-            max_grad_norm=Float(0, 1),
-            minibatch_size=Choice(*batches, ordered=True),
-            normalize_advantage=Choice("False", "True"),
-            vf_clip_eps=Float(0, 0.5),
-            vf_coef=Float(0, 1),
-        )
-    prioritised = dict(
-        buffer_alpha=Float(0.01, 1),
-        buffer_beta=Float(0.01, 1),
-        buffer_epsilon=Float(*_ARL_EPSILON[algorithm], log=True),
-    )
-    common = dict(
-        buffer_batch_size=Choice(*batches, ordered=True),
-        buffer_prio_sampling=Choice({"False": {}, "True": prioritised}),
-        buffer_size=Int(*buffer),
-        learning_rate=lr,
-        learning_starts=Int(*starts),
-    )
-    if algorithm == "dqn":
-        target = dict(target_update_interval=Int(*interval))
-        more: dict[str, Any] = dict(initial_epsilon=Float(0.5, 1), target_epsilon=Float(0.001, 0.2))
-    else:
-        target, more = dict(tau=Float(0.01, 1)), dict(reward_scale=Float(0.1, 10, log=True))  # type: ignore[dict-item]
-    return Space({**common, **more, "use_target_network": Choice({"False": {}, "True": target})})
-
-
-def _arlbench(family: str, instance: str) -> Scenario:
-    space = arl_space(instance)
-    with gzip.open(DATA / "tables" / "arlbench_sobol" / f"{instance}.csv.gz", "rt") as file:
-        rows = list(csv.DictReader(file))
-    budgets = sorted({float(r["budget"]) for r in rows})
-    sums, configs = np.zeros((256, len(budgets))), [Config()] * 256
-    for r in rows:
-        run = int(r["run_id"])
-        sums[run, budgets.index(float(r["budget"]))] += float(r["performance"] or "nan") / 10
-        configs[run] = _configured(space, r)
-    table = Table(space, {"performance": sticky(sums)}, Nearest(space, configs))
-    fidelity = Fidelity("tenth of the training", 1, len(budgets))
-    return _scenario(family, instance, table, "performance", "max", fidelity)
-
-
-def _configured(space: Space, row: Mapping[str, str]) -> Config:
-    return space.walk(lambda node: _cell(node.param, row[f"hp_config.{node.key.rpartition('.')[2]}"]))
-
-
-def _cell(param: Any, text: str) -> Any:
-    if isinstance(param, Choice):
-        return next(o for o in param.options if str(o) == text)
-    value = float(text)
-    clipped = min(max(value, param.low), param.high)
-    return int(clipped) if isinstance(param, Int) else clipped
 
 
 # --- TaskSet ---
@@ -190,7 +108,9 @@ def _taskset(family: str, instance: str) -> Scenario:
     configs = [dict(zip(_ADAM8P.params, map(float, row), strict=True)) for row in np.clip(hp, *_ADAM8P_ENDS)]
     losses = sticky(file["valid_loss"].astype(float))[:, 1:]  # the first value stands before any training
     table = Table(_ADAM8P, {"valid_loss": losses}, Nearest(_ADAM8P, configs))
-    return _scenario(family, instance, table, "valid_loss", "min", Fidelity("evaluation", 1, losses.shape[1]))
+    return scenario_of(
+        family, instance, table, "valid_loss", "min", Fidelity("evaluation", 1, losses.shape[1])
+    )
 
 
 # --- complete grids ---
@@ -223,7 +143,7 @@ def _nb201(family: str, instance: str) -> Scenario:
     accuracy = np.column_stack([np.repeat(short[:, None], NB201_STEPS - 1, axis=1), long])
     if family == "nb201":
         fidelity = Fidelity("12 epochs", 1, NB201_STEPS)
-        return _scenario(
+        return scenario_of(
             family,
             instance,
             Table(space, {"val_accuracy": accuracy}, row_of),
@@ -233,7 +153,7 @@ def _nb201(family: str, instance: str) -> Scenario:
         )
     macs = nb201_macs(file["ops"], names)[:, None]
     table = Table(space, {"val_accuracy": accuracy[:, -1:], "macs": macs}, row_of)
-    return _scenario(family, instance, table, "val_accuracy", "max", None, Objective("macs", "min"))
+    return scenario_of(family, instance, table, "val_accuracy", "max", None, Objective("macs", "min"))
 
 
 _FCNET: Mapping[str, tuple[Any, ...]] = {
@@ -268,7 +188,7 @@ def _grid(family: str, instance: str) -> Scenario:
         return index["".join(str(values.index(config[n])) for n, values in axes.items())]
 
     mean = file["value"].astype(float).mean(axis=1)[:, None]
-    return _scenario(family, instance, Table(space, {metric: mean}, row_of), metric, direction, None)
+    return scenario_of(family, instance, Table(space, {metric: mean}, row_of), metric, direction, None)
 
 
 # --- Accel-NASBench ---
@@ -291,11 +211,10 @@ def _accel(family: str, instance: str) -> Scenario:
     configs = [dict(zip(space.params, map(int, row), strict=True)) for row in arch]
     metrics = {"val_top1": values[:, :1], latency: values[:, 1:2]}
     table = Table(space, metrics, Nearest(space, configs), values[:, 2])
-    return _scenario(family, instance, table, "val_top1", "max", None, Objective(latency, "min"))
+    return scenario_of(family, instance, table, "val_top1", "max", None, Objective(latency, "min"))
 
 
 MAKERS: Mapping[str, Callable[[str, str], Scenario]] = {
-    "arlbench": _arlbench,
     "taskset": _taskset,
     "nb201": _nb201,
     "nb201_pareto": _nb201,

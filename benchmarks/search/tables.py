@@ -8,26 +8,28 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
-
-import numpy as np
 
 if __name__ == "__main__":  # in place of this folder, whose trace.py would hide the standard library's
     sys.path[0] = str(Path(__file__).parents[1])
 
-from search import plots
-from search.scenarios import FAMILIES, Scenario, load, names
-from search.stats import CAP, MARKS, Array, Run, Spread, by_scenario, rank, regrets, spread
+from search.scenarios import FAMILIES, load, names
+from search.sections import (
+    clock_section,
+    cost_section,
+    family_section,
+    pareto_section,
+    rank_section,
+    rule_section,
+    summary,
+    table,
+)
+from search.stats import CAP, Run
 from search.trace import read
-from search.volume import growth
 
 HERE = Path(__file__).parent
 BEGIN, END = "<!-- search:begin -->", "<!-- search:end -->"
-OURS = "seedleaf"
-BASELINES = ("random", "random-asha", "i-epoch")
-EVALUATIONS = (5, 10, 20, 50, 100)  # the marks of families without a fidelity
 
 
 def select(runs: Sequence[Run], split: str | None) -> list[Run]:
@@ -35,191 +37,6 @@ def select(runs: Sequence[Run], split: str | None) -> list[Run]:
     wanted = {n for f in FAMILIES if f != "synthetic" or split is None for n in names(f, split)}  # type: ignore[arg-type]
     latest = {(r["method"], r["scenario"], r["seed"]): r for r in runs if r["scenario"] in wanted}
     return [r for r in latest.values() if "error" not in r]
-
-
-def ordered(methods: set[str]) -> list[str]:
-    """seedleaf first, its variants, the baselines, then the peers by name."""
-    return sorted(methods, key=lambda m: (m != OURS, not m.startswith(OURS), m not in BASELINES, m))
-
-
-def marks_of(family: Sequence[Run]) -> Sequence[int]:
-    """The marks that a family is read at, as far as its runs reach."""
-    single = family[0]["full"] == 1
-    reach = max(r["budget"] / r["full"] for r in family)
-    return [m for m in (EVALUATIONS if single else MARKS) if m <= reach]
-
-
-def spreads(runs: Sequence[Run], score: Callable[[Run, Scenario], Array]) -> list[Spread]:
-    """One Spread for each entry of what `score` gives for a run."""
-    values = np.array([score(r, load(r["scenario"])) for r in runs])
-    groups = [r["scenario"] for r in runs]
-    return [spread(column, groups) for column in values.T]
-
-
-def family_section(family: str, runs: Sequence[Run], folder: Path) -> list[str]:
-    """The tables of one family with one objective, and its plot."""
-    marks = marks_of(runs)
-    methods = ordered({r["method"] for r in runs})
-    unit = "evaluations" if runs[0]["full"] == 1 else "full trainings"
-    rows = {
-        m: spreads([r for r in runs if r["method"] == m], lambda r, s: regrets(r, s, marks)) for m in methods
-    }
-    instances = sorted({r["scenario"].partition("/")[2] for r in runs})
-    most = max(row[0].n for row in rows.values())
-    text = [
-        f"### {family}",
-        "",
-        f"{len(instances)} instances ({', '.join(instances)}); up to {most} runs a method.",
-        "",
-    ]
-    text += table(
-        [f"mean regret after {unit}", *map(str, marks), "runs"],
-        [
-            [m, *(f"{s.mean:.3f} [{s.low:.2f}, {s.high:.2f}]" for s in row), str(row[0].n)]
-            for m, row in rows.items()
-        ],
-    )
-    text += table(
-        ["median / worst", *map(str, marks)],
-        [[m, *(f"{s.median:.3f} / {s.worst:.2f}" for s in row)] for m, row in rows.items()],
-    )
-    at = np.geomspace(0.1 if runs[0]["full"] > 1 else 1, marks[-1], 80).tolist()
-    lines = {
-        m: np.mean([regrets(r, load(r["scenario"]), at) for r in runs if r["method"] == m], axis=0)
-        for m in methods
-    }
-    name = f"search-{family}.svg"
-    (folder / name).write_text(plots.curves(family, unit, at, lines, OURS))
-    return [*text, f"![{family}: regret over {unit}](plots/{name})", ""]
-
-
-def pareto_section(family: str, runs: Sequence[Run]) -> list[str]:
-    """Hypervolume of a family with two objectives, as a share of what the front of the whole table has."""
-    marks = marks_of(runs)
-    methods = ordered({r["method"] for r in runs})
-
-    def score(run: Run, scenario: Scenario) -> Array:
-        steps = [m * scenario.full for m in marks]
-        return np.array(growth(run["evaluated"], scenario.nadir, steps)) / scenario.volume
-
-    text = [f"### {family}: two objectives", ""]
-    rows = []
-    for m in methods:
-        row = spreads([r for r in runs if r["method"] == m and "evaluated" in r], score)
-        rows.append([m, *(f"{s.mean:.3f} [{s.low:.2f}, {s.high:.2f}]" for s in row), str(row[0].n)])
-    return text + table(["share of the table's hypervolume after", *map(str, marks), "runs"], rows)
-
-
-def summary(families: Mapping[str, Sequence[Run]]) -> list[str]:
-    """seedleaf's mean regret over that of the best other method, by family and mark; and which one that is."""
-    rows = []
-    for family, runs in families.items():
-        if OURS not in {r["method"] for r in runs}:
-            continue
-        marks = [m for m in marks_of(runs) if m in ((5, 10, 20) if runs[0]["full"] > 1 else (50, 100))]
-        means = {
-            m: np.array([regrets(r, load(r["scenario"]), marks) for r in runs if r["method"] == m]).mean(
-                axis=0
-            )
-            for m in {r["method"] for r in runs}
-        }
-        others = {m: v for m, v in means.items() if not m.startswith(OURS)}
-        for at, mark in enumerate(marks if others else []):
-            best = min(others, key=lambda m: others[m][at])
-            place = 1 + sum(v[at] < means[OURS][at] for v in others.values())
-            ratio = means[OURS][at] / others[best][at] if others[best][at] > 0 else np.nan
-            figures = [f"{means[OURS][at]:.3f}", f"{others[best][at]:.3f} ({best})", f"{ratio:.2f}"]
-            rows.append([family, str(mark), *figures, f"{place} of {len(others) + 1}"])
-    return table(["family", "after", OURS, "best other", "ratio", "place"], rows)
-
-
-def rank_section(families: Mapping[str, Sequence[Run]], folder: Path) -> list[str]:
-    """Mean ranks over all scenarios that every method ran on, with the critical-difference plots."""
-    text: list[str] = ["### Mean ranks", ""]
-    for kind, single in (("with a fidelity", False), ("without", True)):
-        runs = [r for rows in families.values() for r in rows if (r["full"] == 1) == single]
-        methods = [m for m in ordered({r["method"] for r in runs}) if m == OURS or not m.startswith(OURS)]
-        for mark in (50, 100) if single else (5, 20, 50):
-            score = partial(_score, mark=mark)
-            enough = [r for r in runs if r["budget"] >= mark * r["full"]]
-            ranking = rank(by_scenario(enough, score, methods)) if methods else None
-            if ranking is None:
-                continue
-            name = f"search-ranks-{'single' if single else 'fidelity'}-{mark}.svg"
-            title = f"Families {kind}, after {mark}"
-            (folder / name).write_text(plots.critical_difference(title, ranking, OURS))
-            text += [f"![{title}](plots/{name})", ""]
-    return text if len(text) > 2 else []
-
-
-def _score(run: Run, mark: int) -> float:
-    return float(regrets(run, load(run["scenario"]), [mark])[0])
-
-
-def clock_section(families: Mapping[str, Sequence[Run]]) -> list[str]:
-    """Regret by simulated seconds, where the data has them; a unit is what random search takes for a full training."""
-    text = []
-    for family, runs in families.items():
-        if family not in ("lcbench", "iaml_super", "rbv2_svm_shares", "nb301"):
-            continue
-        unit = seconds_of_full(runs)
-        marks = [m for m in (5, 20) if m in marks_of(runs)]
-        timed = [r for r in runs if r["scenario"] in unit and "clock" in r]
-        rows = []
-        for m in ordered({r["method"] for r in timed}):
-
-            def score(r: Run, s: Scenario, unit: Mapping[str, float] = unit) -> Array:
-                return regrets(r, s, marks, "clock", unit[r["scenario"]])  # noqa: B023
-
-            row = spreads([r for r in timed if r["method"] == m], score)
-            rows.append([m, *(f"{s.mean:.3f} [{s.low:.2f}, {s.high:.2f}]" for s in row)])
-        if rows:
-            text += table([f"{family}: mean regret by the clock after", *map(str, marks)], rows)
-    head = "### By simulated seconds\n\nThe unit is the mean time of a full training of a random config."
-    return [head, "", *text] if text else []
-
-
-def seconds_of_full(runs: Sequence[Run]) -> dict[str, float]:
-    """scenario -> simulated seconds of a full training, on average over random search."""
-    found: dict[str, list[float]] = {}
-    for r in runs:
-        if r["method"] == "random":
-            found.setdefault(r["scenario"], []).append(r["simulated_s"] * r["full"] / r["steps"])
-    return {s: float(np.mean(v)) for s, v in found.items()}
-
-
-def rule_section(families: Mapping[str, Sequence[Run]]) -> list[str]:
-    """Mean regret at 20 full trainings under both rules of the incumbent."""
-    deep = {f: rows for f, rows in families.items() if 20 in marks_of(rows) and rows[0]["full"] > 1}
-    rows = []
-    for m in ordered({r["method"] for runs in deep.values() for r in runs}):
-        row = [m]
-        for runs in deep.values():
-            own = [r for r in runs if r["method"] == m]
-            both = [[regrets(r, load(r["scenario"]), [20], key)[0] for r in own] for key in ("trace", "last")]
-            row.append(" / ".join(f"{np.mean(v):.3f}" if v else "–" for v in both))
-        rows.append(row)
-    told = "Mean regret after 20 full trainings: incumbent by the best value seen at any step (the rule of all tables above)"
-    head = ["### How much the rule of the incumbent matters", "", f"{told} / by the best latest value.", ""]
-    return [*head, *table(["method", *deep], rows)] if deep else []
-
-
-def cost_section(families: Mapping[str, Sequence[Run]]) -> list[str]:
-    """CPU seconds of deciding in a run and milliseconds for each piece of work, median over runs."""
-    kinds = {"with a fidelity": False, "without": True}
-    runs = {
-        k: [r for rows in families.values() for r in rows if (r["full"] == 1) == v] for k, v in kinds.items()
-    }
-    rows = []
-    for m in ordered({r["method"] for some in runs.values() for r in some}):
-        row = [m]
-        for some in runs.values():
-            own = [r for r in some if r["method"] == m]
-            spent = [(r["deciding_s"], 1000 * r["deciding_s"] / max(r["calls"], 1)) for r in own]
-            row += [f"{v:.1f}" for v in np.median(spent, axis=0)] if own else ["–", "–"]
-        rows.append(row)
-    head = [x for k in kinds for x in (f"{k}: CPU s a run", "ms a piece of work")]
-    return ["### What deciding costs", "", "Medians over runs.", "", *table(["method", *head], rows)]
 
 
 def broken(runs: Sequence[Run], split: str | None) -> list[str]:
@@ -233,12 +50,6 @@ def broken(runs: Sequence[Run], split: str | None) -> list[str]:
             kinds[key] = kinds.get(key, 0) + 1
     rows = [[m, str(n), e] for (m, e), n in sorted(kinds.items())]
     return ["### Runs that broke", "", *table(["method", "runs", "error"], rows)] if rows else []
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """A Markdown table and an empty line."""
-    lines = [head, ["---"] * len(head), *rows]
-    return ["| " + " | ".join(line) + " |" for line in lines] + [""]
 
 
 INTRODUCTION = f"""## Searching, side by side

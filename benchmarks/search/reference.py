@@ -60,7 +60,8 @@ def main() -> None:
     parser.add_argument("--families", default=",".join(CALCULATED))
     parser.add_argument("--out", type=Path, default=REFERENCE)
     given = parser.parse_args()
-    known = json.loads(REFERENCE.read_text()) if REFERENCE.exists() else {}
+    begun = given.out if given.out.exists() else REFERENCE
+    known = json.loads(begun.read_text()) if begun.exists() else {}
     for family in given.families.split(","):
         for name in scenarios.names(family):
             known[name] = search(scenarios.load(name), given.draws, given.rounds)

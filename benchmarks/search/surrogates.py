@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from search.batch import free_batch
 from search.scenarios import Scenario, Steps, reference
 from seedleaf.core import Config, Fidelity, config_key
 from seedleaf.space import Choice, Float, Int, Space
@@ -42,8 +43,8 @@ class Network:
         self.original = {_clean(h["name"]): h["name"] for h in described["hyperparameters"]}
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
-        self.session = onnxruntime.InferenceSession(str(path / "model.onnx"), options)
-        self.batches = not isinstance(self.session.get_inputs()[0].shape[0], int)
+        model = free_batch((path / "model.onnx").read_bytes())
+        self.session = onnxruntime.InferenceSession(model, options)
 
     def row(self, config: Config, fixed: Mapping[str, Any]) -> tuple[list[int], list[float]]:
         """The two inputs of the network: (categorical indices, numbers)."""
@@ -53,14 +54,9 @@ class Network:
         return cat, [float(known.get(n) or 0.0) for n in self.cont]
 
     def predict(self, rows: Sequence[tuple[list[int], list[float]]]) -> NDArray[np.float32]:
-        """All targets, shape (len(rows), len(targets)). The v0 networks take one row at a time."""
+        """All targets, shape (len(rows), len(targets))."""
         cat = np.array([r[0] for r in rows], np.int32)
         cont = np.array([r[1] for r in rows], np.float32)
-        if self.batches:
-            return self._run(cat, cont)
-        return np.concatenate([self._run(cat[i : i + 1], cont[i : i + 1]) for i in range(len(rows))])
-
-    def _run(self, cat: NDArray[np.int32], cont: NDArray[np.float32]) -> NDArray[np.float32]:
         given = {"x_cat": cat, "x_cont": cont}
         return np.asarray(
             self.session.run(None, {i.name: given[i.name] for i in self.session.get_inputs()})[0]
@@ -136,7 +132,7 @@ class Curve:
             self.known[key] = np.full((self.full + 1, 2), np.nan)
         table = self.known[key]
         missing = [k for k in steps if np.isnan(table[k, 0])]
-        if missing and self.net.batches and not fresh:
+        if missing and not fresh:
             missing = list(
                 range(1, self.full + 1)
             )  # a batch costs little more than a row, but most configs end after one

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from search import plots, run, stats, tables, trace
+from search.batch import free_batch
 from search.scenarios import FAMILIES, SPLITS, Scenario, Steps, load, names
-from search.surrogates import DATA, Curve
+from search.surrogates import DATA, Curve, network
 from search.tabular import Nearest, sticky
 from search.trace import BudgetUsed, Meter
 from search.volume import front, growth, hypervolume
@@ -281,6 +282,28 @@ def test_i_epoch_completes_its_best_before_it_is_judged() -> None:
 
 
 # --- the numbers are the data's ---
+
+
+@needs_data
+@pytest.mark.parametrize("folder", ["iaml_super_v0", "rbv2_svm_v0", "nb301_v0", "lcbench_v1"])
+def test_a_network_with_its_batch_freed_answers_as_before(folder: str) -> None:
+    import onnxruntime
+
+    path = DATA / "yahpo" / folder / "model.onnx"
+    net, old = network(folder), onnxruntime.InferenceSession(str(path))
+    rng = np.random.default_rng(0)
+    fixed = {"epoch": 5, "trainsize": 0.5, "repl": 10, "OpenML_task_id": "3945", "task_id": "1067"}
+    rows = [net.row(net.space.sample(rng), fixed) for _ in range(9)]
+    single = [
+        old.run(None, {"x_cat": np.array([cat], np.int32), "x_cont": np.array([cont], np.float32)})[0]
+        for cat, cont in rows
+    ]
+    np.testing.assert_allclose(net.predict(rows), np.concatenate(single), rtol=1e-4, atol=1e-5)
+
+
+def test_what_is_no_protocol_buffer_is_refused() -> None:
+    with pytest.raises(ValueError, match="not an ONNX file"):
+        free_batch(b"\x0f\x00")
 
 
 @needs_data

@@ -25,7 +25,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import argparse
 import sys
 import time
-import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
@@ -36,7 +35,7 @@ if __name__ == "__main__":  # in place of this folder, whose trace.py would hide
     sys.path[0] = str(Path(__file__).parents[1])
 
 from search.scenarios import Scenario, load, names
-from search.trace import BudgetUsed, Meter, append, done
+from search.trace import BudgetUsed, Meter, append, done, seed_for
 from seedleaf.core import Config
 from seedleaf.study import Study
 
@@ -53,11 +52,6 @@ MARKS = {
     50: 3,
     100: 3,
 }  # i-epoch: full trainings used -> configs trained fully before
-
-
-def seed_for(scenario: str, seed: int) -> int:
-    """A seed of its own for every scenario, so that runs on two instances do not draw the same configs."""
-    return zlib.crc32(f"{scenario}#{seed}".encode())
 
 
 def drive_study(

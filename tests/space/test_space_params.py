@@ -44,7 +44,6 @@ from seedleaf.space import Bool, Choice, Const, Float, Int, Space
         lambda: Choice(sgd={"momentum": [0, 1]}),
         lambda: Const([1]),  # type: ignore[arg-type]
         lambda: Const(float("inf")),
-        lambda: Space({"a.b": Bool()}),
         lambda: Space({"a[b]": Bool()}),
         lambda: Space({"": Bool()}),
         lambda: Space({1: Bool()}),  # type: ignore[dict-item]

@@ -1,7 +1,43 @@
 """Spaces: what may vary, and one point of it."""
 
+from seedleaf.space.conditions import (
+    Above,
+    And,
+    Below,
+    Condition,
+    Equals,
+    Greater,
+    In,
+    Less,
+    NotEquals,
+    Or,
+    Same,
+)
+from seedleaf.space.nodes import Node
 from seedleaf.space.params import Bool, Choice, Const, Float, Int, Param
 from seedleaf.space.problem import Problem
-from seedleaf.space.space import Node, Space, fingerprint
+from seedleaf.space.space import Space, fingerprint
 
-__all__ = ["Bool", "Choice", "Const", "Float", "Int", "Node", "Param", "Problem", "Space", "fingerprint"]
+__all__ = [
+    "Above",
+    "And",
+    "Below",
+    "Bool",
+    "Choice",
+    "Condition",
+    "Const",
+    "Equals",
+    "Float",
+    "Greater",
+    "In",
+    "Int",
+    "Less",
+    "Node",
+    "NotEquals",
+    "Or",
+    "Param",
+    "Problem",
+    "Same",
+    "Space",
+    "fingerprint",
+]

@@ -19,7 +19,8 @@ from seedleaf.space.number import Int
 from seedleaf.space.values import Param
 
 if TYPE_CHECKING:
-    from seedleaf.space.space import Node, Space
+    from seedleaf.space.nodes import Node
+    from seedleaf.space.space import Space
 
 Array = NDArray[np.float64]
 SD = 0.2  # of the unit interval: two decades of a ten-decade range; PriorBand's "medium" confidence is 0.25

@@ -54,7 +54,9 @@ class Problem:
         return tuple(x for x in self.limits if x.metric not in known)
 
     def feasible(self, config: Config) -> bool:
-        """Does `config` keep every limit that can be known before training?"""
+        """Is `config` clear of what the space forbids, and within every limit that can be known before training?"""
+        if not self.space.allowed(config):
+            return False
         if not self.limits:
             return True
         costs = self.costs(config)

@@ -16,7 +16,7 @@ from scipy.special import ndtr, ndtri
 
 from seedleaf.core import Config, History, State
 from seedleaf.space.encode import decode, encode
-from seedleaf.space.params import Choice, Param
+from seedleaf.space.params import Param
 from seedleaf.space.problem import Problem
 from seedleaf.space.space import Space
 from seedleaf.tuner.base import acceptable, best_trial, draw_valid, mutate, ranked
@@ -88,29 +88,21 @@ class TpeSampler:
     ) -> Iterator[Config]:
         """Configs drawn from l, best l/g first."""
         n = self.candidates + self.mutations
-        values = np.empty((n, len(space)))
+        values = np.full((n, len(space)), np.nan)
         moved = np.full((n, len(space)), np.nan)
         for k in range(self.mutations):
             start = decode(space, good[int(rng.integers(len(good)))])
             moved[k] = encode(space, mutate(space, start, rng))
         score = np.zeros(n)
-        active: dict[str, NDArray[np.bool_]] = {}
-        chosen: dict[str, NDArray[np.intp]] = {}
         for i, node in enumerate(space.nodes):
-            alive = np.ones(n, bool)
-            if node.parent is not None:
-                parent = space.by_id[node.parent].param
-                assert isinstance(parent, Choice)
-                alive = active[node.parent] & (chosen[node.parent] == parent.index(node.option))
-            active[node.id] = alive
+            alive = space.alive(i, values)
             density = Categorical if _is_categorical(node.param) else Parzen
             here, there = _column(good, i), _column(bad, i)
             low = density.fit(here, node.param, self.prior_weight)
             high = density.fit(there, node.param, self.prior_weight)
-            values[:, i] = np.where(np.isnan(moved[:, i]), low.sample(n, rng), moved[:, i])
-            if isinstance(node.param, Choice):
-                chosen[node.id] = (values[:, i] * len(node.param.options)).astype(np.intp)
-            score += np.where(alive, low.log_pdf(values[:, i]) - high.log_pdf(values[:, i]), 0.0)
+            drawn = np.where(np.isnan(moved[:, i]), low.sample(n, rng), moved[:, i])
+            score += np.where(alive, low.log_pdf(drawn) - high.log_pdf(drawn), 0.0)
+            values[alive, i] = drawn[alive]
         return (decode(space, values[k]) for k in np.argsort(-score, kind="stable"))
 
 

@@ -20,6 +20,7 @@ DASHES = ("", "6 3", "2 2")
 def curves(title: str, unit: str, at: Sequence[float], lines: Mapping[str, Array], bold: str) -> str:
     """Mean regret over `unit`, both on log scales. `lines`: method -> values, shape (len(at),); `bold` lies on top."""
     drawn = np.concatenate(list(lines.values()))
+    drawn = drawn[np.isfinite(drawn)]
     low = max(0.8 * float(drawn[drawn > 0].min(initial=0.5)), 1e-3)
     high = max(1.2, float(drawn.max()) * 1.1)
     bottom, right = HEIGHT - BOTTOM, WIDTH - RIGHT

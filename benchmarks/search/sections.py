@@ -10,7 +10,7 @@ import numpy as np
 
 from search import plots
 from search.scenarios import Scenario, load
-from search.stats import MARKS, Array, Run, Spread, by_scenario, rank, regrets, spread
+from search.stats import MARKS, Array, Run, Spread, by_scenario, covering, rank, regrets, spread
 from search.volume import growth
 
 OURS = "seedleaf"
@@ -40,97 +40,111 @@ def spreads(runs: Sequence[Run], score: Callable[[Run, Scenario], Array]) -> lis
 def family_section(family: str, runs: Sequence[Run], folder: Path) -> list[str]:
     """The tables of one family with one objective, and its plot."""
     marks = marks_of(runs)
-    methods = ordered({r["method"] for r in runs})
     unit = "evaluations" if runs[0]["full"] == 1 else "full trainings"
-    rows = {
-        m: spreads([r for r in runs if r["method"] == m], lambda r, s: regrets(r, s, marks)) for m in methods
-    }
-    instances = sorted({r["scenario"].partition("/")[2] for r in runs})
-    most = max(row[0].n for row in rows.values())
+    wide, shared = covering(runs, least=0.25)
     text = [
         f"### {family}",
         "",
-        f"{len(instances)} instances ({', '.join(instances)}); up to {most} runs a method.",
+        f"On the instances that all of these methods ran on: {_instances(shared)}.",
         "",
     ]
-    text += table(
-        [f"mean regret after {unit}", *map(str, marks), "runs"],
-        [
-            [m, *(f"{s.mean:.3f} [{s.low:.2f}, {s.high:.2f}]" for s in row), str(row[0].n)]
-            for m, row in rows.items()
-        ],
-    )
-    text += table(
-        ["median / worst", *map(str, marks)],
-        [[m, *(f"{s.median:.3f} / {s.worst:.2f}" for s in row)] for m, row in rows.items()],
-    )
+    chosen = [r for r in runs if r["method"] in wide and r["scenario"] in shared]
+    text += _regret_tables(chosen, marks, unit)
+    every, whole = covering(runs, least=1.0)
+    if whole > shared:
+        text += [f"On all {len(whole)} ({_instances(whole)}):", ""]
+        text += _regret_tables([r for r in runs if r["method"] in every], marks, unit)
     at = np.geomspace(0.1 if runs[0]["full"] > 1 else 1, marks[-1], 80).tolist()
     lines = {
-        m: np.mean([regrets(r, load(r["scenario"]), at) for r in runs if r["method"] == m], axis=0)
-        for m in methods
+        m: np.mean([regrets(r, load(r["scenario"]), at) for r in chosen if r["method"] == m], axis=0)
+        for m in ordered(set(wide))
     }
     name = f"search-{family}.svg"
     (folder / name).write_text(plots.curves(family, unit, at, lines, OURS))
     return [*text, f"![{family}: regret over {unit}](plots/{name})", ""]
 
 
+def _instances(scenarios: set[str]) -> str:
+    return ", ".join(sorted(s.partition("/")[2] for s in scenarios))
+
+
+def _regret_tables(runs: Sequence[Run], marks: Sequence[int], unit: str) -> list[str]:
+    rows = {
+        m: spreads([r for r in runs if r["method"] == m], lambda r, s: regrets(r, s, marks))
+        for m in ordered({r["method"] for r in runs})
+    }
+    means = [[m, *map(str, row), str(row[0].n)] for m, row in rows.items()]
+    worst = [[m, *(s.worse_half for s in row)] for m, row in rows.items()]
+    return [
+        *table([f"mean regret after {unit}", *map(str, marks), "runs"], means),
+        *table(["median / worst", *map(str, marks)], worst),
+    ]
+
+
 def pareto_section(family: str, runs: Sequence[Run]) -> list[str]:
     """Hypervolume of a family with two objectives, as a share of what the front of the whole table has."""
     marks = marks_of(runs)
-    methods = ordered({r["method"] for r in runs})
 
     def score(run: Run, scenario: Scenario) -> Array:
         steps = [m * scenario.full for m in marks]
-        return np.array(growth(run["evaluated"], scenario.nadir, steps)) / scenario.volume
+        found = np.array(growth(run["evaluated"], scenario.nadir, steps)) / scenario.volume
+        return np.where(np.array(steps) <= run["budget"], found, np.nan)
 
-    text = [f"### {family}: two objectives", ""]
     rows = []
-    for m in methods:
+    for m in ordered({r["method"] for r in runs}):
         row = spreads([r for r in runs if r["method"] == m and "evaluated" in r], score)
-        rows.append([m, *(f"{s.mean:.3f} [{s.low:.2f}, {s.high:.2f}]" for s in row), str(row[0].n)])
-    return text + table(["share of the table's hypervolume after", *map(str, marks), "runs"], rows)
+        rows.append([m, *map(str, row), str(row[0].n)])
+    head = ["share of the table's hypervolume after", *map(str, marks), "runs"]
+    return [f"### {family}: two objectives", "", *table(head, rows)]
 
 
 def summary(families: Mapping[str, Sequence[Run]]) -> list[str]:
-    """seedleaf's mean regret over that of the best other method, by family and mark; and which one that is."""
+    """seedleaf's mean regret beside that of the method that comes nearest or lies ahead, pairwise on shared scenarios."""
     rows = []
     for family, runs in families.items():
-        if OURS not in {r["method"] for r in runs}:
-            continue
         marks = [m for m in marks_of(runs) if m in ((5, 10, 20) if runs[0]["full"] > 1 else (50, 100))]
-        means = {
-            m: np.array([regrets(r, load(r["scenario"]), marks) for r in runs if r["method"] == m]).mean(
-                axis=0
-            )
-            for m in {r["method"] for r in runs}
-        }
-        others = {m: v for m, v in means.items() if not m.startswith(OURS)}
-        for at, mark in enumerate(marks if others else []):
-            best = min(others, key=lambda m: others[m][at])
-            place = 1 + sum(v[at] < means[OURS][at] for v in others.values())
-            ratio = means[OURS][at] / others[best][at] if others[best][at] > 0 else np.nan
-            figures = [f"{means[OURS][at]:.3f}", f"{others[best][at]:.3f} ({best})", f"{ratio:.2f}"]
-            rows.append([family, str(mark), *figures, f"{place} of {len(others) + 1}"])
-    return table(["family", "after", OURS, "best other", "ratio", "place"], rows)
+        for mark in marks:
+            pairs = []
+            for m in {r["method"] for r in runs if not r["method"].startswith(OURS)}:
+                both = by_scenario(runs, partial(_score, mark=mark), [OURS, m])
+                if both[OURS]:
+                    ours, theirs = float(np.mean(both[OURS])), float(np.mean(both[m]))
+                    pairs.append((ours / theirs if theirs > 0 else np.inf, m, ours, theirs, len(both[m])))
+            if pairs:
+                ratio, m, ours, theirs, n = max(pairs)
+                ahead = sum(pair[0] > 1 for pair in pairs)
+                figures = [
+                    f"{ours:.3f}",
+                    f"{theirs:.3f} ({m})",
+                    f"{ratio:.2f}",
+                    str(n),
+                    f"{ahead} of {len(pairs)}",
+                ]
+                rows.append([family, str(mark), *figures])
+    head = ["family", "after", OURS, "best other", "ratio", "shared instances", "methods ahead of seedleaf"]
+    return table(head, rows) if rows else []
 
 
 def rank_section(families: Mapping[str, Sequence[Run]], folder: Path) -> list[str]:
-    """Mean ranks over all scenarios that every method ran on, with the critical-difference plots."""
-    text: list[str] = ["### Mean ranks", ""]
+    """Mean ranks over the scenarios that the methods share, with the critical-difference plots."""
+    text: list[str] = []
     for kind, single in (("with a fidelity", False), ("without", True)):
-        runs = [r for rows in families.values() for r in rows if (r["full"] == 1) == single]
-        methods = [m for m in ordered({r["method"] for r in runs}) if m == OURS or not m.startswith(OURS)]
         for mark in (50, 100) if single else (5, 20, 50):
-            score = partial(_score, mark=mark)
-            enough = [r for r in runs if r["budget"] >= mark * r["full"]]
-            ranking = rank(by_scenario(enough, score, methods)) if methods else None
+            runs = [
+                r
+                for rows in families.values()
+                for r in rows
+                if (r["full"] == 1) == single and r["budget"] >= mark * r["full"]
+            ]
+            methods, _ = covering([r for r in runs if not r["method"].startswith(f"{OURS}:")], least=0.25)
+            ranking = rank(by_scenario(runs, partial(_score, mark=mark), ordered(set(methods))))
             if ranking is None:
                 continue
             name = f"search-ranks-{'single' if single else 'fidelity'}-{mark}.svg"
             title = f"Families {kind}, after {mark}"
             (folder / name).write_text(plots.critical_difference(title, ranking, OURS))
             text += [f"![{title}](plots/{name})", ""]
-    return text if len(text) > 2 else []
+    return ["### Mean ranks", "", *text] if text else []
 
 
 def _score(run: Run, mark: int) -> float:
@@ -153,7 +167,7 @@ def clock_section(families: Mapping[str, Sequence[Run]]) -> list[str]:
                 return regrets(r, s, marks, "clock", unit[r["scenario"]])  # noqa: B023
 
             row = spreads([r for r in timed if r["method"] == m], score)
-            rows.append([m, *(f"{s.mean:.3f} [{s.low:.2f}, {s.high:.2f}]" for s in row)])
+            rows.append([m, *map(str, row)])
         if rows:
             text += table([f"{family}: mean regret by the clock after", *map(str, marks)], rows)
     head = "### By simulated seconds\n\nThe unit is the mean time of a full training of a random config."
@@ -178,7 +192,7 @@ def rule_section(families: Mapping[str, Sequence[Run]]) -> list[str]:
         for runs in deep.values():
             own = [r for r in runs if r["method"] == m]
             both = [[regrets(r, load(r["scenario"]), [20], key)[0] for r in own] for key in ("trace", "last")]
-            row.append(" / ".join(f"{np.mean(v):.3f}" if v else "–" for v in both))
+            row.append(" / ".join(f"{np.nanmean(v):.3f}" if np.isfinite(v).any() else "–" for v in both))
         rows.append(row)
     told = "Mean regret after 20 full trainings: incumbent by the best value seen at any step (the rule of all tables above)"
     head = ["### How much the rule of the incumbent matters", "", f"{told} / by the best latest value.", ""]

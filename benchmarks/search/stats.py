@@ -31,18 +31,19 @@ def loss_at(points: Sequence[Any], used: float) -> float:
 def regrets(
     run: Run, scenario: Scenario, marks: Sequence[float], key: str = "trace", unit: float = 0
 ) -> Array:
-    """Normalised regret after each of `marks` full trainings, shape (len(marks),); at most CAP.
+    """Normalised regret after each of `marks` full trainings, shape (len(marks),); at most CAP, NaN beyond the run's end.
 
     `key` is the trace to read; `unit` is how much of its first column is a full training (by default `full` steps).
     """
     each = unit or scenario.full
-    values = [scenario.regret(loss_at(run[key], m * each)) for m in marks]
+    end = run.get("simulated_s" if key == "clock" else "budget", math.inf)
+    values = [scenario.regret(loss_at(run[key], m * each)) if m * each <= end else math.nan for m in marks]
     return np.asarray(np.minimum(values, CAP))
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Mean with its 95 % bootstrap interval, median and worst of `n` runs."""
+    """Mean with its 95 % bootstrap interval, median and worst of `n` runs; NaN of none."""
 
     mean: float
     low: float
@@ -51,12 +52,23 @@ class Spread:
     worst: float
     n: int
 
+    def __str__(self) -> str:
+        return f"{self.mean:.3f} [{self.low:.2f}, {self.high:.2f}]" if self.n else "–"
+
+    @property
+    def worse_half(self) -> str:
+        """Median and worst, as text."""
+        return f"{self.median:.3f} / {self.worst:.2f}" if self.n else "–"
+
 
 def spread(values: Array, groups: Sequence[str], rounds: int = 1000) -> Spread:
-    """Of one number per run; the bootstrap draws runs within each group (instance), instances being what they are."""
+    """Of one number per run, NaN left out; the bootstrap draws runs within each group (instance)."""
     rng = np.random.default_rng(0)
-    names = np.array(groups)
-    members = [np.flatnonzero(names == g) for g in sorted(set(groups))]
+    known = np.isfinite(values)
+    if not known.any():
+        return Spread(math.nan, math.nan, math.nan, math.nan, math.nan, 0)
+    names, values = np.array(groups)[known], values[known]
+    members = [np.flatnonzero(names == g) for g in sorted(set(names.tolist()))]
     sums = np.zeros(rounds)
     for member in members:
         sums += values[rng.choice(member, (rounds, len(member)))].sum(axis=1)
@@ -78,10 +90,10 @@ class Ranking:
 def rank(table: Mapping[str, Sequence[float]]) -> Ranking | None:
     """`table`: method -> its score on each problem, less is better (Demšar 2006). None with fewer than 3 methods."""
     methods = list(table)
-    scores = np.array([table[m] for m in methods])
-    k, n = scores.shape
+    k, n = len(methods), len(table[methods[0]]) if methods else 0
     if k < 3 or n < 2:
         return None
+    scores = np.array([table[m] for m in methods])
     mean = stats.rankdata(scores, axis=0).mean(axis=1)
     p = float(stats.friedmanchisquare(*scores).pvalue) if np.ptp(scores) > 0 else 1.0
     q = float(stats.studentized_range.ppf(0.95, k, np.inf)) / math.sqrt(2)
@@ -92,10 +104,20 @@ def rank(table: Mapping[str, Sequence[float]]) -> Ranking | None:
 def by_scenario(
     runs: Sequence[Run], score: Callable[[Run], float], methods: Sequence[str]
 ) -> Mapping[str, Sequence[float]]:
-    """method -> mean score on every scenario that all of `methods` ran on, over the seeds that each has."""
+    """method -> mean score on every scenario that all of `methods` have a score on, over the seeds that each has."""
     cells: dict[str, dict[str, list[float]]] = {m: {} for m in methods}
     for run in runs:
-        if run["method"] in cells:
-            cells[run["method"]].setdefault(run["scenario"], []).append(score(run))
+        if run["method"] in cells and not math.isnan(value := score(run)):
+            cells[run["method"]].setdefault(run["scenario"], []).append(value)
     common = sorted(set.intersection(*(set(c) for c in cells.values()))) if cells else []
     return {m: [float(np.mean(cells[m][s])) for s in common] for m in methods}
+
+
+def covering(runs: Sequence[Run], least: float) -> tuple[list[str], set[str]]:
+    """(methods that ran on at least that share of all scenarios, the scenarios that all of these ran on)."""
+    cover: dict[str, set[str]] = {}
+    for run in runs:
+        cover.setdefault(run["method"], set()).add(run["scenario"])
+    every = set.union(*cover.values()) if cover else set()
+    wide = [m for m, scenarios in cover.items() if len(scenarios) >= least * len(every)]
+    return wide, set.intersection(*(cover[m] for m in wide)) if wide else set()

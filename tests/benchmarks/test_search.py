@@ -145,6 +145,23 @@ def test_regret_at_a_mark_reads_the_trace_before_it() -> None:
     assert stats.regrets(line, made, [0.25, 0.5, 1.5, 2, 2.5]).tolist() == [10, 0.5, 0.5, 10, 0.25]
 
 
+def test_nothing_is_read_beyond_the_end_of_a_run() -> None:
+    made = scenario(a=[1.0, 1.0])
+    line = {"trace": [[1, 0.5]], "clock": [[3.0, 0.5]], "budget": 4, "simulated_s": 8.0}
+    np.testing.assert_equal(stats.regrets(line, made, [2, 3]), [0.5, np.nan])
+    np.testing.assert_equal(stats.regrets(line, made, [1, 2, 3], "clock", 4.0), [0.5, 0.5, np.nan])
+    both = stats.spread(np.array([1.0, np.nan, 3.0]), ["x", "x", "y"])
+    assert (both.mean, both.worst, both.n) == (2.0, 3.0, 2)
+    assert str(stats.spread(np.array([np.nan]), ["x"])) == "–"
+
+
+def test_a_method_that_ran_on_little_does_not_shrink_the_comparison() -> None:
+    runs = [{"method": m, "scenario": s} for m in "ab" for s in "wxyz"] + [{"method": "c", "scenario": "x"}]
+    assert stats.covering(runs, 0.5) == (["a", "b"], {"w", "x", "y", "z"})
+    assert stats.covering(runs, 0.25) == (["a", "b", "c"], {"x"})
+    assert stats.covering([], 0.5) == ([], set())
+
+
 def test_the_critical_difference_is_that_of_the_published_table() -> None:
     rng = np.random.default_rng(0)
     found = stats.rank({f"m{i}": rng.random(30).tolist() for i in range(5)})

@@ -59,20 +59,33 @@ and how stands in benchmarks/search/README.md. Regret is normalised (0 the best 
 at {CAP:g}) and that of the incumbent at full fidelity; in brackets 95 % bootstrap intervals over runs within instances."""
 
 
-def block(runs: Sequence[Run], split: str | None, folder: Path) -> str:
+RULES = {
+    "seen": "The incumbent is the config with the best value seen at any step.",
+    "latest": "The incumbent is the config with the best latest value, as `Study.best`.",
+}
+
+
+def under(rule: str, run: Run) -> Run:
+    """The run with the traces of that rule of the incumbent as its `trace` and `clock`, those of the other as `last`."""
+    if rule == "seen":
+        return run
+    return {**run, "trace": run["last"], "last": run["trace"], "clock": run.get("clock_last", run["clock"])}
+
+
+def block(runs: Sequence[Run], split: str | None, folder: Path, rule: str) -> str:
     """Everything between the markers."""
     folder.mkdir(parents=True, exist_ok=True)
-    chosen = select(runs, split)
+    chosen = [under(rule, r) for r in select(runs, split)]
     grouped = {f: [r for r in chosen if r["family"] == f] for f in FAMILIES}
     present = {f: rows for f, rows in grouped.items() if rows}
     two = {f: rows for f, rows in present.items() if load(rows[0]["scenario"]).second}
     one = {f: rows for f, rows in present.items() if f not in two}
-    text = [INTRODUCTION, "", *summary(one), *rank_section(one, folder)]
+    text = [f"{INTRODUCTION} {RULES[rule]}", "", *summary(one), *rank_section(one, folder)]
     for family, rows in one.items():
         text += family_section(family, rows, folder)
     for family, rows in two.items():
         text += pareto_section(family, rows)
-    text += [*clock_section(one), *rule_section(one), *cost_section(one), *broken(runs, split)]
+    text += [*clock_section(one), *rule_section(one, rule), *cost_section(one), *broken(runs, split)]
     return "\n".join(text).rstrip() + "\n"
 
 
@@ -93,6 +106,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--results", type=Path, action="append", default=None)
     parser.add_argument("--split", choices=["tune", "report", "spare", "all"], default="report")
     parser.add_argument(
+        "--rule", choices=list(RULES), default="seen", help="whom to call the incumbent, see README.md"
+    )
+    parser.add_argument(
         "--into", type=Path, default=HERE.parent / "RESULTS.md", help="the file with the markers"
     )
     given = parser.parse_args(arguments)
@@ -101,7 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     split = None if given.split == "all" else given.split
     if not select(runs, split):
         sys.exit(f"no runs on {given.split} scenarios in {', '.join(map(str, folders))}")
-    write(given.into, block(runs, split, given.into.parent / "plots"))
+    write(given.into, block(runs, split, given.into.parent / "plots", given.rule))
 
 
 if __name__ == "__main__":

@@ -55,6 +55,7 @@ class Meter:
     trace: list[Point] = field(default_factory=list)
     last: list[Point] = field(default_factory=list)
     clock: list[tuple[float, float]] = field(default_factory=list)  # (simulated seconds, loss), as trace
+    clock_last: list[tuple[float, float]] = field(default_factory=list)  # and as last
     evaluated: list[tuple[int, tuple[float, ...]]] = field(
         default_factory=list
     )  # fully trained: all objectives
@@ -122,8 +123,7 @@ class Meter:
             self._chosen[which] = best
             loss = self.scenario.full_loss(self._configs[best])
             trace.append((self.used, loss))
-            if which == 0:
-                self.clock.append((self.seconds, loss))
+            (self.clock_last if which else self.clock).append((self.seconds, loss))
 
     def line(self, method: str, seed: int, **more: Any) -> dict[str, Any]:
         """The run as one row of a results file. A loss of null is a diverged incumbent."""
@@ -131,6 +131,7 @@ class Meter:
             "trace": [[s, _plain(v)] for s, v in self.trace],
             "last": [[s, _plain(v)] for s, v in self.last],
             "clock": [[round(s, 3), _plain(v)] for s, v in self.clock],
+            "clock_last": [[round(s, 3), _plain(v)] for s, v in self.clock_last],
         }
         if self.scenario.second:
             points["evaluated"] = [[u, [_plain(v) for v in losses]] for u, losses in self.evaluated]

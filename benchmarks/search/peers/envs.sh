@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # One virtual environment per family of peers, outside the repository:
-#   benchmarks/search/peers/envs.sh [syne optuna smac dehb neps bohb hebo]
+#   benchmarks/search/peers/envs.sh [syne optuna smac dehb neps bohb hebo rustuna]
 # into $SEEDLEAF_PEERS (default ~/.cache/seedleaf-peers). The locks are whole, so nothing is resolved (--no-deps): the
 # CUDA libraries that some peers name as dependencies stay away, and torch is the CPU build or nothing.
 set -euo pipefail

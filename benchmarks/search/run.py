@@ -23,6 +23,7 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import argparse
+import heapq
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -102,7 +103,7 @@ def drive_i_epoch(scenario: Scenario, meter: Meter, seed: int) -> None:
 def _unfinished(
     ranked: Sequence[tuple[float, int, Config]], complete: set[int], top: int
 ) -> list[tuple[float, int, Config]]:
-    best = sorted(ranked, key=lambda row: row[:2])[:top]
+    best = heapq.nsmallest(top, ranked, key=lambda row: row[:2])
     return [row for row in best if row[1] not in complete and np.isfinite(row[0])]
 
 

@@ -15,6 +15,7 @@ SRC = Path(__file__).parents[1] / "src"
 ZERO = {"core", "errors", "seeds"}
 TOP = {
     "api",
+    "card",
     "deliver",
     "estimator",
     "export",

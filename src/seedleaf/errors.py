@@ -63,3 +63,8 @@ class CheckpointError(SeedleafError):
 
 class RunError(SeedleafError):
     """A run's folder is missing, unfinished or not a run."""
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, in one line: that of the database below where SQLAlchemy wraps it, its kind where it says none."""
+    return (str(getattr(error, "orig", error)).strip().splitlines() or [type(error).__name__])[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Mapping
@@ -10,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seedleaf.core import Config, State, Trial
+from seedleaf.card import shares, verdict, write_metrics
+from seedleaf.core import Trial
 from seedleaf.data.spec import ImageSpec
 from seedleaf.errors import RunError
 from seedleaf.executors.base import OWN_DEVICE, Executor, Returned
@@ -18,9 +18,8 @@ from seedleaf.learners.base import Learner
 from seedleaf.report import write_report
 from seedleaf.study import Study
 from seedleaf.timing import refit_step_seconds, refit_steps
+from seedleaf.train import CHECKPOINT
 from seedleaf.view import View
-
-CHECKPOINT = "checkpoint.pt"
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ def finish(run: Run, refit_end: float) -> None:
     run.view.update(run.study.history, time.time(), "export")
     staged = run.folder / ".best.part"
     shutil.rmtree(staged, ignore_errors=True)
-    delivered, gain = _deliver_and_compare(run, winner, staged)
+    delivered, compared = _deliver_and_compare(run, winner, staged)
     costs = run.learner.costs(run.spec, config)
     predict = f"seedleaf predict {run.folder} IMAGE"
     final = {
@@ -82,7 +81,7 @@ def finish(run: Run, refit_end: float) -> None:
         "refit_seconds": refit_seconds,
         "predict": predict,
     }
-    run.study.note("verdict", **verdict(run, winner, gain))
+    run.study.note("verdict", **verdict(run, winner, compared))
     run.study.note("shares", **shares(run, fitted["train_seconds"], refit_seconds))
     write_metrics(run, final, staged)
     _swap(staged, run.folder / "best")
@@ -120,9 +119,9 @@ def _refit(run: Run, winner: Trial, end: float) -> dict[str, float]:
         }
         calls["warm"] = ("seedleaf.export:warm_up", scratch)
     calls["refit"] = ("seedleaf.learners.refit:refit", arguments)
-    values = call_all(run, calls, "refit", needed={"refit"})
-    run.study.note("refit", folder=folder.name, trial=winner.id, **values["refit"])
-    return dict(values["refit"])
+    fitted = call_all(run, calls, "refit", needed={"refit"})["refit"].value
+    run.study.note("refit", folder=folder.name, trial=winner.id, **fitted)
+    return dict(fitted)
 
 
 def unfinished_refit(run: Run, winner: Trial) -> int:
@@ -132,10 +131,8 @@ def unfinished_refit(run: Run, winner: Trial) -> int:
     return int(last["steps"]) if last.get("trial") == winner.id else 0
 
 
-def _deliver_and_compare(
-    run: Run, winner: Trial, out: Path
-) -> tuple[dict[str, Any], dict[str, float] | None]:
-    """Export and measure the refitted winner; beside it measure what tuning gained over the default config."""
+def _deliver_and_compare(run: Run, winner: Trial, out: Path) -> tuple[dict[str, Any], Returned | None]:
+    """Export and measure the refitted winner; beside it measure what tuning gained over the default config, or why not."""
     name = (run.study.history.note("refit") or {})["folder"]
     trained = run.folder / "refit" / str(name) if name else Path(run.trial_folder(winner))
     deliver: dict[str, Any] = {
@@ -155,16 +152,17 @@ def _deliver_and_compare(
             "setup": dict(run.setup),
         }
         calls["compare"] = ("seedleaf.export:compare_on_test", compare)
-    values = call_all(run, calls, "export", needed={"deliver"})
-    return values["deliver"], values.get("compare")
+    answers = call_all(run, calls, "export", needed={"deliver"})
+    return answers["deliver"].value, answers.get("compare")
 
 
 def call_all(
     run: Run, calls: Mapping[str, tuple[str, Mapping[str, Any]]], phase: str, needed: set[str]
-) -> dict[str, Any]:
-    """Run named calls on the workers at once; RunError where a needed one fails twice."""
+) -> dict[str, Returned]:
+    """Run named calls on the workers at once; what came of each. RunError where a needed one fails twice."""
     waiting: dict[int, str] = {}
-    todo, values, tries = list(calls), {}, dict.fromkeys(calls, 0)
+    answers: dict[str, Returned] = {}
+    todo, tries = list(calls), dict.fromkeys(calls, 0)
     while todo or waiting:
         while todo and run.executor.free():
             name = todo.pop(0)
@@ -174,94 +172,14 @@ def call_all(
             if not isinstance(report, Returned) or report.call not in waiting:
                 continue
             name = waiting.pop(report.call)
-            if report.error is None:
-                values[name] = report.value
-            elif name in needed and tries[name] > 1:
+            if report.error is None or name not in needed:
+                answers[name] = report
+            elif tries[name] > 1:
                 raise RunError(f"{name} failed: {report.error}; go on with: seedleaf resume {run.folder}")
-            elif name in needed:
+            else:
                 todo.append(name)  # its worker may have been killed; what it had saved is taken up
         run.view.update(run.study.history, time.time(), phase)
-    return values
-
-
-def verdict(run: Run, winner: Trial, gain: Mapping[str, float] | None) -> dict[str, Any]:
-    """One honest sentence on what the search was good for."""
-    if winner.id == run.default.id:
-        return {
-            "text": "the default config was not beaten: tuning gained nothing here",
-            "gain": 0.0,
-            "se": 0.0,
-        }
-    if gain is None:
-        return {"text": "the default config was not measured, so what tuning gained is not known"}
-    g, se = gain["gain"], gain["se"]
-    text = f"tuning gained {g:+.3f} ± {se:.3f} in test accuracy over the default"
-    if run.default.state is not State.DONE:
-        text += f" (which had been trained for {run.default.step} of {run.study.problem.full} steps)"
-    if abs(g) < 2 * se or g <= 0:
-        text += ": within the noise" if g > -2 * se else ": the default was better"
-    return {"text": text, "gain": g, "se": se}
-
-
-def shares(run: Run, refit_train_seconds: float, refit_seconds: float) -> dict[str, float]:
-    """How much of the workers' time, from the first trial to the end of the refit, went into training steps.
-
-    The refit trains on as many threads as there are workers, so its seconds count for each of them.
-    """
-    notes = [n for n in run.study.history.notes if n.get("name") == "search"]
-    searched = sum(float(n["seconds"]) for n in notes)
-    trained = sum(m.metrics.get("train_seconds", m.seconds) for t in run.study.trials for m in t.measurements)
-    measured = sum(m.seconds for t in run.study.trials for m in t.measurements)
-    total = run.workers * searched + run.threads * refit_seconds
-    return {
-        "training": (trained + run.threads * refit_train_seconds) / max(total, 1e-9),
-        "measuring": (measured - trained) / max(total, 1e-9),
-        "wall": time.time() - run.clock_started,
-    }
-
-
-def write_metrics(run: Run, final: Mapping[str, Any], folder: Path) -> None:
-    """metrics.json and the model card beside it."""
-    keep = (
-        "test",
-        "params",
-        "macs",
-        "bytes",
-        "latency_ms",
-        "onnx_max_difference",
-        "refit_steps",
-        "per_class",
-    )
-    body = {"test_accuracy": final["test"]["accuracy"], **{k: final[k] for k in keep}}
-    text = json.dumps(body, indent=2, ensure_ascii=False) + "\n"
-    (folder / "metrics.json").write_text(text, encoding="utf-8")
-    (folder / "README.md").write_text(model_card(run, final), encoding="utf-8")
-
-
-def model_card(run: Run, final: Mapping[str, Any]) -> str:
-    spec, test = run.spec, final["test"]
-    verdict_text = (run.study.history.note("verdict") or {}).get("text", "")
-    return f"""# {spec.name}: {spec.n_classes} classes, {spec.height}×{spec.width}×{spec.channels}
-
-| | |
-|---|---|
-| test accuracy | {test["accuracy"]:.4f} (95 % interval {test["low"]:.4f} to {test["high"]:.4f}, {test["n"]} images) |
-| parameters | {final["params"]:,} |
-| multiply-adds an image | {final["macs"]:,} |
-| file | {final["bytes"]:,} bytes |
-| latency, one image, one thread | {final["latency_ms"]["median"]:.3f} ms (p90 {final["latency_ms"]["p90"]:.3f}) |
-
-{verdict_text.capitalize()}.
-
-`model.onnx` takes uint8 images (N, {spec.height}, {spec.width}, {spec.channels}) and gives probabilities;
-`config.json` names the classes.
-
-```python
-import onnxruntime, numpy
-session = onnxruntime.InferenceSession("model.onnx")
-probabilities = session.run(None, {{"images": images}})[0]  # images: numpy.uint8
-```
-"""
+    return answers
 
 
 def _swap(new: Path, place: Path) -> None:
@@ -272,8 +190,3 @@ def _swap(new: Path, place: Path) -> None:
         place.rename(old)
     new.rename(place)
     shutil.rmtree(old, ignore_errors=True)
-
-
-def config_line(config: Config) -> str:
-    """A config in one line, for people."""
-    return ", ".join(f"{k}={v:.3g}" if isinstance(v, float) else f"{k}={v}" for k, v in config.items())

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from seedleaf.errors import DataError, RunError
+from seedleaf.errors import DataError, RunError, first_line
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -46,7 +46,7 @@ def _session(model: bytes, where: str) -> onnxruntime.InferenceSession:
     try:
         return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:
-        raise RunError(f"{where} is not a model that ONNX Runtime can read: {_first_line(error)}") from None
+        raise RunError(f"{where} is not a model that ONNX Runtime can read: {first_line(error)}") from None
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Predictor:
             height, width, channels = (int(v) for v in body["input"]["shape"][1:])
             opened = cls(model, tuple(map(str, body["classes"])), (height, width, channels))
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise RunError(f"{best / 'config.json'} cannot be read: {_first_line(error)}") from None
+            raise RunError(f"{best / 'config.json'} cannot be read: {first_line(error)}") from None
         opened.__dict__["session"] = _session(model, str(best / "model.onnx"))
         return opened
 
@@ -114,10 +114,6 @@ def write_predictions(
     for name, row in zip(names, probabilities, strict=True):
         k = int(row.argmax())
         writer.writerow([_cell(name), _cell(classes[k]), f"{row[k]:.4f}", *(f"{p:.4f}" for p in row)])
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _cell(text: str) -> str:

@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from seedleaf.core import Config, History, Trial
 from seedleaf.errors import RunError
+from seedleaf.folder import read_history
 from seedleaf.predictor import Floats, Predictor
-from seedleaf.store import SqlStore
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     import pandas as pd
-
-STUDY = "fit"
 
 
 @dataclass(frozen=True)
@@ -42,11 +40,7 @@ class Result:
     def open(cls, folder: Path | str) -> Result:
         """The result in a run's folder. RunError where it is no run or has delivered nothing yet."""
         folder = Path(folder)
-        if not (folder / "study.db").exists():
-            raise RunError(f"{folder} is not a run's folder: it holds no study.db")
-        store = SqlStore(folder / "study.db")
-        history = History.fold(store.read(STUDY))
-        store.close()
+        history = read_history(folder)
         final = history.note("final")
         try:
             metrics = json.loads((folder / "best" / "metrics.json").read_text(encoding="utf-8"))

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from seedleaf.core import KINDS, Body, Event
-from seedleaf.errors import StoreConflict, StudyError
+from seedleaf.errors import StoreConflict, StudyError, first_line
 
 NewEvent = tuple[str, Body]  # kind, body
 
@@ -100,7 +100,7 @@ class SqlStore:
             self._engine = sa.create_engine(parsed, **_options(parsed))
         except (sa.exc.ArgumentError, ImportError) as error:
             hint = "; install seedleaf[postgres]" if parsed.drivername.startswith("postgresql") else ""
-            raise StudyError(f"the store {self.where} cannot be opened: {_first_line(error)}{hint}") from None
+            raise StudyError(f"the store {self.where} cannot be opened: {first_line(error)}{hint}") from None
         except OSError as error:
             raise StudyError(f"the store {self.where} cannot be opened: {error}") from None
         meta = sa.MetaData()
@@ -118,7 +118,7 @@ class SqlStore:
         try:
             meta.create_all(self._engine)
         except sa.exc.DBAPIError as error:
-            raise StudyError(f"the store {self.where} cannot be opened: {_first_line(error)}") from None
+            raise StudyError(f"the store {self.where} cannot be opened: {first_line(error)}") from None
 
     def append(self, study: str, after: int, events: Sequence[NewEvent]) -> list[Event]:
         rows = _number(after, events)
@@ -137,7 +137,7 @@ class SqlStore:
         except self._sa.exc.IntegrityError:
             raise StoreConflict(f"another driver wrote event {after + 1} of study {study!r} first") from None
         except self._sa.exc.DBAPIError as error:
-            raise StudyError(f"the store {self.where} cannot be written: {_first_line(error)}") from None
+            raise StudyError(f"the store {self.where} cannot be written: {first_line(error)}") from None
         return rows
 
     def _at(self, study: str, seq: int) -> Any:
@@ -151,7 +151,7 @@ class SqlStore:
             with self._engine.connect() as connection:
                 rows: Iterable[Any] = connection.execute(query.order_by(t.seq)).all()
         except self._sa.exc.DBAPIError as error:
-            raise StudyError(f"the store {self.where} cannot be read: {_first_line(error)}") from None
+            raise StudyError(f"the store {self.where} cannot be read: {first_line(error)}") from None
         return [Event(int(seq), float(at), str(kind), json.loads(body)) for seq, at, kind, body in rows]
 
     def close(self) -> None:
@@ -199,7 +199,3 @@ def _sqlite_settings(connection: Any, _record: Any) -> None:
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.close()
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(getattr(error, "orig", error)).splitlines() or [type(error).__name__])[0]

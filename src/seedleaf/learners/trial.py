@@ -20,7 +20,7 @@ import torch
 from torch import nn
 
 from seedleaf.core import Config, Context, Measurement
-from seedleaf.errors import TrialError
+from seedleaf.errors import TrialError, first_line
 from seedleaf.learners.base import learner_named
 from seedleaf.learners.images import network, open_source
 from seedleaf.train import checkpoint
@@ -70,16 +70,12 @@ def memory_errors() -> Iterator[None]:
     try:
         yield
     except (MemoryError, torch.OutOfMemoryError) as error:
-        raise TrialError(f"out of memory: {_first_line(error)}") from error
+        raise TrialError(f"out of memory: {first_line(error)}") from error
     except RuntimeError as error:
         # The CPU allocator has no exception of its own.
         if "DefaultCPUAllocator" in str(error) or "out of memory" in str(error):
-            raise TrialError(f"out of memory: {_first_line(error)}") from error
+            raise TrialError(f"out of memory: {first_line(error)}") from error
         raise
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or ["the machine has no more"])[0]
 
 
 def load_model(config: Config, spec: ImageSpec, checkpoint_path: Path, learner: str = "convnet") -> nn.Module:

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from seedleaf.core import Measurement
 from seedleaf.errors import CheckpointError
+from seedleaf.train import CHECKPOINT
 
-NAME = "checkpoint.pt"
+NAME = CHECKPOINT
 VERSION = 1
 
 

@@ -1,0 +1,102 @@
+"""What is said of a delivered model: the verdict on the search, how the time was spent, metrics.json, the model card."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seedleaf.core import State, Trial
+from seedleaf.executors.base import Returned
+
+if TYPE_CHECKING:
+    from seedleaf.finish import Run
+
+
+def verdict(run: Run, winner: Trial, compared: Returned | None) -> dict[str, Any]:
+    """One honest sentence on what the search was good for; `compared` is what came of the comparison, if there was one."""
+    if winner.id == run.default.id:
+        return {
+            "text": "the default config was not beaten: tuning gained nothing here",
+            "gain": 0.0,
+            "se": 0.0,
+        }
+    if compared is None:
+        trial = winner if run.default.measurements else run.default
+        which = "default" if trial is run.default else "best"
+        why = f": {trial.reason}" if trial.reason else ""
+        return {"text": f"what tuning gained is not known: the {which} config was not measured{why}"}
+    if compared.error is not None:
+        return {
+            "text": f"what tuning gained is not known: the comparison with the default failed: {compared.error}"
+        }
+    g, se = compared.value["gain"], compared.value["se"]
+    text = f"tuning gained {g:+.3f} ± {se:.3f} in test accuracy over the default"
+    if run.default.state is not State.DONE:
+        text += f" (which had been trained for {run.default.step} of {run.study.problem.full} steps)"
+    if abs(g) < 2 * se or g <= 0:
+        text += ": within the noise" if g > -2 * se else ": the default was better"
+    return {"text": text, "gain": g, "se": se}
+
+
+def shares(run: Run, refit_train_seconds: float, refit_seconds: float) -> dict[str, float]:
+    """How much of the workers' time, from the first trial to the end of the refit, went into training steps.
+
+    The refit trains on as many threads as there are workers, so its seconds count for each of them.
+    """
+    notes = [n for n in run.study.history.notes if n.get("name") == "search"]
+    searched = sum(float(n["seconds"]) for n in notes)
+    trained = sum(m.metrics.get("train_seconds", m.seconds) for t in run.study.trials for m in t.measurements)
+    measured = sum(m.seconds for t in run.study.trials for m in t.measurements)
+    total = run.workers * searched + run.threads * refit_seconds
+    return {
+        "training": (trained + run.threads * refit_train_seconds) / max(total, 1e-9),
+        "measuring": (measured - trained) / max(total, 1e-9),
+        "wall": time.time() - run.clock_started,
+    }
+
+
+def write_metrics(run: Run, final: Mapping[str, Any], folder: Path) -> None:
+    """metrics.json and the model card beside it."""
+    keep = (
+        "test",
+        "params",
+        "macs",
+        "bytes",
+        "latency_ms",
+        "onnx_max_difference",
+        "refit_steps",
+        "per_class",
+    )
+    body = {"test_accuracy": final["test"]["accuracy"], **{k: final[k] for k in keep}}
+    text = json.dumps(body, indent=2, ensure_ascii=False) + "\n"
+    (folder / "metrics.json").write_text(text, encoding="utf-8")
+    (folder / "README.md").write_text(model_card(run, final), encoding="utf-8")
+
+
+def model_card(run: Run, final: Mapping[str, Any]) -> str:
+    spec, test = run.spec, final["test"]
+    verdict_text = (run.study.history.note("verdict") or {}).get("text", "")
+    return f"""# {spec.name}: {spec.n_classes} classes, {spec.height}×{spec.width}×{spec.channels}
+
+| | |
+|---|---|
+| test accuracy | {test["accuracy"]:.4f} (95 % interval {test["low"]:.4f} to {test["high"]:.4f}, {test["n"]} images) |
+| parameters | {final["params"]:,} |
+| multiply-adds an image | {final["macs"]:,} |
+| file | {final["bytes"]:,} bytes |
+| latency, one image, one thread | {final["latency_ms"]["median"]:.3f} ms (p90 {final["latency_ms"]["p90"]:.3f}) |
+
+{verdict_text.capitalize()}.
+
+`model.onnx` takes uint8 images (N, {spec.height}, {spec.width}, {spec.channels}) and gives probabilities;
+`config.json` names the classes.
+
+```python
+import onnxruntime, numpy
+session = onnxruntime.InferenceSession("model.onnx")
+probabilities = session.run(None, {{"images": images}})[0]  # images: numpy.uint8
+```
+"""

@@ -1,0 +1,72 @@
+"""The verdict says what is known of the gain, and where nothing is known, why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seedleaf.card import verdict
+from seedleaf.core import Fidelity, State
+from seedleaf.executors.base import Returned
+from seedleaf.finish import Run
+from seedleaf.space import Float, Space
+from seedleaf.study import Study
+from seedleaf.view import SilentView
+
+
+def run_of(study: Study) -> Run:
+    nothing: Any = None
+    return Run(Path("runs/x-1"), 1, {}, nothing, nothing, study, nothing, SilentView())
+
+
+def searched(default_error: str | None = None) -> Run:
+    """A run whose default is trial 0 (with `default_error`: it failed) and whose best is trial 1."""
+    study = Study(Space(x=Float(0, 1)), fidelity=Fidelity("epoch", 1, 3), sampler="random", scheduler="full")
+    study.note("default", trial=study.enqueue({}, budget=3))
+    for error in (0.5, 0.1):
+        task = study.ask()
+        assert task is not None
+        if task.trial == 0 and default_error:
+            study.tell(task, error=default_error)
+        else:
+            study.tell(task, [{"error": error}] * (task.stop - task.start))
+    return run_of(study)
+
+
+@pytest.mark.parametrize(
+    ("compared", "text"),
+    [
+        (Returned(1, {"gain": 0.05, "se": 0.01}), "tuning gained +0.050 ± 0.010 in test accuracy over the default"),
+        (Returned(1, {"gain": 0.01, "se": 0.01}), "within the noise"),
+        (Returned(1, {"gain": -0.05, "se": 0.01}), "the default was better"),
+        (
+            Returned(1, error="its worker was killed by SIGKILL"),
+            "what tuning gained is not known: the comparison with the default failed: its worker was killed by SIGKILL",
+        ),
+    ],
+)  # fmt: skip
+def test_the_verdict_says_what_came_of_the_comparison(compared: Returned, text: str) -> None:
+    run = searched()
+    assert text in verdict(run, run.study.trials[1], compared)["text"]
+
+
+def test_a_default_that_failed_is_named_with_its_reason() -> None:
+    run = searched("out of memory")
+    assert verdict(run, run.study.trials[1], None) == {
+        "text": "what tuning gained is not known: the default config was not measured: out of memory"
+    }
+
+
+def test_the_default_itself_gained_nothing() -> None:
+    run = searched()
+    assert verdict(run, run.default, None)["gain"] == 0.0
+
+
+def test_a_default_that_was_not_trained_to_the_end_is_marked() -> None:
+    run = searched()
+    run.default.state = State.PAUSED
+    del run.default.measurements[1:]
+    said = verdict(run, run.study.trials[1], Returned(1, {"gain": 0.05, "se": 0.01}))["text"]
+    assert "(which had been trained for 1 of 3 steps)" in said

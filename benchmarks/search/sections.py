@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -112,17 +113,26 @@ def summary(families: Mapping[str, Sequence[Run]]) -> list[str]:
                     pairs.append((ours / theirs if theirs > 0 else np.inf, m, ours, theirs, len(both[m])))
             if pairs:
                 ratio, m, ours, theirs, n = max(pairs)
+                drawn = by_scenario(runs, partial(_score, mark=mark, drawn=True), [OURS, m])
+                second = float(np.mean(drawn[OURS])) / float(np.mean(drawn[m]))
                 ahead = sum(pair[0] > 1 for pair in pairs)
-                figures = [
-                    f"{ours:.3f}",
-                    f"{theirs:.3f} ({m})",
-                    f"{ratio:.2f}",
-                    str(n),
-                    f"{ahead} of {len(pairs)}",
-                ]
+                figures = [f"{ours:.3f}", f"{theirs:.3f} ({m})", f"{ratio:.2f}", f"{second:.2f}"]
+                figures += [str(n), f"{ahead} of {len(pairs)}"]
                 rows.append([family, str(mark), *figures])
-    head = ["family", "after", OURS, "best other", "ratio", "shared instances", "methods ahead of seedleaf"]
-    return table(head, rows) if rows else []
+    told = (
+        "Ratio*: with regret 0 for the best of 20,000 random configs, which a local search may beat by far."
+    )
+    head = [
+        "family",
+        "after",
+        OURS,
+        "best other",
+        "ratio",
+        "ratio*",
+        "shared instances",
+        "methods ahead of seedleaf",
+    ]
+    return [*table(head, rows), told, ""] if rows else []
 
 
 def rank_section(families: Mapping[str, Sequence[Run]], folder: Path) -> list[str]:
@@ -147,8 +157,9 @@ def rank_section(families: Mapping[str, Sequence[Run]], folder: Path) -> list[st
     return ["### Mean ranks", "", *text] if text else []
 
 
-def _score(run: Run, mark: int) -> float:
-    return float(regrets(run, load(run["scenario"]), [mark])[0])
+def _score(run: Run, mark: int, drawn: bool = False) -> float:
+    scenario = load(run["scenario"])
+    return float(regrets(run, replace(scenario, best=scenario.drawn) if drawn else scenario, [mark])[0])
 
 
 def clock_section(families: Mapping[str, Sequence[Run]]) -> list[str]:

@@ -156,7 +156,8 @@ def _scenario(
     net = network(folder)
     name = f"{family}/{instance}"
     source = Curve(net, metric, runtime, at, fidelity.high if fidelity else 1)
-    return Scenario(name, family, net.space, metric, direction, fidelity, *reference(name), source)
+    best, median, drawn = reference(name)
+    return Scenario(name, family, net.space, metric, direction, fidelity, best, median, source, drawn)
 
 
 def _of_data(step: int) -> float:

@@ -47,7 +47,8 @@ def make(family: str, instance: str) -> Scenario:
     fidelity = Fidelity("epoch", 1, FULL) if instance == "tree" else None
     name = f"{family}/{instance}"
     source = Formula(FULL if fidelity else 1)
-    return Scenario(name, family, SPACE, "error", "min", fidelity, *reference(name), source)
+    best, median, drawn = reference(name)
+    return Scenario(name, family, SPACE, "error", "min", fidelity, best, median, source, drawn)
 
 
 MAKERS: Mapping[str, Callable[[str, str], Scenario]] = {"synthetic": make}

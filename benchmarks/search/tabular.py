@@ -72,7 +72,7 @@ def scenario_of(
     losses = _losses(table, metric, direction)
     best, median = float(losses.min()), float(np.median(losses))
     name = f"{family}/{instance}"
-    made = Scenario(name, family, table.space, metric, direction, fidelity, best, median, table, second)
+    made = Scenario(name, family, table.space, metric, direction, fidelity, best, median, table, best, second)
     if second is None:
         return made
     both = np.column_stack([losses, _losses(table, second.metric, second.direction)])

@@ -374,6 +374,7 @@ def test_every_family_loads_is_normalised_and_repeats_itself(family: str) -> Non
     configs = [made.space.sample(rng) for _ in range(150)]
     regrets = np.array([made.regret(made.full_loss(c)) for c in configs])
     assert regrets.min() >= -1e-9
+    assert made.best <= made.drawn < made.median
     assert 0.3 < np.mean(regrets <= 1) < 0.7
     once = made.evaluate(configs[0], 0, made.full)
     assert len(once) == made.full

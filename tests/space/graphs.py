@@ -25,12 +25,13 @@ from seedleaf.space import (
     In,
     Int,
     Less,
+    Not,
     NotEquals,
     Or,
     Same,
     Space,
 )
-from seedleaf.space.listing import _values
+from seedleaf.space.listing import values_of
 
 NAMES = ["a", "b", "c", "d", "größe", "x.y", "when", "f"]
 
@@ -101,6 +102,8 @@ def random_condition(rng: random.Random, params: Mapping[str, Any], depth: int =
     if depth == 0 or rng.random() < 0.6:
         return random_atom(rng, params)
     parts = [random_condition(rng, params, depth - 1) for _ in range(rng.randint(1, 3))]
+    if rng.random() < 0.3:
+        return Not(parts[0])
     return rng.choice([And, Or])(*parts)
 
 
@@ -126,6 +129,8 @@ def holds(condition: Condition, config: Mapping[str, Value], params: Mapping[str
         return all(holds(p, config, params) for p in condition.parts)
     if isinstance(condition, Or):
         return any(holds(p, config, params) for p in condition.parts)
+    if isinstance(condition, Not):
+        return not holds(condition.part, config, params)
     if isinstance(condition, (Same, Above, Below)):
         if condition.left not in config or condition.right not in config:
             return False
@@ -193,7 +198,7 @@ def forbidden(space: Space, config: Mapping[str, Value]) -> bool:
 def all_configs(space: Space) -> Iterator[dict[str, Value]]:
     """Every config of a small finite space: each subset of the keys with each of their values, and the oracle asked."""
     keys = {node.key: node.param for node in space.nodes}
-    choices = [[(), *((key, v) for v in _values(param))] for key, param in keys.items()]
+    choices = [[(), *((key, v) for v in values_of(param))] for key, param in keys.items()]
     for picked in itertools.product(*choices):
         config = dict(p for p in picked if p)
         if consistent(space, config) and not forbidden(space, config):

@@ -28,6 +28,7 @@ from seedleaf.space import (
     In,
     Int,
     Less,
+    Not,
     NotEquals,
     Or,
     Problem,
@@ -208,6 +209,18 @@ def test_conditions_inside_a_branch_speak_of_their_own_space() -> None:
     assert Space.from_json(json.loads(json.dumps(space.to_json()))) == space
 
 
+def test_not_equals_and_not_differ_where_the_parent_is_not_active() -> None:
+    params = dict(p=Bool(), q=Int(1, 3), c=Bool())
+    rules = {"q": Equals("p", True)}
+    some = Space(params, when={**rules, "c": NotEquals("q", 1)})
+    turned = Space(params, when={**rules, "c": Not(Equals("q", 1))})
+    assert some.contains({"p": False})
+    assert turned.contains({"p": False, "c": True})
+    for space in (some, turned):
+        assert space.contains({"p": True, "q": 1})
+        assert space.contains({"p": True, "q": 2, "c": True})
+
+
 def test_names_that_stand_under_several_options() -> None:
     params = dict(o=Choice(sgd=dict(rate=Float(0, 1)), adam=dict(rate=Int(5, 9))), x=Bool(), y=Bool())
     with pytest.raises(SpaceError, match=r"say which: o\[sgd\]\.rate, o\[adam\]\.rate"):
@@ -267,6 +280,8 @@ def test_bad_rules_are_space_errors(params: Any, rules: Any, message: str) -> No
         lambda: condition_from_json("a == 1"),
         lambda: condition_from_json([["=="], "a", 1]),
         lambda: condition_from_json([]),
+        lambda: condition_from_json(["not"]),
+        lambda: Not("a == 1"),  # type: ignore[arg-type]
     ],
 )
 def test_bad_conditions_are_space_errors(make: Any) -> None:
@@ -282,8 +297,8 @@ def test_a_circle_is_told_by_name() -> None:
 
 
 def test_conditions_read_as_a_person_would_write_them() -> None:
-    condition = And(Greater("depth", 3), Or(Equals("skip", True), In("w", [1, 2])), Below("a", "b"))
-    assert describe(condition) == "depth > 3 and (skip == True or w in [1, 2]) and a < b"
+    condition = And(Greater("depth", 3), Or(Equals("skip", True), In("w", [1, 2])), Not(Below("a", "b")))
+    assert describe(condition) == "depth > 3 and (skip == True or w in [1, 2]) and not (a < b)"
     assert condition_from_json(json.loads(json.dumps(condition_to_json(condition)))) == condition
 
 

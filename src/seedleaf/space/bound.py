@@ -21,13 +21,14 @@ from seedleaf.space.conditions import (
     Greater,
     In,
     Less,
+    Not,
     NotEquals,
     Or,
     Relation,
     Same,
     describe,
 )
-from seedleaf.space.params import Choice, Const, Float, Int, Param, option_key
+from seedleaf.space.params import Choice, Float, Int, Param, option_key
 
 if TYPE_CHECKING:
     from seedleaf.space.nodes import Node
@@ -81,13 +82,9 @@ class Pair:
     relation: Relation
 
     def _passes(self, left: Value, right: Value) -> bool:
-        if not _is_number(self.left.param):
-            if isinstance(self.relation, Same):
-                return option_key(left) == option_key(right)
-            order = self.left.param
-            assert isinstance(order, Choice)
-            left, right = order.index(left), order.index(right)
-        x, y = float(left), float(right)  # type: ignore[arg-type]
+        x, y = _as_number(left), _as_number(right)
+        if x is None or y is None:
+            return isinstance(self.relation, Same) and option_key(left) == option_key(right)
         if isinstance(self.relation, Same):
             return x == y
         return x > y if isinstance(self.relation, Above) else x < y
@@ -126,7 +123,23 @@ class Junction:
             yield from part.nodes()
 
 
-Bound = Check | Pair | Junction
+@dataclass(frozen=True)
+class Negation:
+    """`part` does not hold."""
+
+    part: Bound
+
+    def holds(self, values: Mapping[str, Value]) -> bool:
+        return not self.part.holds(values)
+
+    def mask(self, vectors: Array) -> Mask:
+        return np.asarray(~self.part.mask(vectors))
+
+    def nodes(self) -> Iterator[str]:
+        yield from self.part.nodes()
+
+
+Bound = Check | Pair | Junction | Negation
 
 
 def bind(condition: Condition, find: Callable[[str], Node], index: Mapping[str, int]) -> Bound:
@@ -137,6 +150,8 @@ def bind(condition: Condition, find: Callable[[str], Node], index: Mapping[str, 
     if isinstance(condition, (And, Or)):
         parts = tuple(bind(part, find, index) for part in condition.parts)
         return Junction(parts, isinstance(condition, And))
+    if isinstance(condition, Not):
+        return Negation(bind(condition.part, find, index))
     if isinstance(condition, (Same, Above, Below)):
         left, right = find(condition.left), find(condition.right)
         _check_comparable(condition, left.param, right.param)
@@ -155,7 +170,7 @@ def _accepted(atom: Atom, param: Param) -> frozenset[tuple[str, object]] | None:
     """The keys of the options that pass; None where the parameter is a number."""
     if _is_number(param):
         return None
-    options = param.options if isinstance(param, Choice) else (param.default,)
+    options = _options(param)
     if isinstance(atom, (Greater, Less)):
         if not isinstance(param, Choice) or not param.ordered:
             raise SpaceError(f"the condition {describe(atom)}: {param!r} has no order")
@@ -181,14 +196,19 @@ def _is_number(param: Param) -> bool:
     return isinstance(param, (Float, Int))
 
 
+def _as_number(value: Value) -> float | None:
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
 def _check_comparable(relation: Relation, left: Param, right: Param) -> None:
-    if _is_number(left) and _is_number(right):
+    """Numbers, and choices among numbers, compare by value; other choices for equality only."""
+    numeric = [
+        _is_number(side) or all(_as_number(v) is not None for v in _options(side)) for side in (left, right)
+    ]
+    if all(numeric) or (isinstance(relation, Same) and not (_is_number(left) or _is_number(right))):
         return
-    both = isinstance(left, (Choice, Const)) and isinstance(right, (Choice, Const))
-    if both and isinstance(relation, Same):
-        return
-    if both and isinstance(left, Choice) and isinstance(right, Choice) and left.ordered and right.ordered:
-        keys = [[option_key(o) for o in side.options] for side in (left, right)]
-        if keys[0] == keys[1]:
-            return
     raise SpaceError(f"{describe(relation)}: {left!r} and {right!r} cannot be compared so")
+
+
+def _options(param: Param) -> tuple[Value, ...]:
+    return param.options if isinstance(param, Choice) else (param.default,)

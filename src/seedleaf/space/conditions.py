@@ -6,9 +6,9 @@
         forbid=[Equals("depth", 9) & Greater("width", 32), Same("depth", "width")],
     )
 
-A statement about a parameter that is not active is false, the negative ones too (as in ConfigSpace). Names are keys of the
-space in which the condition stands ("depth", "optimizer.momentum"); where a key stands under several options, its
-node's id ("optimizer[sgd].momentum").
+A statement about a parameter that is not active is false, `NotEquals` too; only `Not` turns it round. Names are keys of
+the space in which the condition stands ("depth", "optimizer.momentum"); where a key stands under several options,
+its node's id ("optimizer[sgd].momentum").
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class In(_Joined):
 
 @dataclass(frozen=True)
 class _Relation(_Joined):
-    """Two parameters compared: numbers by value, ordered choices of equal options by place, others for equality only."""
+    """Two parameters compared: numbers and choices among numbers by value, other choices for equality only."""
 
     left: str
     right: str
@@ -124,9 +124,20 @@ class Or(_Group):
     """At least one of them holds."""
 
 
+@dataclass(frozen=True)
+class Not(_Joined):
+    """`part` does not hold; of a statement about what is not active that is true."""
+
+    part: Condition
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.part, _Joined):
+            raise SpaceError(f"Not: {self.part!r} is no condition")
+
+
 Atom = Equals | NotEquals | Greater | Less | In
 Relation = Same | Above | Below
-Condition = Atom | Relation | And | Or
+Condition = Atom | Relation | And | Or | Not
 
 _ATOMS: Mapping[str, type[Equals | NotEquals | Greater | Less]] = {
     "==": Equals,
@@ -148,6 +159,8 @@ def names_in(condition: Condition) -> Iterator[str]:
     if isinstance(condition, (And, Or)):
         for part in condition.parts:
             yield from names_in(part)
+    elif isinstance(condition, Not):
+        yield from names_in(condition.part)
     elif isinstance(condition, (Same, Above, Below)):
         yield from (condition.left, condition.right)
     else:
@@ -158,6 +171,8 @@ def condition_to_json(condition: Condition) -> list[Any]:
     """`["==", "depth", 3]`, `["in", "depth", [3, 4]]`, `["same", "a", "b"]`, `["and", [...], [...]]`."""
     if isinstance(condition, (And, Or)):
         return [_SIGNS[type(condition)], *(condition_to_json(p) for p in condition.parts)]
+    if isinstance(condition, Not):
+        return ["not", condition_to_json(condition.part)]
     if isinstance(condition, In):
         return ["in", condition.param, list(condition.values)]
     if isinstance(condition, (Same, Above, Below)):
@@ -172,13 +187,15 @@ def condition_from_json(body: object) -> Condition:
     sign, *rest = body
     if sign in _GROUPS:
         return _GROUPS[sign](*(condition_from_json(part) for part in rest))
+    if sign == "not" and len(rest) == 1:
+        return Not(condition_from_json(rest[0]))
     if len(rest) == 2:
         if sign == "in":
             return In(*rest)
         for table in (_ATOMS, _RELATIONS):
             if sign in table:
                 return table[sign](*rest)
-    raise SpaceError(f"{body!r} is no condition: the signs are {', '.join(('in', *_SIGNS.values()))}")
+    raise SpaceError(f"{body!r} is no condition: the signs are {', '.join(('in', 'not', *_SIGNS.values()))}")
 
 
 def describe(condition: Condition) -> str:
@@ -187,6 +204,8 @@ def describe(condition: Condition) -> str:
         word = f" {_SIGNS[type(condition)]} "
         parts = (f"({describe(p)})" if isinstance(p, (And, Or)) else describe(p) for p in condition.parts)
         return word.join(parts)
+    if isinstance(condition, Not):
+        return f"not ({describe(condition.part)})"
     if isinstance(condition, In):
         return f"{condition.param} in {list(condition.values)}"
     if isinstance(condition, (Same, Above, Below)):

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from seedleaf.core import Config, Value
-from seedleaf.space.bound import Bound, Check, Junction, Pair
+from seedleaf.space.bound import Bound, Check, Junction, Negation, Pair
 from seedleaf.space.conditions import In
 from seedleaf.space.params import Choice, Float, Int, Param
 
@@ -48,11 +48,12 @@ def _expand(space: Space, i: int, config: Config, values: dict[str, Value]) -> I
             yield dict(config)
         return
     node = space.nodes[i]
-    for value in _values(node.param):
+    for value in values_of(node.param):
         yield from _expand(space, i + 1, {**config, node.key: value}, {**values, node.id: value})
 
 
-def _values(param: Param) -> Iterator[Value]:
+def values_of(param: Param) -> Iterator[Value]:
+    """The values of a finite parameter, in order."""
     if isinstance(param, Choice):
         yield from param.options
     else:
@@ -135,6 +136,8 @@ def _leaves(bounds: list[Bound]) -> Iterator[Check | Pair]:
     for bound in bounds:
         if isinstance(bound, Junction):
             yield from _leaves(list(bound.parts))
+        elif isinstance(bound, Negation):
+            yield from _leaves([bound.part])
         else:
             yield bound
 
@@ -149,11 +152,11 @@ def _times(n: float, rest: float) -> float:
 def _cases(param: Param, checks: list[Check], paired: bool) -> list[Class] | None:
     """Values that no condition tells apart, one of each kind; None where a relation leaves too many."""
     if not isinstance(param, (Float, Int)):
-        return [(value, 1) for value in _values(param)]
+        return [(value, 1) for value in values_of(param)]
     if paired:
         if param.n_values is None or param.n_values > PAIRED:
             return None
-        return [(value, 1) for value in _values(param)]
+        return [(value, 1) for value in values_of(param)]
     named = [v for c in checks for v in (c.atom.values if isinstance(c.atom, In) else (c.atom.value,))]
     numbers = (v for v in named if isinstance(v, (int, float)))
     marks = sorted({v for v in numbers if param.low <= v <= param.high})

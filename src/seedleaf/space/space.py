@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -256,6 +257,47 @@ class Space:
             when={name: condition_from_json(c) for name, c in body.get(WHEN, {}).items()},
             forbid=[condition_from_json(c) for c in body.get(FORBID, [])],
         )
+
+    # --- from elsewhere and back (convert/) ---
+
+    @classmethod
+    def from_yaml(cls, source: str | Path) -> Space:
+        """The space of a YAML file (a Path, or a str that ends in .yaml or .yml) or of YAML text."""
+        from seedleaf.space.convert.yaml import from_yaml
+
+        return from_yaml(source)
+
+    def to_yaml(self) -> str:
+        """YAML text for people; `from_yaml` gives the space back."""
+        from seedleaf.space.convert.yaml import to_yaml
+
+        return to_yaml(self)
+
+    @classmethod
+    def from_configspace(cls, cs: Any) -> Space:
+        """The space of a ConfigSpace.ConfigurationSpace [extra configspace]; SpaceError names what has no counterpart."""
+        from seedleaf.space.convert.configspace import from_configspace
+
+        return from_configspace(cs)
+
+    def to_configspace(self, seed: int | None = None) -> Any:
+        """A ConfigSpace.ConfigurationSpace with the same configs [extra configspace]."""
+        from seedleaf.space.convert.to_configspace import to_configspace
+
+        return to_configspace(self, seed)
+
+    @classmethod
+    def from_optuna(cls, distributions: Mapping[str, Any]) -> Space:
+        """The flat space of `{name: optuna distribution}` [extra optuna]."""
+        from seedleaf.space.convert.optuna import from_optuna
+
+        return from_optuna(distributions)
+
+    def to_optuna(self) -> dict[str, Any]:
+        """`{name: optuna distribution}` of a flat space [extra optuna]; SpaceError where it has conditions."""
+        from seedleaf.space.convert.optuna import to_optuna
+
+        return to_optuna(self)
 
     def fingerprint(self) -> str:
         """Sixteen hex digits that change when the space does."""

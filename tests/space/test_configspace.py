@@ -23,7 +23,6 @@ from seedleaf.space import (
     Int,
     Less,
     Not,
-    NotEquals,
     Or,
     Same,
     Space,

@@ -60,8 +60,8 @@ def fit(
         str, typer.Option(help="quick, good or best: how much of the time is search.")
     ] = "good",
     out: Annotated[Path | None, typer.Option(help="The run's folder; default: runs/DATA-N.")] = None,
-    sampler: Annotated[str, typer.Option(help="auto, random, sobol, tpe.")] = "auto",
-    scheduler: Annotated[str, typer.Option(help="auto, full, asha.")] = "auto",
+    sampler: Annotated[str, typer.Option(help="auto, tpe, …: docs/samplers.md lists them.")] = "auto",
+    scheduler: Annotated[str, typer.Option(help="auto, full, asha, …: docs/samplers.md.")] = "auto",
     as_json: Json = False,
 ) -> None:
     """Find, train, export and measure a light image classifier."""

@@ -76,7 +76,7 @@ class Study:
             max_trials,
         )
         self.name = name
-        self.sampler = pick_sampler(self.problem, sampler)
+        self.sampler = pick_sampler(self.problem, sampler, scheduler)
         self.scheduler = pick_scheduler(self.problem, scheduler)
         self._ledger = Ledger(open_store(store), name)
         self._ledger.state(self._introduction)

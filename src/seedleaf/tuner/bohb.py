@@ -19,8 +19,9 @@ from seedleaf.tuner.random import RandomSampler
 class BohbScheduler:
     """Hyperband's brackets; a share `random` of the configs is drawn at random, the others by the study's sampler.
 
-    The study's sampler is by default the tree TPE, which fits on the highest rung with enough data: that pair is BOHB.
-    The random share keeps Hyperband's guarantee, whatever the model believes.
+    With the tree TPE, which fits on the highest rung with enough data, that is BOHB; it is what "auto" means for the
+    sampler beside this scheduler (registry.PAIRED). With another sampler it is Hyperband with that one. The random
+    share keeps Hyperband's guarantee, whatever the model believes.
     """
 
     random: float = 1 / 3

@@ -10,6 +10,7 @@ import numpy as np
 
 from seedleaf.core import Config, History, State
 from seedleaf.space.problem import Problem
+from seedleaf.space.space import Space
 from seedleaf.tuner.base import draw_valid, ranked
 from seedleaf.tuner.evidence import deepest
 from seedleaf.tuner.prior import draw, early
@@ -60,8 +61,18 @@ class EvolutionSampler:
     ) -> Config:
         size = min(self.tournament, len(population))
         parent = population[int(rng.choice(len(population), size=size, replace=False).min())]
-        config = history.trials[parent].config
-        low, high = np.log(self.scales)
-        for _ in range(int(rng.geometric(self.stay))):
-            config = problem.space.neighbour(config, rng, float(np.exp(rng.uniform(low, high))))
-        return config
+        return child(problem.space, history.trials[parent].config, rng, self.stay, self.scales)
+
+
+def child(
+    space: Space,
+    config: Config,
+    rng: np.random.Generator,
+    stay: float = 0.6,
+    scales: tuple[float, float] = (0.02, 0.3),
+) -> Config:
+    """`config` after 1 / `stay` moves on average, each by a random scale: small ones refine, large ones find the valley."""
+    low, high = np.log(scales)
+    for _ in range(int(rng.geometric(stay))):
+        config = space.neighbour(config, rng, float(np.exp(rng.uniform(low, high))))
+    return config

@@ -21,7 +21,8 @@ class MedianScheduler:
     """Trials run rung by rung to the end, unless their best so far is worse than the median of the running averages.
 
     The averages are those of all trials that stand measured at that step, once there are `least` of them. Until a
-    trial has been trained to the end a loser only pauses: should all others fail, it is what is left.
+    trial has been trained to the end a loser only pauses: should all others fail, it is what is left. Judged is the
+    first objective alone.
     """
 
     least: int = 5

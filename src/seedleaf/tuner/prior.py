@@ -17,15 +17,12 @@ from seedleaf.tuner.base import acceptable, best_trial, mutate, ranked
 from seedleaf.tuner.evidence import deepest, vectors
 
 ENOUGH = 4  # trials at one step before the prior is judged by them
-TOP = 0.25  # the share of them that counts as good
-TRUST = 0.75  # before any evidence: how often a config near the prior is taken to be good, and 1 - TRUST elsewhere
-WORTH = 2.0  # how many trials that trust is worth
-MOST, LATER, HALF = (
-    0.9,
-    0.5,
-    20,
-)  # the largest share of the prior: at first, in the end, and after how many trials midway
+TRUST = 3.0  # how much more often a draw from the prior is taken to be good than a uniform one, before any evidence
+WORTH = 2.0  # how many trials of each kind that trust is worth
+MOST, LATER = 0.75, 0.5  # the largest share of the prior, at first and in the end
+HALF = 20  # after how many trials it is midway between the two
 LEAST = 0.03  # of the prior where it proved wrong: enough to notice were it right elsewhere
+ROUNDS = 8  # of the fit of one share: it needs to be right to a tenth only
 LOCAL = 0.6  # of early draws lie near a first config that was given (Mallik et al. 2023)
 
 
@@ -74,39 +71,52 @@ def centre(space: Space) -> Config:
 def share(problem: Problem, history: History) -> float:
     """How many of the random draws should follow the prior, in [LEAST, MOST]; 0 without a prior.
 
-    Good trials (the best quarter where enough stand measured) are counted among those that the prior makes likelier
-    than chance and among the others. The better of the two gets the draws, by the square of the rates: that lets go
-    of a wrong prior within some ten trials. Mallik et al. 2023 (PriorBand) weigh the prior against the incumbent in
-    the same spirit. The upper bound sinks as trials accumulate, since a prior says less and less beside them.
+    How often would a draw from the prior be among the best trials, how often a uniform one? The measured trials answer
+    both, each counted by the odds that it is of that kind. The draws are shared out by the squares of the two rates: that
+    lets go of a wrong prior within some twenty trials. Mallik et al. 2023 (PriorBand) weigh the prior against the
+    incumbent in the same spirit. The upper bound sinks as trials accumulate: a prior says less and less beside them.
     """
     if not problem.space.has_prior:
         return 0.0
     step = deepest(history, ENOUGH)
-    rates, n = (TRUST, 1 - TRUST), 0
+    near, far, n = TRUST, 1.0, 0
     if step is not None:
         n = len(history.at(step))
-        rates = _rates(problem, history, step)
-    near, far = rates[0] ** 2, rates[1] ** 2
+        near, far = _rates(problem, history, step)
     most = LATER + (MOST - LATER) / (1 + n / HALF)
-    return float(np.clip(near / (near + far), LEAST, most))
+    return float(np.clip(near**2 / (near**2 + far**2), LEAST, most))
 
 
 def _rates(problem: Problem, history: History, step: int) -> tuple[float, float]:
-    """How often trials were good (likely under the prior, unlikely), with TRUST as WORTH trials of each kind."""
+    """How often draws (from the prior, uniform) are among the best √n of the n trials at `step`, relative to chance."""
     key = f"rates:{step}"
-    count = len(history.trials), len(history.at(step)), history.dropped
-    known, rates = history.memo.get(key, (None, None))
-    if known == count and rates is not None:
-        return rates[0], rates[1]
-    order = np.fromiter((trial for _, trial in ranked(problem, history, step)), np.intp)
-    near = problem.space.log_prior(vectors(problem.space, history)[order]) > 0
-    good = near[: int(np.ceil(TOP * len(order)))]
-    rates = (
-        (good.sum() + TRUST * WORTH) / (near.sum() + WORTH),
-        ((~good).sum() + (1 - TRUST) * WORTH) / ((~near).sum() + WORTH),
-    )
-    history.memo[key] = count, rates
+    count = len(history.at(step)), history.dropped
+    known, rates = history.memo.get(key, (None, (1.0, 1.0)))
+    if known != count:
+        order = np.fromiter((trial for _, trial in ranked(problem, history, step)), np.intp)
+        rates = _by_kind(problem.space.log_prior(vectors(problem.space, history)[order]))
+        history.memo[key] = count, rates
     return float(rates[0]), float(rates[1])
+
+
+def _by_kind(log_prior: NDArray[np.float64]) -> tuple[float, float]:
+    """`_rates` from the log prior densities of the trials, best first, shape (n,); the trust counts as WORTH trials.
+
+    The trials are taken for draws from a mixture of the two whose share is fitted first (expectation-maximisation), so
+    they can be weighed to stand for draws from either. The weights are scaled to sum to each kind's number of trials.
+    """
+    ratio = np.exp(np.clip(log_prior, -30.0, 30.0))
+    mixed = 0.5
+    for _ in range(ROUNDS):
+        mixed = float(np.clip((mixed * ratio / (mixed * ratio + 1 - mixed)).mean(), 0.05, 0.95))
+    n = len(ratio)
+    top = int(np.ceil(np.sqrt(n)))
+    near, far = ratio / (mixed * ratio + 1 - mixed), 1 / (mixed * ratio + 1 - mixed)
+    rates = []
+    for weight, trials, trust in ((near, mixed * n, TRUST), (far, (1 - mixed) * n, 1.0)):
+        hits = trials * weight[:top].sum() / weight.sum() * n / top
+        rates.append(float((hits + WORTH * 2 * trust / (1 + TRUST)) / (trials + WORTH)))
+    return rates[0], rates[1]
 
 
 def _through_prior(space: Space, point: NDArray[np.float64]) -> NDArray[np.float64]:

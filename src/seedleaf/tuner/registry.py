@@ -39,12 +39,18 @@ SCHEDULERS: Mapping[str, Callable[[], Scheduler]] = {
     "median": MedianScheduler,
 }
 
+# Schedulers whose name stands for a pair: what "auto" means for the sampler beside them. Any other may be named too.
+PAIRED: Mapping[str, str] = {"bohb": "tpe"}
 
-def pick_sampler(problem: Problem, wanted: str | Sampler = "auto") -> Sampler:
-    """A sampler by name; "auto" is TPE. An object is passed through."""
+
+def pick_sampler(
+    problem: Problem, wanted: str | Sampler = "auto", scheduler: str | Scheduler = "auto"
+) -> Sampler:
+    """A sampler by name; "auto" is the one that `scheduler` is paired with, else TPE. An object is passed through."""
     if not isinstance(wanted, str):
         return wanted
-    return _look_up("sampler", SAMPLERS, "tpe" if wanted == "auto" else wanted)()
+    beside = scheduler if isinstance(scheduler, str) else scheduler.name
+    return _look_up("sampler", SAMPLERS, PAIRED.get(beside, "tpe") if wanted == "auto" else wanted)()
 
 
 def pick_scheduler(problem: Problem, wanted: str | Scheduler = "auto") -> Scheduler:

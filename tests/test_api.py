@@ -14,7 +14,8 @@ import seedleaf
 from seedleaf import Choice, Fidelity, Float, Int
 from seedleaf.api import _by_name_or_value
 from seedleaf.core import Context
-from seedleaf.errors import SpaceError, StudyError, StudyFailed
+from seedleaf.errors import RunError, SpaceError, StudyError, StudyFailed
+from seedleaf.view import SilentView
 
 SPACE = {"x": Float(-1.0, 1.0), "how": Choice(plain={}, curved={"power": Int(1, 3)})}
 
@@ -101,6 +102,38 @@ def test_a_study_that_is_kept_goes_on(tmp_path: Path) -> None:
         assert after.config == before.config
         assert after.measurements[: before.step] == before.measurements
     assert sorted(p.name for p in (tmp_path / "study").iterdir()) == ["study.db", "trials", "workers"]
+
+
+def test_two_calls_never_work_in_one_folder(tmp_path: Path) -> None:
+    """The second would take over what the first is training, in the same trial folders."""
+    inner: list[BaseException] = []
+
+    class Nosy(SilentView):
+        def start(self, info: Any) -> None:
+            with pytest.raises(RunError, match="is being worked on by another process") as caught:
+                seedleaf.tune(score, {"x": Float(-1, 1)}, maximize="score", max_trials=9, out=tmp_path / "s")
+            inner.append(caught.value)
+
+    seedleaf.tune(
+        score,
+        {"x": Float(-1, 1)},
+        maximize="score",
+        max_trials=2,
+        workers=1,
+        out=tmp_path / "s",
+        view=Nosy(),
+    )
+    assert inner
+    again = seedleaf.tune(
+        score, {"x": Float(-1, 1)}, maximize="score", max_trials=3, workers=1, out=tmp_path / "s"
+    )
+    assert list(again.trials["state"]) == ["done"] * 3
+
+
+def test_an_out_that_cannot_be_a_folder_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(StudyError, match="file cannot hold a study"):
+        seedleaf.tune(score, {"x": Float(-1, 1)}, max_trials=2, out=tmp_path / "file")
 
 
 def test_time_ends_a_study_and_keeps_what_was_measured(tmp_path: Path) -> None:

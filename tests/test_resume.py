@@ -26,7 +26,7 @@ from seedleaf.core import Event, History
 from seedleaf.errors import RunError, SeedleafError
 from seedleaf.predictor import Predictor
 from seedleaf.result import Result
-from seedleaf.run import read_history, used_seconds
+from seedleaf.run import ARRAYS, read_history, used_seconds
 from seedleaf.run import resume as resume_run
 from seedleaf.store import SqlStore
 
@@ -329,7 +329,7 @@ def test_images_that_have_changed_since_are_refused(copy: Path, finished: Finish
 
 def test_a_run_on_arrays_that_are_gone_is_refused(copy: Path) -> None:
     job = json.loads((copy / "run.json").read_text())
-    (copy / "run.json").write_text(json.dumps({**job, "data": "arrays"}))
+    (copy / "run.json").write_text(json.dumps({**job, "data": ARRAYS}))
     assert "was fitted on arrays, which are gone" in refusal(copy, time_limit=50.0)
 
 

@@ -18,8 +18,10 @@ from seedleaf.core import Config, Fidelity, History, Trial
 from seedleaf.errors import StudyError
 from seedleaf.executors.base import Settings
 from seedleaf.executors.local import LocalExecutor
+from seedleaf.folder import new_folder, sole_driver
+from seedleaf.job import Job, name_of
 from seedleaf.result import Result, trials_frame
-from seedleaf.run import ARRAYS, Job, begin, default_workers, devices, memory_per_worker, new_folder
+from seedleaf.run import begin
 from seedleaf.run import resume as _resume
 from seedleaf.space import Space
 from seedleaf.space.problem import Costs, no_costs
@@ -27,6 +29,7 @@ from seedleaf.study import Study
 from seedleaf.timing import cores, parse_count, parse_seconds
 from seedleaf.tuner.base import Sampler, Scheduler
 from seedleaf.view import SilentView, View
+from seedleaf.workers import default_workers, devices, memory_per_worker
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,9 +60,8 @@ def fit(
     """
     began = time.time() if began is None else began
     asked = {"params": max_params, "macs": max_macs}
-    named = isinstance(data, (str, Path))
     job = Job(
-        data=str(data) if named else ARRAYS,
+        data=name_of(data),
         time_limit=parse_seconds(time_limit),
         limits={k: float(parse_count(v)) for k, v in asked.items() if v is not None},
         workers=_positive("workers", default_workers() if workers is None else workers),
@@ -133,8 +135,8 @@ def tune(
 
     `train(config, ctx)` yields one mapping of metrics per step, from ctx.start + 1 to ctx.stop, and saves what it needs
     to go on in ctx.folder before it yields; without `fidelity` it may simply return a number or a mapping, and take
-    `config` alone. `out` keeps the study (a later call with the same `out` goes on); else nothing stays. One of
-    `time_limit` and `max_trials` (the total) is needed unless the space is finite.
+    `config` alone. `out` keeps the study (a later call with the same `out` goes on); else nothing stays. RunError while
+    another call works in `out`. One of `time_limit` and `max_trials` (the total) is needed unless the space is finite.
     """
     problem_space = space if isinstance(space, Space) else Space(space)
     if time_limit is None and max_trials is None and problem_space.size is None:
@@ -142,49 +144,63 @@ def tune(
     end = None if time_limit is None else time.time() + parse_seconds(time_limit)
     count = _positive("workers", cores() if workers is None else workers)
     function, patience = _by_name_or_value(train), parse_seconds(step_timeout)
-    study = Study(
-        problem_space,
-        minimize=minimize,
-        maximize=maximize,
-        fidelity=fidelity,
-        limits=limits,
-        costs=costs,
-        max_trials=max_trials,
-        seed=seed,
-        sampler=sampler,
-        scheduler=scheduler,
-        store=None if out is None else Path(out) / "study.db",
-        name="tune",
-        take_over=True,
-    )
-    if start_with is not None and not study.trials:
-        study.enqueue(start_with)
+    folder = _folder(out)
+    watcher = view or SilentView()
 
     def until(history: History) -> str | None:
         return "time" if end is not None and time.time() >= end else None
 
-    watcher = view or SilentView()
-    folder = Path(tempfile.mkdtemp(prefix="seedleaf-") if out is None else out)
     try:
-        settings = Settings(
-            **function,
-            seed=seed,
-            folder=str((folder / "trials").resolve()),
-            setup={"metric": study.problem.objectives[0].metric},
-            patience=patience,
-            memory=memory_per_worker(count),
-        )
-        with closing(
-            LocalExecutor(settings, count, devices(), log_folder=folder / "workers" if out else None)
-        ) as executor:
-            watcher.start({"workers": count})
-            reason = study.run(executor, until, lambda h: watcher.update(h, time.time(), "search"))
-            return TuneResult(study, reason)
+        # Trial folders and workers belong to one call; it takes over what an earlier one that was killed left running.
+        with sole_driver(folder):
+            study = Study(
+                problem_space,
+                minimize=minimize,
+                maximize=maximize,
+                fidelity=fidelity,
+                limits=limits,
+                costs=costs,
+                max_trials=max_trials,
+                seed=seed,
+                sampler=sampler,
+                scheduler=scheduler,
+                store=None if out is None else folder / "study.db",
+                name="tune",
+                take_over=True,
+            )
+            try:
+                if start_with is not None and not study.trials:
+                    study.enqueue(start_with)
+                settings = Settings(
+                    **function,
+                    seed=seed,
+                    folder=str((folder / "trials").resolve()),
+                    setup={"metric": study.problem.objectives[0].metric},
+                    patience=patience,
+                    memory=memory_per_worker(count),
+                )
+                log_folder = folder / "workers" if out else None
+                with closing(LocalExecutor(settings, count, devices(), log_folder=log_folder)) as executor:
+                    watcher.start({"workers": count})
+                    reason = study.run(executor, until, lambda h: watcher.update(h, time.time(), "search"))
+                    return TuneResult(study, reason)
+            finally:
+                watcher.stop()
+                study.store.close()  # it opens again if need be; until then no write-ahead log lies beside it
     finally:
-        watcher.stop()
-        study.store.close()  # it opens again if need be; until then no write-ahead log lies beside it
         if out is None:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _folder(out: str | Path | None) -> Path:
+    """Where a study lies: `out`, made where it is not there yet, or a folder for this call alone."""
+    if out is None:
+        return Path(tempfile.mkdtemp(prefix="seedleaf-"))
+    try:
+        Path(out).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StudyError(f"{out} cannot hold a study: {error.strerror or error}") from None
+    return Path(out)
 
 
 def _by_name_or_value(train: Callable[..., Any] | str) -> dict[str, Any]:

@@ -6,12 +6,30 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
+from seedleaf.data.spec import DIGITS
 from seedleaf.errors import BudgetError, RunError, StudyError
 from seedleaf.timing import PRESETS, SHORTEST, format_seconds
 from seedleaf.tuner.registry import SAMPLERS, SCHEDULERS
 
-ARRAYS = "arrays"  # what stands for the data of a run that was given arrays and no path
+ARRAYS = "<arrays>"  # what stands for the data of a run that was given arrays and no path
+
+
+def name_of(data: Any) -> str:
+    """`data` as the job keeps it: paths absolute, so that the run can be resumed from anywhere; names as they are."""
+    if not isinstance(data, (str, Path)):
+        return ARRAYS
+    if isinstance(data, str) and (data.casefold() == DIGITS or not _exists(data)):
+        return data
+    return str(Path(data).absolute())
+
+
+def _exists(path: str) -> bool:
+    try:
+        return bool(path) and Path(path).exists()
+    except OSError:  # too long for a path, say
+        return False
 
 
 @dataclass(frozen=True)

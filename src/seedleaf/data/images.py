@@ -15,12 +15,11 @@ from seedleaf.data.idx import read_idx
 from seedleaf.data.named import TORCHVISION, canonical, read_digits, read_torchvision
 from seedleaf.data.npz import npz_keys, read_npz
 from seedleaf.data.raw import Part, Raw
-from seedleaf.data.spec import ImageData
+from seedleaf.data.spec import DIGITS, ImageData
 from seedleaf.errors import DataError
 
 Source = str | Path | ImageData | tuple[Any, ...]
 
-DIGITS = "digits"
 IDX_IMAGES = re.compile(r"images[-._]idx3[-._]ubyte(\.gz)?$", re.IGNORECASE)
 IDX_PLACES = (
     "",

@@ -16,6 +16,8 @@ Array = npt.NDArray[Any]
 Pixels = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
 
+DIGITS = "digits"  # the name of the set that comes with scikit-learn
+
 
 @dataclass(frozen=True, slots=True)
 class ImageSpec:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from seedleaf import __version__
-from seedleaf.errors import SeedleafError
+from seedleaf.errors import RunError, SeedleafError
 
 if TYPE_CHECKING:
     from seedleaf.result import Result
@@ -159,6 +159,25 @@ def export(
 
         for path in copy_delivery(run, out):
             typer.echo(path)
+
+    _guarded(work, False)
+
+
+@app.command()
+def dashboard(
+    run: RunPath,
+    host: Annotated[str, typer.Option(help="Where to serve.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="On which port.")] = 8080,
+    serve: Annotated[bool, typer.Option(help="Serve it, or only write the journal.")] = True,
+) -> None:
+    """Show a run in optuna-dashboard: mirrors it into RUN/optuna.journal. Needs the extra optuna."""
+
+    def work() -> None:
+        try:
+            from seedleaf.optuna_bridge.dashboard import show
+        except ImportError:
+            raise RunError("the dashboard needs Optuna: pip install 'seedleaf[optuna]'") from None
+        show(run, typer.echo, host, port, serve)
 
     _guarded(work, False)
 

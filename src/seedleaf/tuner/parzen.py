@@ -1,7 +1,6 @@
-"""Densities over the unit cube of a space, all nodes at once: what TPE fits to good and to bad configs.
+"""A density per node of a space, fitted on the configs in which that node exists: TPE's, for all nodes at once.
 
-Rows are unit vectors, shape (n, nodes), NaN where a node is not active. `NodeWise` has a density per node, fitted on the
-rows in which that node exists; `Together` has a kernel per row, so it knows which values were good with which.
+Rows are unit vectors, shape (n, nodes), NaN where a node is not active.
 """
 
 from __future__ import annotations
@@ -149,7 +148,7 @@ class NodeWise:
         picked = np.minimum(kernel, max(self.centres.shape[1] - 1, 0))
         if inner.any():
             mu, sd = self.centres[node, picked], self.widths[node, picked]
-            out = np.where(inner, _cut_normal(mu, sd, rng.random(out.shape)), out)
+            out = np.where(inner, cut_normal(mu, sd, rng.random(out.shape)), out)
         shares = np.cumsum(np.exp(self.log_options) / self.shape.cells[:, None], axis=1)
         option = (shares[None] < rng.random(out.shape)[:, :, None]).sum(axis=2)
         unordered = (np.minimum(option, self.shape.cells - 1) + 0.5) / self.shape.cells
@@ -159,87 +158,21 @@ class NodeWise:
         """Log density relative to the uniform one, shape (n,): the sum over the nodes that are active."""
         active = ~np.isnan(rows)
         values = np.where(active, rows, 0.5)
-        z = (values[:, :, None] - self.centres) / self.widths
         mass = ndtr((1 - self.centres) / self.widths) - ndtr(-self.centres / self.widths)
-        constant = self.log_weights[:, :-1] - np.log(self.widths * ROOT * mass)
-        terms = np.concatenate(
-            [constant - 0.5 * z * z, (self.shape.log_base(values) + self.log_weights[:, -1])[:, :, None]],
-            axis=2,
-        )
-        number = _log_sum(terms)
+        heights = np.exp(self.log_weights[:, :-1]) / (self.widths * ROOT * mass)
+        # In place, and summed without logarithms: the base keeps every sum above zero.
+        z = values[:, :, None] - self.centres
+        z /= self.widths
+        z *= z
+        z *= -0.5
+        np.exp(z, out=z)
+        base = np.exp(self.shape.log_base(values) + self.log_weights[:, -1])
+        number = np.log(np.einsum("nik,ik->ni", z, heights) + base)
         option = self.log_options[np.arange(rows.shape[1]), self.shape.cell(values)]
         return np.asarray(np.where(active, np.where(self.shape.options > 0, option, number), 0.0).sum(axis=1))
 
 
-@dataclass(frozen=True)
-class Together:
-    """A kernel per row, the product over its active nodes, and the base as one more component.
-
-    Under a kernel a node that its row lacks is drawn from the base. Widths fall as n^(-1 / (d + 4)) with the n rows that
-    have the node and the d nodes of the row (Scott 1992).
-    """
-
-    shape: Shape
-    rows: Array
-    widths: Array  # (rows, nodes)
-    jumps: Array  # (rows, nodes): how likely an unordered node is drawn anew
-    prior_weight: float
-
-    WIDTH, NARROWEST, JUMP = 0.2, 0.03, 0.5
-
-    @classmethod
-    def fit(cls, shape: Shape, rows: Array, prior_weight: float) -> Together:
-        alive = ~np.isnan(rows)
-        n = np.maximum(alive.sum(axis=0), 1)
-        factor = n ** (-1 / (alive.sum(axis=1, keepdims=True) + 4.0))
-        widths = np.maximum(cls.WIDTH * factor, np.maximum(cls.NARROWEST, 0.5 / shape.values))
-        return cls(shape, rows, widths, np.clip(cls.JUMP * factor, 0.02, 1.0), prior_weight)
-
-    def sample(self, n: int, rng: np.random.Generator) -> Array:
-        """A value for every node, shape (n, nodes). Every other row takes each node from another kernel."""
-        out = self.shape.draw_base(n, rng)
-        chance = np.full(len(self.rows) + 1, 1.0)
-        chance[-1] = self.prior_weight
-        kernel = rng.choice(len(chance), size=out.shape, p=chance / chance.sum())
-        kernel[::2] = kernel[::2, :1]
-        picked = np.minimum(kernel, len(self.rows) - 1)
-        node = np.arange(out.shape[1])
-        mu, sd = self.rows[picked, node], self.widths[picked, node]
-        known = (kernel < len(self.rows)) & ~np.isnan(mu)
-        number = _cut_normal(np.where(known, mu, 0.5), sd, rng.random(out.shape))
-        stays = rng.random(out.shape) >= self.jumps[picked, node]
-        moved = np.where(self.shape.options > 0, np.where(stays, mu, out), number)
-        out = np.where(known, moved, out)
-        option = (self.shape.cell(out) + 0.5) / self.shape.cells
-        return np.clip(np.where(self.shape.options > 0, option, out), 0.0, 1.0 - 1e-12)
-
-    def log_pdf(self, rows: Array) -> Array:
-        """Log density relative to the uniform one, shape (n,)."""
-        active, alive = ~np.isnan(rows), ~np.isnan(self.rows)
-        values, centres = np.where(active, rows, 0.5), np.where(alive, self.rows, 0.5)
-        base = np.where(active, self.shape.log_base(values), 0.0)
-        k = np.maximum(self.shape.options, 1)
-        same = np.log((1 - self.jumps) * k + self.jumps)
-        mass = ndtr((1 - centres) / self.widths) - ndtr(-centres / self.widths)
-        z = (values[:, None, :] - centres) / self.widths
-        number = -0.5 * z * z - np.log(self.widths * ROOT * mass)
-        equal = self.shape.cell(values)[:, None, :] == self.shape.cell(centres)
-        option = np.where(equal, same, np.log(self.jumps))
-        each = np.where(self.shape.options > 0, option, number)
-        both = active[:, None, :] & alive
-        terms = np.where(both, each, base[:, None, :]).sum(axis=2)
-        total = np.log(len(self.rows) + self.prior_weight)
-        last = base.sum(axis=1, keepdims=True) + np.log(self.prior_weight)
-        return np.asarray(_log_sum(np.hstack([terms, last])) - total)
-
-
-def _cut_normal(mu: Array, sd: Array, uniform: Array) -> Array:
+def cut_normal(mu: Array, sd: Array, uniform: Array) -> Array:
     """Draws from normals cut to [0, 1]."""
     low, high = ndtr(-mu / sd), ndtr((1 - mu) / sd)
     return np.asarray(mu + sd * ndtri(low + uniform * (high - low)))
-
-
-def _log_sum(terms: Array) -> Array:
-    """log of the sum of exp over the last axis."""
-    top = terms.max(axis=-1, keepdims=True)
-    return np.asarray(top[..., 0] + np.log(np.exp(terms - top).sum(axis=-1)))

@@ -7,32 +7,35 @@ parameters are no state: they follow from the results in their order, and are ke
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import islice
+from itertools import count
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from seedleaf.core import Config, History, State
+from seedleaf.core import Config, History, Metrics, State
 from seedleaf.space.encode import decode
 from seedleaf.space.problem import Problem
 from seedleaf.space.space import Space
 from seedleaf.tuner.base import draw_valid
+from seedleaf.tuner.constraints import violation
 from seedleaf.tuner.evidence import deepest, vectors
 from seedleaf.tuner.prior import draw, early
 
 Array = NDArray[np.float64]
 SPREAD = 0.4  # standard deviation of a number at first: nearly even over its unit interval
 NARROWEST = 0.02
+BLOCK = 64  # configs drawn at a time where limits reject them
 
 
 @dataclass(frozen=True)
 class PolicySampler:
     """REINFORCE with a baseline, `epochs` clipped passes over each batch of results (Schulman et al. 2017, PPO).
 
-    The reward of a trial is its rank among the `window` results before it, so that no scale and no heavy tail matters;
-    the baseline is the mean of that. Rewards rise with the cube of the rank: the best say where to go, the others little.
+    The reward of a trial is the rank of its first objective among the `window` results before it, so that no scale and
+    no heavy tail matters; the baseline is the mean of that. Rewards rise with the cube of the rank: the best say where to
+    go, the others little.
     The bonus for entropy falls as 1 / (1 + results / `patience`). Failed trials are folded in last, as the worst.
     A share `explore` is drawn at random.
     """
@@ -61,28 +64,32 @@ class PolicySampler:
         if rng.random() < self.explore:
             return draw_valid(problem, history, lambda: draw(problem, history, rng), rng)
         policy = self._policy(problem, history, step)
-        return draw_valid(problem, history, lambda: decode(problem.space, policy.sample(rng)), rng)
+        rows = (row for n in count() for row in policy.sample(1 if n == 0 else BLOCK, rng))
+        return draw_valid(problem, history, lambda: decode(problem.space, next(rows)), rng)
 
     def _policy(self, problem: Problem, history: History, step: int) -> Policy:
-        """The policy after all whole batches of results at `step`, in the order in which they came."""
+        """The policy after all whole batches of results at `step`, in the order in which they came.
+
+        The memo keeps the policy after each batch, so that a result which no longer stands undoes only what followed.
+        """
         space, rows = problem.space, history.at(step)
-        key = f"policy:{self}:{step}"
-        kept, dropped, folded, known, losses = history.memo.get(key, (None, 0, 0, None, []))
-        policy: Policy = known or Policy.start(space)
-        if kept is not space or dropped != history.dropped:
-            folded, policy, losses = 0, Policy.start(space), []
-        units = vectors(space, history)
-        while folded + self.batch <= len(rows):
-            batch = list(islice(rows.items(), folded, folded + self.batch))
-            losses = losses + [problem.objectives[0].loss(metrics) for _, metrics in batch]
-            losses = losses[-self.window - self.batch :]
-            policy = self._fold(policy, units[[trial for trial, _ in batch]], np.array(losses), folded)
-            folded += self.batch
-        history.memo[key] = space, history.dropped, folded, policy, losses
+        trials, units = list(rows), vectors(space, history)
+        policies: list[Policy]
+        kept, known, policies = history.memo.get(f"policy:{self}:{step}", (None, [], []))
+        if kept is not space:
+            known, policies = [], [Policy.start(space)]
+        whole = min(_common(trials, known), len(known)) // self.batch
+        policies = policies[: whole + 1]
+        for first in range(whole * self.batch, len(trials) - self.batch + 1, self.batch):
+            after = first + self.batch
+            seen = [rows[trial] for trial in trials[max(first - self.window, 0) : after]]
+            losses = np.array([_loss(problem, metrics) for metrics in seen])
+            policies.append(self._fold(policies[-1], units[trials[first:after]], losses, first))
+        history.memo[f"policy:{self}:{step}"] = space, trials, policies
         failed = [t.id for t in history.in_state(State.FAILED)][-self.window :]
         if not failed:
-            return policy
-        return policy.improved(units[failed], np.full(len(failed), -0.25), self.rate, self.clip, 0.0)
+            return policies[-1]
+        return policies[-1].improved(units[failed], np.full(len(failed), -0.25), self.rate, self.clip, 0.0)
 
     def _fold(self, policy: Policy, units: Array, losses: Array, folded: int) -> Policy:
         """One batch, the last rows of `losses`, folded into the policy."""
@@ -120,17 +127,18 @@ class Policy:
         logits = np.where(np.arange(options.max(initial=1)) < options[:, None], 0.0, -np.inf)
         return cls(np.full(n, 0.5), np.full(n, np.log(SPREAD)), logits, options)
 
-    def sample(self, rng: np.random.Generator) -> Array:
-        """A unit vector, shape (nodes,), with a value for every node; the inactive ones are not read."""
-        uniform = rng.random(len(self.mean))
+    def sample(self, n: int, rng: np.random.Generator) -> Array:
+        """Unit vectors, shape (n, nodes), with a value for every node; the inactive ones are not read."""
+        uniform = rng.random((n, len(self.mean)))
         low, high = self._ends()
-        below, above = ndtr(low), ndtr(high)
-        out = self.mean + np.exp(self.log_sd) * ndtri(below + uniform * (above - below))
+        start, stop = ndtr(low), ndtr(high)
+        out = self.mean + np.exp(self.log_sd) * ndtri(start + uniform * (stop - start))
         unordered = np.flatnonzero(self.options)
         if len(unordered):
             reached = np.cumsum(self._shares()[unordered], axis=1)
-            picked = np.minimum((reached < uniform[unordered, None]).sum(axis=1), self.options[unordered] - 1)
-            out[unordered] = (picked + 0.5) / self.options[unordered]
+            below = (reached < uniform[:, unordered, None]).sum(axis=2)
+            picked = np.minimum(below, self.options[unordered] - 1)
+            out[:, unordered] = (picked + 0.5) / self.options[unordered]
         return np.clip(out, 0.0, 1.0 - 1e-12)
 
     def improved(
@@ -163,7 +171,7 @@ class Policy:
         # The score of a normal cut to [0, 1]: the second terms are the derivatives of the log of the mass inside.
         by_mean = z - (_bell(low) - _bell(high)) / mass
         by_log_sd = z * z - 1 - (low * _bell(low) - high * _bell(high)) / mass
-        # Scaled by sd, as the natural gradient is, else steps would grow as the policy narrows.
+        # Scaled by sd² (one is in the score), as the natural gradient is, else steps would grow as the policy narrows.
         mean = np.clip(self.mean + rate * sd * (weight * by_mean).sum(axis=0), 0.0, 1.0)
         log_sd = self.log_sd + rate * 0.5 * (weight * by_log_sd).sum(axis=0) + bonus * rate
         share = self._shares()
@@ -197,6 +205,19 @@ class Policy:
         share = np.maximum(self._shares(), 1e-300)
         option = np.log(np.take_along_axis(share, self._option(units).T, axis=1).T)
         return np.where(self.options > 0, option, number)
+
+
+def _loss(problem: Problem, metrics: Metrics) -> float:
+    """The first objective; +inf beyond a measured limit."""
+    beyond = violation(problem.measured_limits, metrics) > 0
+    return np.inf if beyond else problem.objectives[0].loss(metrics)
+
+
+def _common(one: list[int], other: list[int]) -> int:
+    """How many of their first entries two lists share."""
+    if one[: len(other)] == other:
+        return len(other)
+    return next(i for i, (a, b) in enumerate(zip([*one, -1], other, strict=False)) if a != b)
 
 
 def _bell(x: Array) -> Array:

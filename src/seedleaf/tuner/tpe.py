@@ -21,7 +21,8 @@ from seedleaf.space.space import Space
 from seedleaf.tuner.base import acceptable, draw_valid, ranked
 from seedleaf.tuner.evidence import deepest, vectors
 from seedleaf.tuner.evolution import child
-from seedleaf.tuner.parzen import NodeWise, Shape, Together
+from seedleaf.tuner.joint import Together
+from seedleaf.tuner.parzen import NodeWise, Shape
 from seedleaf.tuner.prior import draw, early, share
 
 Array = NDArray[np.float64]

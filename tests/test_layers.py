@@ -47,7 +47,8 @@ ALLOWED: dict[str, set[str]] = {
     "ledger": ZERO | {"store"},
     "loop": ZERO | {"executors"},
     "study": ZERO | {"space", "tuner", "executors", "store", "ledger", "loop"},
-    "view": ZERO,
+    "view": ZERO | {"progress"},
+    "progress": ZERO,
     "predictor": ZERO,
     "report": ZERO | {"space", "store", "tuner"},
     "cli": TOP | ZERO | {"timing", "view", "", "data", "optuna_bridge"},  # data: what `predict` reads

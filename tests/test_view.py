@@ -12,6 +12,8 @@ from rich.console import Console
 
 from seedleaf import view
 from seedleaf.core import Event, History
+from seedleaf.space import Float
+from seedleaf.study import Study
 from seedleaf.view import LiveView, PlainView, SilentView, open_view, sparkline
 
 T0 = 1_000_000.0
@@ -167,6 +169,36 @@ def test_a_maximised_objective_has_its_best_at_the_top() -> None:
     best = view.best_trial(history)
     assert best is not None
     assert best.id == 2
+
+
+def test_the_best_that_is_shown_is_the_one_that_the_study_holds() -> None:
+    """Ties go to the second metric; what breaks a limit is none."""
+    study = Study(
+        {"x": Float(0, 1)},
+        tie_break="loss",
+        limits={"bytes": 100.0},
+        sampler="random",
+    )
+    told = [(0.2, 0.9, 50.0), (0.2, 0.5, 50.0), (0.1, 0.1, 500.0), (0.3, 0.1, 50.0)]
+    for error, loss, size in told:
+        task = study.ask()
+        assert task is not None
+        study.tell(task, [{"error": error, "loss": loss, "bytes": size}])
+        shown = view.best_trial(study.history)
+        assert shown is study.best
+    assert shown is study.trials[1]
+
+
+def test_without_a_finite_value_there_is_no_best() -> None:
+    feed = Feed()
+    assert view.best_trial(feed.history) is None
+    feed.trial(0, math.nan)
+    assert view.best_trial(feed.history) is None
+    feed.trial(1, 0.5)
+    feed.trial(2, 0.6, 0.5)
+    best = view.best_trial(feed.history)
+    assert best is not None
+    assert best.id == 2, "the deeper of two equals"
 
 
 def test_sparklines() -> None:

@@ -10,10 +10,26 @@ import atexit
 import math
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
-from seedleaf.core import History, Objective, State, Trial
+from seedleaf.core import History, Trial, objective_of
+from seedleaf.progress import (
+    ASCII,
+    BLOCKS,
+    best_text,
+    best_trial,
+    clock,
+    history_unit,
+    is_unicode,
+    listed,
+    newest,
+    number,
+    sparkline,
+    speakable,
+    states,
+    yardsticks,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -23,7 +39,6 @@ REFRESH = 0.25  # seconds between two looks at the history
 SPARK_ROWS = 8
 LINES = 6  # that PlainView prints over the whole time: a whole command stays under 25
 IMPROVEMENTS = 2  # more of them, when the best improves in between
-BLOCKS, ASCII = "▁▂▃▄▅▆▇█", "_.-=+*#@"
 
 
 class View(Protocol):
@@ -81,7 +96,7 @@ class PlainView:
     def start(self, info: Mapping[str, Any]) -> None:
         self._started = _started(info)
         limit = "" if self._limit is None else f" · {clock(self._limit)}"
-        self.message(f"{self._title}{limit}{_listed(info)}")
+        self.message(f"{self._title}{limit}{listed(info)}")
 
     def update(self, history: History, now: float, phase: str) -> None:
         self._started = now if self._started is None else self._started
@@ -133,7 +148,7 @@ class LiveView:
         self._started: float | None = None
         self._drawn = -math.inf
         self._cells: tuple[int, ...] = ()
-        self._fancy = _is_unicode(self._console.encoding)
+        self._fancy = is_unicode(self._console.encoding)
 
     def start(self, info: Mapping[str, Any]) -> None:
         from rich.live import Live
@@ -171,7 +186,7 @@ class LiveView:
 
         width, height = self._console.size
         self._take_back_wrapped(width)
-        lines = [Text.assemble((self._title, "bold"), ("  " + phase, "green"), (_listed(self._info), "dim"))]
+        lines = [Text.assemble((self._title, "bold"), ("  " + phase, "green"), (listed(self._info), "dim"))]
         lines.append(self._bar(spent, width))
         lines.append(Text(states(history, self._info.get("workers"))))
         best = best_trial(history)
@@ -221,111 +236,19 @@ class LiveView:
         return Text.assemble((head, "dim"), (f"{line:<{cells}}", "cyan"), f" {last}")
 
 
-# --- what the views say, as plain text ---
-
-
-def objective_of(history: History) -> Objective:
-    """The study's first objective; the error where the header names none."""
-    listed = history.header.get("objectives") or [{"metric": "error"}]
-    return Objective(str(listed[0]["metric"]), "max" if listed[0].get("direction") == "max" else "min")
-
-
-def history_unit(history: History) -> str:
-    fidelity = history.header.get("fidelity")
-    return str(fidelity["name"]) if fidelity else "step"
-
-
-def best_trial(history: History) -> Trial | None:
-    """The trial that did not fail with the best objective at its last step."""
-    objective = objective_of(history)
-    pairs = ((objective.loss(t.metrics), t) for t in history.trials.values() if t.state is not State.FAILED)
-    loss, best = min(pairs, key=lambda p: p[0], default=(math.inf, None))
-    return best if math.isfinite(loss) else None
-
-
-def best_text(history: History, best: Trial | None) -> str:
-    """ "best error 0.0164 (trial 13, epoch 27, 6,000 params) · default 0.08 · baseline 0.9"."""
-    objective = objective_of(history)
-    if best is None:
-        return "no result yet"
-    params = best.metrics.get("params", math.nan)
-    inside = [f"trial {best.id}", f"{history_unit(history)} {best.step}"]
-    inside += [f"{params:,.0f} params"] if math.isfinite(params) else []
-    return f"best {objective.metric} {number(best.metrics[objective.metric])} ({', '.join(inside)})"
-
-
-def yardsticks(history: History) -> str:
-    """ "default 0.08 · baseline 0.9": what the best is held against; empty where neither is known."""
-    metric, parts = objective_of(history).metric, []
-    default = history.trials.get((history.note("default") or {}).get("trial", -1))
-    if default is not None and default.measurements:
-        parts.append(f"default {number(default.metrics.get(metric, math.nan))}")
-    baseline = (history.note("baseline") or {}).get(metric)
-    if isinstance(baseline, (int, float)):
-        parts.append(f"baseline {number(baseline)}")
-    return " · ".join(parts)
-
-
-def states(history: History, workers: object = None) -> str:
-    """ "2 running (of 2 workers) · 34 paused · 3 done · 1 failed": only the states that occur."""
-    counts = {s: sum(1 for _ in history.in_state(s)) for s in State}
-    order = (State.RUNNING, State.QUEUED, State.PAUSED, State.STOPPED, State.DONE, State.FAILED)
-    shown = [f"{counts[s]} {s.value}" for s in order if counts[s]]
-    if workers is not None:
-        busy = f"{counts[State.RUNNING]} of {workers} workers busy"
-        shown = [busy, *(s for s in shown if not s.endswith(" running"))]
-    return " · ".join(shown) or "no trial yet"
-
-
-def newest(trials: Sequence[Trial], room: int) -> list[Trial]:
-    return sorted(trials, key=lambda t: t.id)[-room:] if room else []
-
-
-def sparkline(values: Sequence[float], cells: int, ramp: str = BLOCKS) -> str:
-    """The last `cells` values as bars between their own least and greatest; a blank where a value is NaN."""
-    recent = list(values)[-cells:] if cells > 0 else []
-    finite = [v for v in recent if math.isfinite(v)]
-    if not finite:
-        return " " * len(recent)
-    low, span = min(finite), (max(finite) - min(finite)) or 1.0
-    top = len(ramp) - 1
-    return "".join(ramp[round(top * (v - low) / span)] if math.isfinite(v) else " " for v in recent)
-
-
-def number(value: float) -> str:
-    return f"{value:.4g}" if math.isfinite(value) else "-"
-
-
-def clock(seconds: float) -> str:
-    """42s, 3:05 or 2:10:00."""
-    whole = max(round(seconds), 0)
-    if whole < 100:
-        return f"{whole}s"
-    minutes, rest = divmod(whole, 60)
-    return f"{minutes}:{rest:02d}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
-
-
-def speakable(text: str, encoding: str | None) -> str:
-    """`text` in what the encoding can write, without control characters: a class name must not steer the terminal."""
-    encoding = encoding or "utf-8"
-    plain = text if _is_unicode(encoding) else text.replace(" · ", ", ").replace("±", "+-")
-    plain = "".join(c if c.isprintable() or c == "\n" else " " for c in plain)
-    return plain.encode(encoding, "replace").decode(encoding)
-
-
-def _is_unicode(encoding: str | None) -> bool:
-    return (encoding or "utf-8").lower().replace("-", "").startswith("utf")
-
-
 def _started(info: Mapping[str, Any]) -> float | None:
     told = info.get("started")
     return float(told) if isinstance(told, (int, float)) else time.time()
 
 
-def _listed(info: Mapping[str, Any]) -> str:
-    shown = [
-        f"{v} {k}" if k == "workers" else f"{k} {v}"
-        for k, v in info.items()
-        if k != "started" and v is not None
-    ]
-    return "".join(f" · {text}" for text in shown)
+__all__ = [
+    "LiveView",
+    "PlainView",
+    "SilentView",
+    "View",
+    "best_trial",
+    "clock",
+    "objective_of",
+    "open_view",
+    "sparkline",
+]

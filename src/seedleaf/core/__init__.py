@@ -1,5 +1,6 @@
 """What every room shares: the frozen types (types.py) and the fold of a log (history.py)."""
 
+from seedleaf.core.best import incumbent, objective_of
 from seedleaf.core.history import History, Trial, config_key
 from seedleaf.core.types import (
     DECISIONS,
@@ -50,4 +51,6 @@ __all__ = [
     "Value",
     "Wait",
     "config_key",
+    "incumbent",
+    "objective_of",
 ]

@@ -20,11 +20,11 @@ from seedleaf.core import (
     History,
     Resume,
     Start,
-    State,
     Stop,
     Trial,
     Wait,
     config_key,
+    incumbent,
 )
 from seedleaf.errors import LimitError, SpaceExhausted
 from seedleaf.seeds import rng_for
@@ -107,10 +107,7 @@ def best_trial(problem: Problem, history: History, trials: Iterable[Trial] | Non
 
     None before any measurement, and while every trial breaks a measured limit.
     """
-    if trials is None:
-        trials = history.in_state(State.DONE, State.PAUSED, State.RUNNING, State.STOPPED)
-    measured = [t for t in trials if t.measurements and keeps_limits(problem, t)]
-    return min(measured, key=lambda t: (loss_of(problem, t), -t.step, t.id), default=None)
+    return incumbent(history, problem.objectives[0], lambda trial: keeps_limits(problem, trial), trials)
 
 
 def ranked(problem: Problem, history: History, step: int) -> Sequence[tuple[float, int]]:

@@ -1,0 +1,110 @@
+"""What is said of a study while it runs, as plain text: its best trial, its states, curves as a row of blocks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from seedleaf.core import History, State, Trial, incumbent, objective_of
+
+BLOCKS, ASCII = "▁▂▃▄▅▆▇█", "_.-=+*#@"
+
+
+def history_unit(history: History) -> str:
+    fidelity = history.header.get("fidelity")
+    return str(fidelity["name"]) if fidelity else "step"
+
+
+def best_trial(history: History) -> Trial | None:
+    """The incumbent, as far as the log alone tells: a limit whose metric was not measured counts as kept."""
+    limits = [(str(x["metric"]), float(x["at_most"])) for x in history.header.get("limits") or ()]
+
+    def keeps(trial: Trial) -> bool:
+        return all(trial.metrics.get(metric, -math.inf) <= at_most for metric, at_most in limits)
+
+    return incumbent(history, objective_of(history), keeps)
+
+
+def best_text(history: History, best: Trial | None) -> str:
+    """ "best error 0.0164 (trial 13, epoch 27, 6,000 params) · default 0.08 · baseline 0.9"."""
+    objective = objective_of(history)
+    if best is None:
+        return "no result yet"
+    params = best.metrics.get("params", math.nan)
+    inside = [f"trial {best.id}", f"{history_unit(history)} {best.step}"]
+    inside += [f"{params:,.0f} params"] if math.isfinite(params) else []
+    return f"best {objective.metric} {number(best.metrics[objective.metric])} ({', '.join(inside)})"
+
+
+def yardsticks(history: History) -> str:
+    """ "default 0.08 · baseline 0.9": what the best is held against; empty where neither is known."""
+    metric, parts = objective_of(history).metric, []
+    default = history.trials.get((history.note("default") or {}).get("trial", -1))
+    if default is not None and default.measurements:
+        parts.append(f"default {number(default.metrics.get(metric, math.nan))}")
+    baseline = (history.note("baseline") or {}).get(metric)
+    if isinstance(baseline, (int, float)):
+        parts.append(f"baseline {number(baseline)}")
+    return " · ".join(parts)
+
+
+def states(history: History, workers: object = None) -> str:
+    """ "2 running (of 2 workers) · 34 paused · 3 done · 1 failed": only the states that occur."""
+    counts = {s: sum(1 for _ in history.in_state(s)) for s in State}
+    order = (State.RUNNING, State.QUEUED, State.PAUSED, State.STOPPED, State.DONE, State.FAILED)
+    shown = [f"{counts[s]} {s.value}" for s in order if counts[s]]
+    if workers is not None:
+        busy = f"{counts[State.RUNNING]} of {workers} workers busy"
+        shown = [busy, *(s for s in shown if not s.endswith(" running"))]
+    return " · ".join(shown) or "no trial yet"
+
+
+def newest(trials: Sequence[Trial], room: int) -> list[Trial]:
+    return sorted(trials, key=lambda t: t.id)[-room:] if room else []
+
+
+def sparkline(values: Sequence[float], cells: int, ramp: str = BLOCKS) -> str:
+    """The last `cells` values as bars between their own least and greatest; a blank where a value is NaN."""
+    recent = list(values)[-cells:] if cells > 0 else []
+    finite = [v for v in recent if math.isfinite(v)]
+    if not finite:
+        return " " * len(recent)
+    low, span = min(finite), (max(finite) - min(finite)) or 1.0
+    top = len(ramp) - 1
+    return "".join(ramp[round(top * (v - low) / span)] if math.isfinite(v) else " " for v in recent)
+
+
+def number(value: float) -> str:
+    return f"{value:.4g}" if math.isfinite(value) else "-"
+
+
+def clock(seconds: float) -> str:
+    """42s, 3:05 or 2:10:00."""
+    whole = max(round(seconds), 0)
+    if whole < 100:
+        return f"{whole}s"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes}:{rest:02d}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
+
+
+def speakable(text: str, encoding: str | None) -> str:
+    """`text` in what the encoding can write, without control characters: a class name must not steer the terminal."""
+    encoding = encoding or "utf-8"
+    plain = text if is_unicode(encoding) else text.replace(" · ", ", ").replace("±", "+-")
+    plain = "".join(c if c.isprintable() or c == "\n" else " " for c in plain)
+    return plain.encode(encoding, "replace").decode(encoding)
+
+
+def is_unicode(encoding: str | None) -> bool:
+    return (encoding or "utf-8").lower().replace("-", "").startswith("utf")
+
+
+def listed(info: Mapping[str, Any]) -> str:
+    """ " · 2 workers · data x": what a view was told of a run, but for when it started."""
+    shown = [
+        f"{v} {k}" if k == "workers" else f"{k} {v}"
+        for k, v in info.items()
+        if k != "started" and v is not None
+    ]
+    return "".join(f" · {text}" for text in shown)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import pickle
+import sys
 from typing import Any
 
 import numpy as np
@@ -322,6 +323,15 @@ def test_names_with_dots_are_the_keys_of_nested_ones() -> None:
     for space, other in ((flat, nested), (nested, flat)):
         for seed in range(20):
             assert other.contains(space.sample(np.random.default_rng(seed)))
+
+
+@pytest.mark.parametrize("name", ["ConfigSpace", "optuna"])
+def test_a_missing_extra_is_told_with_the_way_to_get_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (name, f"{name}.distributions"):
+        monkeypatch.setitem(sys.modules, module, None)
+    convert = Space(x=Bool()).to_configspace if name == "ConfigSpace" else Space(x=Bool()).to_optuna
+    with pytest.raises(SpaceError, match=rf"pip install 'seedleaf\[{name.lower()}\]'"):
+        convert()
 
 
 # --- counting ---

@@ -92,6 +92,13 @@ def test_the_format(tmp_path: Path) -> None:
     assert Space.from_yaml(MEANT.to_yaml()) == MEANT
 
 
+def test_the_example_of_the_documentation_is_read() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "spaces.md").read_text(encoding="utf-8")
+    space = Space.from_yaml(page.split("```yaml\n")[1].split("```")[0])
+    assert {"lr", "optimizer.momentum", "schedule.cycles"} <= {n.key for n in space.nodes}
+    assert len(space.forbid) == 2
+
+
 def test_what_is_written_is_for_people() -> None:
     text = MEANT.to_yaml()
     assert "float: [1.0e-05, 1.0]" in text

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import ClassVar
 
 import numpy as np
@@ -74,38 +75,31 @@ def _bracket(cycle: Cycle, trial: int) -> tuple[int, int, int]:
 
 
 def _promotion(problem: Problem, history: History, cycle: Cycle, closed: bool) -> Resume | None:
-    # Brackets that are over are not looked at again: they hold no running trial, so only a failure could change that.
-    key = f"brackets:{tuple(cycle)}"
-    dropped, first = history.memo.get(key, (history.dropped, 0))
-    first = first if dropped == history.dropped else 0
-    places: dict[int, dict[int, int]] = {}
+    # Brackets that are over hold no running trial and have filled their places: nothing can begin there any more. With
+    # measured limits places may have stayed empty, until the only trial that kept the limits fails.
+    key = f"brackets:{tuple(cycle)}:{history.dropped if problem.measured_limits else 0}"
+    first = history.memo.get(key, 0)
     all_over = True
     while first < len(history.trials):
         start, size, rung = _bracket(cycle, first)
         members = [history.trials[i] for i in range(start, min(start + size, len(history.trials)))]
         whole = len(members) == size
-        found, over = _in_bracket(problem, history, members, rung, whole or closed, places)
+        found, over = _in_bracket(problem, history, members, rung, whole or closed)
         if found is not None:
             return found
         all_over = all_over and over and whole
         first = start + size
         if all_over:
-            history.memo[key] = history.dropped, first
+            history.memo[key] = first
     return None
 
 
 def _in_bracket(
-    problem: Problem,
-    history: History,
-    members: list[Trial],
-    rung: int,
-    whole: bool,
-    places: dict[int, dict[int, int]],
+    problem: Problem, history: History, members: list[Trial], rung: int, whole: bool
 ) -> tuple[Resume | None, bool]:
     """(who goes on, is the bracket over), climbing from its first rung to the first that is not complete.
 
-    A place above is taken for good unless its trial fails: then the next best moves up. `places` keeps, for one
-    decision, step -> trial -> rank.
+    A place above is taken for good unless its trial fails: then the next best moves up.
     """
     rungs, eta, n = problem.rungs, eta_of(problem), len(members)
     cohort = members
@@ -115,29 +109,19 @@ def _in_bracket(
                 return Resume(trial.id, rungs[k]), False
         if not whole or any(t.state in (State.RUNNING, State.QUEUED) and t.step < rungs[k] for t in cohort):
             return None, False
-        if k + 1 == len(rungs):
-            break
-        cohort = _risen(problem, history, cohort, rungs[k], max(n // eta ** (k + 1 - rung), 1), places)
+        if k + 1 < len(rungs):
+            cohort = _risen(problem, history, cohort, rungs[k], max(n // eta ** (k + 1 - rung), 1))
     return None, True
 
 
-def _risen(
-    problem: Problem,
-    history: History,
-    cohort: list[Trial],
-    step: int,
-    room: int,
-    places: dict[int, dict[int, int]],
-) -> list[Trial]:
+def _risen(problem: Problem, history: History, cohort: list[Trial], step: int, room: int) -> list[Trial]:
     """Those of `cohort` that have gone on from `step`, and the best of the others for the places that are left."""
     rows = history.at(step)
     standing = [t for t in cohort if t.id in rows and t.state is not State.STOPPED]
     above = [t for t in standing if t.budget > step]
-    rest = [t for t in standing if t.budget <= step]
+    rest = {t.id: t for t in standing if t.budget <= step}
     if len(above) >= room or not rest:
         return above
-    if step not in places:
-        rows_in_order = ranked(problem, history, step)
-        places[step] = {trial: i for i, (loss, trial) in enumerate(rows_in_order) if loss < math.inf}
-    able = sorted((t for t in rest if t.id in places[step]), key=lambda t: places[step][t.id])
-    return above + able[: room - len(above)]
+    order = ranked(problem, history, step)
+    able = (rest[trial] for loss, trial in order if trial in rest and loss < math.inf)
+    return above + list(islice(able, room - len(above)))

@@ -7,6 +7,7 @@ import logging
 import random
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import neps
 import numpy as np
@@ -19,7 +20,7 @@ warnings.filterwarnings("ignore")
 logging.disable(logging.WARNING)
 
 
-def method(name: str) -> Callable[[Work, int], None]:
+def method(name: str, **extra: Any) -> Callable[[Work, int], None]:
     def run(work: Work, seed: int) -> None:
         torch.set_num_threads(1)
         random.seed(seed)
@@ -28,7 +29,7 @@ def method(name: str) -> Callable[[Work, int], None]:
         multi = work.full > 1
         space = to_neps(work.space, work.full if multi else None)
         algorithm = getattr(neps.algorithms, name)
-        tuner = neps.AskAndTell(optimizer=algorithm(space, eta=3) if multi else algorithm(space))
+        tuner = neps.AskAndTell(optimizer=algorithm(space, **extra))
         while True:
             trial = tuner.ask()
             values = dict(trial.config)
@@ -41,8 +42,8 @@ def method(name: str) -> Callable[[Work, int], None]:
 
 
 METHODS: dict[str, Callable[[Work, int], None]] = {
-    "neps-hyperband": method("hyperband"),
-    "neps-asha": method("asha"),
+    "neps-hyperband": method("hyperband", eta=3),
+    "neps-asha": method("asha", eta=3),
     "neps-ifbo": method("ifbo"),
     "neps-bo": method("bayesian_optimization"),
 }

@@ -12,6 +12,7 @@ from typing import Any
 
 from smac import HyperparameterOptimizationFacade, MultiFidelityFacade, Scenario
 from smac.intensifier.hyperband import Hyperband
+from smac.multi_objective.parego import ParEGO
 from smac.runhistory.dataclasses import TrialValue
 
 from search.peers.spaces import config_of, to_configspace
@@ -43,4 +44,27 @@ def run(work: Work, seed: int) -> None:
         smac.tell(info, TrialValue(cost=loss, time=float(stop)))
 
 
-METHODS: dict[str, Callable[[Work, int], None]] = {"smac": run}
+def parego(work: Work, seed: int) -> None:
+    """Two objectives by random scalarisations (Knowles 2006), every config trained in full."""
+    scenario = Scenario(
+        to_configspace(work.space, seed),
+        objectives=["first", "second"],
+        n_trials=work.evaluations,
+        deterministic=True,
+        seed=seed,
+        output_directory=tempfile.mkdtemp(prefix="smac-"),
+    )
+
+    def unused(config: Any, seed: int = 0) -> list[float]:
+        raise AssertionError("ask and tell never calls it")
+
+    smac = HyperparameterOptimizationFacade(
+        scenario, unused, multi_objective_algorithm=ParEGO(scenario), overwrite=True, logging_level=40
+    )
+    while True:
+        info = smac.ask()
+        losses = work.losses(None, config_of(work.space, dict(info.config)), work.full)
+        smac.tell(info, TrialValue(cost=list(losses), time=float(work.full)))
+
+
+METHODS: dict[str, Callable[[Work, int], None]] = {"smac": run, "smac-parego": parego}

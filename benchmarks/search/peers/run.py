@@ -33,6 +33,7 @@ PEERS: Mapping[str, str] = {  # peer -> environment, which is also the name of i
     "optuna-tpe-two": "optuna",
     "optuna-nsga2": "optuna",
     "smac": "smac",
+    "smac-parego": "smac",
     "dehb": "dehb",
     "bohb": "bohb",
     "neps-hyperband": "neps",

@@ -31,6 +31,11 @@ from seedleaf.workers import refit_threads
 MACS_OVER_DEFAULT = 2.5
 
 
+# A run has time for some ten to fifty trials and begins with a default that is hard to beat: its neighbourhood, which TPE
+# looks at before it has a model, is worth more than a model that has to learn the whole space first.
+OFTEN_RIGHT = ("tpe", "asha")
+
+
 def open_study(
     store: SqlStore,
     history: History,
@@ -74,8 +79,8 @@ def open_study(
         costs=lambda config: learner.costs(spec, config),
         anchor=learner.smallest(spec),
         seed=job.seed,
-        sampler=job.sampler,
-        scheduler=job.scheduler,
+        sampler=OFTEN_RIGHT[0] if job.sampler == "auto" else job.sampler,
+        scheduler=OFTEN_RIGHT[1] if job.scheduler == "auto" else job.scheduler,
         store=store,
         name=STUDY,
         take_over=True,

@@ -27,6 +27,9 @@ SAMPLER = pytest.mark.parametrize("sampler", SAMPLERS)
 SCHEDULER = pytest.mark.parametrize("scheduler", SCHEDULERS)
 
 
+BETWEEN = {"freeze-thaw"}  # schedulers that pause trials between rungs
+
+
 def new(sampler: str = "random", scheduler: str = "full", space: Space = SPACE, **more: Any) -> Study:
     more.setdefault("fidelity", RUNGS)
     return Study(space, sampler=sampler, scheduler=scheduler, **more)
@@ -220,7 +223,7 @@ def test_budgets_go_up_and_end_at_the_full_one(scheduler: str, fidelity: Fidelit
     rungs = fidelity.rungs if fidelity else (1,)
     while (task := study.ask()) is not None:
         assert task.start < task.stop <= task.full == rungs[-1]
-        assert task.stop in rungs
+        assert task.stop in rungs or scheduler in BETWEEN
         study.tell(task, curve(task))
     assert any(t.state == State.DONE for t in study.trials)
 

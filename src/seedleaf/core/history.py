@@ -64,6 +64,7 @@ class History:
         self.trials: dict[int, Trial] = {}
         self.notes: list[Body] = []
         self.seq = 0
+        self.told: list[tuple[int, int]] = []  # (trial, step) of every measurement, in the order of the log
         self.n_decisions = 0
         self.seen: set[str] = set()
         # Derived values that a sampler wants to keep between decisions. Nothing may depend on its being filled.
@@ -207,6 +208,7 @@ class History:
             Measurement(int(body["step"]), metrics, float(body.get("seconds", 0.0)), event.at)
         )
         trial.ended_at, trial.lost = event.at, 0
+        self.told.append((trial.id, trial.step))
         rows = self._at_step.setdefault(trial.step, {})
         self.dropped += rows.pop(trial.id, None) is not None
         rows[trial.id] = metrics

@@ -57,9 +57,9 @@ class Hyper:
     parts: Array
 
     @classmethod
-    def centre(cls, nodes: int) -> Hyper:
+    def centre(cls, nodes: int, active: float) -> Hyper:
         """The middle of the prior."""
-        reach = np.full(nodes, np.log(REACH[0] * np.sqrt(max(nodes, 1))))
+        reach = np.full(nodes, np.log(REACH[0] * np.sqrt(max(active, 1))))
         return cls(reach, np.full(2, np.log(STEPS[0])), np.log([centre for centre, _ in PARTS.values()]))
 
     @classmethod
@@ -89,11 +89,13 @@ class Hyper:
         return shared[ia][:, ib], own[ia][:, ib]
 
 
-def fit(node: Ints, rows: Rows, y: Array, start: Hyper | None = None, iterations: int = 12) -> Hyper:
+def fit(
+    node: Ints, rows: Rows, y: Array, start: Hyper | None = None, iterations: int = 12, active: float = 1.0
+) -> Hyper:
     """The hyper-parameters of highest posterior density given standardised losses `y`, shape (n,), from `start` on."""
     likelihood = _Likelihood.of(node, rows, y)
     nodes = int(node.max()) + 1 if len(node) else 0
-    centre, spread = Hyper.centre(nodes).pack(), Hyper.spread(nodes)
+    centre, spread = Hyper.centre(nodes, active).pack(), Hyper.spread(nodes)
 
     def objective(theta: Array) -> tuple[float, Array]:
         loss, gradient = likelihood(Hyper.unpack(theta))
@@ -230,6 +232,7 @@ class Curves:
         """Mean and standard deviation, shapes (m,), at `s` as for `mean`."""
         cross = self._cross(s)
         half = self.post.inverse @ cross
-        total = float(np.exp(self.post.hyper.parts[:NOISE]).sum())
+        weights = np.exp(self.post.hyper.parts[:NOISE])
+        total = np.where(self.of >= 0, weights.sum(), weights[:3].sum())
         variance = total - np.einsum("ij,ij->j", half, half)
         return cross.T @ self.post.alpha, np.sqrt(np.maximum(variance, 1e-12))

@@ -31,7 +31,7 @@ class Gp:
         rows = Rows(embedding(units), np.arange(n), np.ones(n))
         some = np.unique(np.linspace(0, n - 1, min(n, ROWS)).astype(np.intp))
         y = (values - centre) / scale
-        hyper = fit(embedding.node, rows.take(some), y[some], iterations=iterations)
+        hyper = fit(embedding.node, rows.take(some), y[some], iterations=iterations, active=embedding.active)
         return cls(embedding, Posterior.given(hyper, embedding.node, rows, y), centre, scale)
 
     def predict(self, units: Array) -> tuple[Array, Array]:

@@ -47,12 +47,17 @@ class Embedding:
 
     node: Ints
     sizes: tuple[int, ...]  # per node: 0 for a number, else how many options
+    active: float  # how many nodes are active in a random config, on average
 
     @classmethod
     def of(cls, space: Space) -> Embedding:
         """The embedding of the nodes of `space`."""
         sizes = tuple(0 if n.param.is_ordered else int(n.param.n_values or 1) for n in space.nodes)
-        return cls(np.repeat(np.arange(len(sizes)), [max(s, 1) for s in sizes]).astype(np.intp), sizes)
+        rng = np.random.default_rng(0)
+        active = float(np.mean([len(space.sample(rng)) for _ in range(100)]))
+        return cls(
+            np.repeat(np.arange(len(sizes)), [max(s, 1) for s in sizes]).astype(np.intp), sizes, active
+        )
 
     def __call__(self, units: Array) -> Array:
         """Unit vectors, shape (n, nodes), NaN where not active, as points of shape (n, columns)."""

@@ -9,8 +9,10 @@ from seedleaf.errors import StudyError
 from seedleaf.space.problem import Problem
 from seedleaf.tuner.asha import AshaScheduler
 from seedleaf.tuner.base import Sampler, Scheduler
+from seedleaf.tuner.bayes import GpSampler
 from seedleaf.tuner.bohb import BohbScheduler
 from seedleaf.tuner.evolution import EvolutionSampler
+from seedleaf.tuner.freeze_thaw import FreezeThawScheduler
 from seedleaf.tuner.full import FullScheduler
 from seedleaf.tuner.halving import HalvingScheduler
 from seedleaf.tuner.hyperband import HyperbandScheduler
@@ -26,6 +28,7 @@ SAMPLERS: Mapping[str, Callable[[], Sampler]] = {
     "random": RandomSampler,
     "sobol": SobolSampler,
     "tpe": TpeSampler,
+    "gp": GpSampler,
     "evolution": EvolutionSampler,
     "policy": PolicySampler,
 }
@@ -37,27 +40,36 @@ SCHEDULERS: Mapping[str, Callable[[], Scheduler]] = {
     "hyperband": HyperbandScheduler,
     "bohb": BohbScheduler,
     "median": MedianScheduler,
+    "freeze-thaw": FreezeThawScheduler,
 }
 
 # Schedulers whose name stands for a pair: what "auto" means for the sampler beside them. Any other may be named too.
-PAIRED: Mapping[str, str] = {"bohb": "tpe"}
+PAIRED: Mapping[str, str] = {"bohb": "tpe", "freeze-thaw": "random"}
 
 
 def pick_sampler(
     problem: Problem, wanted: str | Sampler = "auto", scheduler: str | Scheduler = "auto"
 ) -> Sampler:
-    """A sampler by name; "auto" is the one that `scheduler` is paired with, else TPE. An object is passed through."""
+    """A sampler by name; an object is passed through.
+
+    "auto" is the one that the scheduler is paired with, else a GP, of its own kind for several objectives.
+    """
     if not isinstance(wanted, str):
         return wanted
-    beside = scheduler if isinstance(scheduler, str) else scheduler.name
-    return _look_up("sampler", SAMPLERS, PAIRED.get(beside, "tpe") if wanted == "auto" else wanted)()
+    beside = pick_scheduler(problem, scheduler).name
+    auto = PAIRED.get(beside, "tpe" if len(problem.objectives) > 1 else "gp")
+    return _look_up("sampler", SAMPLERS, auto if wanted == "auto" else wanted)()
 
 
 def pick_scheduler(problem: Problem, wanted: str | Scheduler = "auto") -> Scheduler:
-    """A scheduler by name; "auto" is ASHA where there are rungs to judge at, else full budgets."""
+    """A scheduler by name; an object is passed through.
+
+    "auto" is freeze-thaw where there are rungs to judge at, ASHA if there are several objectives too, else full budgets.
+    """
     if not isinstance(wanted, str):
         return wanted
-    auto = "asha" if len(problem.rungs) > 1 else "full"
+    judged = "asha" if len(problem.objectives) > 1 else "freeze-thaw"
+    auto = judged if len(problem.rungs) > 1 else "full"
     return _look_up("scheduler", SCHEDULERS, auto if wanted == "auto" else wanted)()
 
 

@@ -1,0 +1,114 @@
+"""Freeze-thaw: every decision weighs a new config against a few more steps for any paused one."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from seedleaf.core import Decision, History, Resume, Start, Trial
+from seedleaf.space.encode import decode
+from seedleaf.space.problem import Problem
+from seedleaf.tuner.acquisition import in_the_end, log_expected_improvement, soonest
+from seedleaf.tuner.asha import AshaScheduler
+from seedleaf.tuner.base import Sampler, acceptable, best_trial, end, start_new
+from seedleaf.tuner.curves import Model
+from seedleaf.tuner.kernels import Array
+from seedleaf.tuner.moves import Moves
+
+TRIES = 20  # new candidates that were proposed before or break a limit, until the sampler is asked for one that is not
+
+
+@dataclass(frozen=True)
+class FreezeThawScheduler:
+    """A model over (config, step) extrapolates every curve; the next steps go where they promise the most per step.
+
+    Until `warm` full trainings' worth of steps are measured, for a share `explore` of the decisions afterwards, and while
+    more than `crowd` trials run at once, it decides as ASHA does, with the study's sampler: the model needs curves of
+    different lengths, and rest for thought. Candidates are the paused trials, `fresh` random configs and `near`
+    mutations of the best. A share `final` of decisions goes by the improvement expected in the end, the others by that
+    expected soonest; both are divided by (steps needed)^`gamma`. A paused trial gets half as many steps again.
+    """
+
+    warm: float = 1.0
+    explore: float = 0.1
+    crowd: int = 64
+    fresh: int = 300
+    near: int = 200
+    final: float = 0.15
+    gamma: float = 0.6
+    growth: float = 1.5
+    worth: float = (
+        0.01  # the least improvement, in standard deviations, for which a study out of trials goes on
+    )
+
+    name: ClassVar[str] = "freeze-thaw"
+    cites: ClassVar[str] = (
+        "Swersky, Snoek & Adams 2014, Freeze-Thaw Bayesian Optimization, arXiv:1406.3896; "
+        "Rakotoarison et al. 2024, In-Context Freeze-Thaw Bayesian Optimization, ICML"
+    )
+
+    def propose(
+        self, problem: Problem, history: History, sampler: Sampler, rng: np.random.Generator
+    ) -> Decision:
+        asha = AshaScheduler()
+        several = len(problem.objectives) > 1
+        early = len(history.told) < max(self.warm * problem.full, 2 * problem.rungs[0])
+        crowded = len(history.running()) > self.crowd
+        if several or early or crowded or problem.full == 1 or rng.random() < self.explore:
+            return asha.propose(problem, history, sampler, rng)
+        model = Model.of(problem, history)
+        if model is None:
+            return asha.propose(problem, history, sampler, rng)
+        paused = [t for t in history.paused() if t.measurements]
+        out_of_trials = problem.max_trials is not None and len(history.trials) >= problem.max_trials
+        fresh = np.empty((0, len(problem.space))) if out_of_trials else self._candidates(problem, model, rng)
+        if out_of_trials and history.completed():
+            paused = self._worthy(model, paused, best_trial(problem, history))
+        if not paused and not len(fresh):
+            return end(problem, history)
+        order = self._order(model, paused, fresh, rng)
+        for place, i in enumerate(order):
+            if i < len(paused):
+                return self._thaw(problem, paused[i])
+            config = decode(problem.space, fresh[i - len(paused)])
+            if acceptable(problem, history, config):
+                return Start(history.next_trial, config, problem.rungs[0])
+            if place + 1 == TRIES:  # limits so narrow, or a space so small, that a config must be looked for
+                new = start_new(problem, history, sampler, rng, problem.rungs[0])
+                if new is not None:
+                    return new
+        return asha.propose(problem, history, sampler, rng)
+
+    def _candidates(self, problem: Problem, model: Model, rng: np.random.Generator) -> Array:
+        """New configs as unit vectors."""
+        moves = Moves.of(problem.space)
+        ranking = model.ranking()
+        parents = ranking[np.minimum(rng.geometric(0.3, self.near) - 1, len(ranking) - 1)]
+        return np.vstack([moves.random(self.fresh, rng), moves.mutated(model.units[parents], rng)])
+
+    def _order(self, model: Model, paused: list[Trial], fresh: Array, rng: np.random.Generator) -> list[int]:
+        """Places of the candidates, the most promising first; new ones no further than TRIES."""
+        ids = np.array([t.id for t in paused], dtype=np.intp)
+        steps = np.array([t.step for t in paused] + [0] * len(fresh), dtype=np.intp)
+        x = np.vstack([model.points[ids], model.embedding(fresh)])
+        curves = model.posterior.curves(x, np.append(ids, np.full(len(fresh), -1)))
+        score = in_the_end if rng.random() < self.final else soonest
+        order = np.argsort(-score(curves, steps, model.full, model.best, self.gamma), kind="stable")
+        new = np.cumsum(order >= len(paused))
+        return [int(i) for i, n in zip(order, new, strict=True) if i < len(paused) or n <= TRIES]
+
+    def _thaw(self, problem: Problem, trial: Trial) -> Resume:
+        following = max(trial.step + problem.rungs[0], math.ceil(trial.step * self.growth))
+        return Resume(trial.id, min(following, problem.full))
+
+    def _worthy(self, model: Model, paused: list[Trial], best: Trial | None) -> list[Trial]:
+        """Those of which an improvement in the end is still to be expected, and the best: it is to be finished."""
+        if not paused:
+            return []
+        ids = np.array([t.id for t in paused], dtype=np.intp)
+        mean, sd = model.posterior.curves(model.points[ids], ids).predict(np.ones(1))
+        gain = log_expected_improvement(mean, sd, model.best)
+        return [t for t, g in zip(paused, gain, strict=True) if t is best or g > math.log(self.worth)]

@@ -14,6 +14,7 @@ optuna = pytest.importorskip("optuna", reason="the extra optuna is not installed
 from seedleaf.optuna_bridge import SeedleafSampler  # noqa: E402
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
+pytestmark = pytest.mark.filterwarnings("ignore:Choices for a categorical")
 
 
 def objective(trial: Any) -> float:

@@ -17,6 +17,7 @@ from seedleaf.tuner.full import FullScheduler
 from seedleaf.tuner.halving import HalvingScheduler
 from seedleaf.tuner.hyperband import HyperbandScheduler
 from seedleaf.tuner.median import MedianScheduler
+from seedleaf.tuner.pareto_gp import ParetoGpSampler
 from seedleaf.tuner.policy import PolicySampler
 from seedleaf.tuner.random import RandomSampler
 from seedleaf.tuner.sobol import SobolSampler
@@ -31,6 +32,7 @@ SAMPLERS: Mapping[str, Callable[[], Sampler]] = {
     "gp": GpSampler,
     "evolution": EvolutionSampler,
     "policy": PolicySampler,
+    "pareto-gp": ParetoGpSampler,
 }
 
 SCHEDULERS: Mapping[str, Callable[[], Scheduler]] = {
@@ -57,7 +59,7 @@ def pick_sampler(
     if not isinstance(wanted, str):
         return wanted
     beside = pick_scheduler(problem, scheduler).name
-    auto = PAIRED.get(beside, "tpe" if len(problem.objectives) > 1 else "gp")
+    auto = PAIRED.get(beside, "pareto-gp" if len(problem.objectives) > 1 else "gp")
     return _look_up("sampler", SAMPLERS, auto if wanted == "auto" else wanted)()
 
 

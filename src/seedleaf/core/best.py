@@ -29,5 +29,6 @@ def incumbent(
 def objective_of(history: History) -> Objective:
     """The study's first objective as its log names it; the error where it names none."""
     first = (history.header.get("objectives") or [{"metric": "error"}])[0]
-    direction = "max" if first.get("direction") == "max" else "min"
-    return Objective(str(first["metric"]), direction, first.get("tie"))
+    return Objective(
+        str(first["metric"]), "max" if first.get("direction") == "max" else "min", first.get("tie")
+    )

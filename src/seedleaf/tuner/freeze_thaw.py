@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from seedleaf.core import Decision, History, Resume, Start, Trial
+from seedleaf.core import Decision, History, Resume, Start, State, Trial
 from seedleaf.space.encode import decode
 from seedleaf.space.problem import Problem
 from seedleaf.tuner.acquisition import in_the_end, log_expected_improvement, soonest
@@ -27,16 +27,20 @@ class FreezeThawScheduler:
 
     Until `warm` full trainings' worth of steps are measured, for a share `explore` of the decisions afterwards, and while
     more than `crowd` trials run at once, it decides as ASHA does, with the study's sampler: the model needs curves of
-    different lengths, and rest for thought. Candidates are the paused trials, `fresh` random configs and `near`
-    mutations of the best. A share `final` of decisions goes by the improvement expected in the end, the others by that
-    expected soonest; both are divided by (steps needed)^`gamma`. A paused trial gets half as many steps again.
+    different lengths, and rest for thought. With probability `confirm` the best trial goes on where it is not at its end
+    yet: a low loss halfway may be luck. Candidates else are the paused trials, `fresh` random configs and `near` mutations
+    of the best; a share `wild` of the new ones is left to the sampler, for a first step costs little and the model may be
+    wrong about what it has not seen. A share `final` of decisions goes by the improvement expected in the end, the others
+    by that expected soonest; both are divided by (steps needed)^`gamma`. A paused trial gets half as many steps again.
     """
 
     warm: float = 1.0
-    explore: float = 0.1
+    explore: float = 0.25
     crowd: int = 64
+    wild: float = 0.5
+    confirm: float = 0.3
     fresh: int = 300
-    near: int = 200
+    near: int = 40
     final: float = 0.15
     gamma: float = 0.6
     growth: float = 1.5
@@ -59,14 +63,17 @@ class FreezeThawScheduler:
         crowded = len(history.running()) > self.crowd
         if several or early or crowded or problem.full == 1 or rng.random() < self.explore:
             return asha.propose(problem, history, sampler, rng)
+        best = best_trial(problem, history)
+        if best is not None and best.state is State.PAUSED and rng.random() < self.confirm:
+            return self._thaw(problem, best)
         model = Model.of(problem, history)
         if model is None:
             return asha.propose(problem, history, sampler, rng)
-        paused = [t for t in history.paused() if t.measurements]
+        paused = distinct(problem, history, [t for t in history.paused() if t.measurements])
         out_of_trials = problem.max_trials is not None and len(history.trials) >= problem.max_trials
         fresh = np.empty((0, len(problem.space))) if out_of_trials else self._candidates(problem, model, rng)
         if out_of_trials and history.completed():
-            paused = self._worthy(model, paused, best_trial(problem, history))
+            paused = self._worthy(model, paused, best)
         if not paused and not len(fresh):
             return end(problem, history)
         order = self._order(model, paused, fresh, rng)
@@ -74,9 +81,12 @@ class FreezeThawScheduler:
             if i < len(paused):
                 return self._thaw(problem, paused[i])
             config = decode(problem.space, fresh[i - len(paused)])
-            if acceptable(problem, history, config):
+            wild = place == 0 and rng.random() < self.wild
+            if not wild and acceptable(problem, history, config):
                 return Start(history.next_trial, config, problem.rungs[0])
-            if place + 1 == TRIES:  # limits so narrow, or a space so small, that a config must be looked for
+            if (
+                wild or place + 1 == TRIES
+            ):  # limits so narrow, or a space so small, that a config must be looked for
                 new = start_new(problem, history, sampler, rng, problem.rungs[0])
                 if new is not None:
                     return new
@@ -112,3 +122,25 @@ class FreezeThawScheduler:
         mean, sd = model.posterior.curves(model.points[ids], ids).predict(np.ones(1))
         gain = log_expected_improvement(mean, sd, model.best)
         return [t for t, g in zip(paused, gain, strict=True) if t is best or g > math.log(self.worth)]
+
+
+def distinct(problem: Problem, history: History, paused: list[Trial]) -> list[Trial]:
+    """Those whose curves do not repeat, loss for loss over all of two or more steps, that of a trial ahead of them.
+
+    Where parameters have no effect, or a landscape has terraces, equal curves are one model trained twice.
+    """
+    loss = problem.objectives[0].loss
+
+    def repeats(trial: Trial, other: Trial) -> bool:
+        if other.id == trial.id or (other.step, -other.id) < (trial.step, -trial.id):
+            return False
+        pairs = zip(trial.measurements, other.measurements, strict=False)
+        return all(loss(a.metrics) == loss(b.metrics) for a, b in pairs)
+
+    kept = []
+    for trial in paused:
+        last = trial.measurements[-1]
+        same = (i for i, m in history.at(last.step).items() if loss(m) == loss(last.metrics))
+        if len(trial.measurements) < 2 or not any(repeats(trial, history.trials[i]) for i in same):
+            kept.append(trial)
+    return kept

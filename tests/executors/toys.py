@@ -23,13 +23,16 @@ Config = dict[str, Any]
 def saving(config: Config, ctx: Context) -> Iterator[Measurement]:
     """A step takes config["pause"] seconds; every step that is really trained leaves a line in trained.txt."""
     state = ctx.folder / "state.json"
-    step = json.loads(state.read_text())["step"] if ctx.start else 0
+    # A stop may fall between the checkpoint and the report of a step: then the checkpoint is ahead of the driver.
+    step = min(json.loads(state.read_text())["step"], ctx.start) if ctx.start else 0
     while step < ctx.stop:
         time.sleep(config.get("pause", 0.0))
         step += 1
         with (ctx.folder / "trained.txt").open("a") as file:
             file.write(f"{step}\n")
-        state.write_text(json.dumps({"step": step}))
+        part = state.with_suffix(".part")
+        part.write_text(json.dumps({"step": step}))
+        part.replace(state)
         yield Measurement(step, {"error": 1.0 / step, "pid": os.getpid()}, 0.01)
 
 

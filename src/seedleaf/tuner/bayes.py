@@ -26,13 +26,15 @@ class GpSampler:
     """A Gaussian process over config and step (curve_gp.py), so that trials of every length teach it.
 
     Until `startup` trials stand measured configs are random; afterwards a share `explore` is left to TPE, which is
-    wrong elsewhere: where the process sees nothing more to gain, or only seems to, the search goes on. Candidates are
+    wrong elsewhere: where the process sees nothing more to gain, or only seems to, the search goes on. With more than
+    `many` trials it is the other way round: they are cheap then, and deciding must be as well. Candidates are
     `fresh` random configs and `near` mutations of those expected to be best; the best of them are mutated `climbs`
     times. A user's prior weighs on the improvement, less as trials accumulate (Hvarfner et al. 2022).
     """
 
     startup: int = 8
     explore: float = 0.25
+    many: int = 400
     fresh: int = 200
     near: int = 100
     climbs: int = 3
@@ -49,7 +51,7 @@ class GpSampler:
         measured = len(history.trials) - len(history.queued()) - len(history.running())
         if measured < self.startup:
             return draw_valid(problem, history, lambda: early(problem, history, rng), rng)
-        if rng.random() < self.explore:
+        if rng.random() < (self.explore if measured <= self.many else 1 - self.explore):
             return TpeSampler().propose(problem, history, rng)
         model = Model.of(problem, history)
         if model is not None:

@@ -137,10 +137,18 @@ def distinct(problem: Problem, history: History, paused: list[Trial]) -> list[Tr
         pairs = zip(trial.measurements, other.measurements, strict=False)
         return all(loss(a.metrics) == loss(b.metrics) for a, b in pairs)
 
-    kept = []
-    for trial in paused:
-        last = trial.measurements[-1]
-        same = (i for i, m in history.at(last.step).items() if loss(m) == loss(last.metrics))
-        if len(trial.measurements) < 2 or not any(repeats(trial, history.trials[i]) for i in same):
-            kept.append(trial)
-    return kept
+    at_step: dict[
+        int, dict[float, list[int]]
+    ] = {}  # step -> loss -> trials, for the few steps that are asked for
+
+    def alike(trial: Trial) -> list[int]:
+        if trial.step not in at_step:
+            found = at_step[trial.step] = {}
+            for i, metrics in history.at(trial.step).items():
+                found.setdefault(loss(metrics), []).append(i)
+        return at_step[trial.step][loss(trial.metrics)]
+
+    def alone(trial: Trial) -> bool:
+        return len(trial.measurements) < 2 or not any(repeats(trial, history.trials[i]) for i in alike(trial))
+
+    return [trial for trial in paused if alone(trial)]

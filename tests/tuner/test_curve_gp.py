@@ -7,13 +7,11 @@ import pytest
 from scipy.optimize import approx_fprime
 from scipy.stats import spearmanr
 
-from seedleaf.space import Choice, Float, Space
+from seedleaf.space import Choice, Space
 from seedleaf.tuner.acquisition import log_expected_improvement
 from seedleaf.tuner.curve_gp import Hyper, Posterior, Rows, _Likelihood, fit
 from seedleaf.tuner.curves import log_steps, standardised, thinned
-from seedleaf.tuner.gp import Gp
 from seedleaf.tuner.kernels import Array, Embedding
-from seedleaf.tuner.moves import Moves
 
 NODE = np.array([0, 1, 2, 2])  # two numbers and a choice of two
 
@@ -107,7 +105,9 @@ def test_two_options_are_one_apart_and_what_is_off_is_equally_far_from_all() -> 
     assert 2 <= embedding.active <= 3
 
 
-@pytest.mark.parametrize("losses", [[1, 1, 1, 1], [0.1, 0.2, 0.3, 1e12], [5.0], [-3, -2, -2, 7]])
+@pytest.mark.parametrize(
+    "losses", [[1, 1, 1, 1], [0.1, 0.2, 0.3, 1e12], [5.0], [-3, -2, -2, 7], [0.1, 0.2, 1.7e308, 1.7e308]]
+)
 def test_standardised_losses_keep_their_order(losses: list[float]) -> None:
     z = standardised(np.array(losses, dtype=float))
     assert np.isfinite(z).all()
@@ -133,16 +133,3 @@ def test_improvement_is_told_far_into_the_tail() -> None:
     assert np.isfinite(value).all()
     assert value[0] > value[1] > value[2]
     assert np.isclose(value[0], np.log(0.0833), atol=1e-3)  # φ(1) - Φ(-1)
-
-
-def test_a_regression_on_a_conditional_space() -> None:
-    space = Space(a=Float(0, 1), b=Float(0, 1), c=Choice(x=dict(m=Float(0, 1)), y={}))
-    units = Moves.of(space).random(80, np.random.default_rng(0))
-
-    def value(u: Array) -> Array:
-        return np.asarray((u[:, 0] - 0.3) ** 2 + u[:, 1] / 2 + np.where(np.isnan(u[:, 3]), 0.3, u[:, 3] ** 2))
-
-    model = Gp.fit(space, units[:50], value(units[:50]))
-    mean, sd = model.predict(units[50:])
-    assert np.corrcoef(mean, value(units[50:]))[0, 1] > 0.95
-    assert (np.abs(mean - value(units[50:])) < 4 * sd + 0.02).mean() > 0.8

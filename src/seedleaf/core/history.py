@@ -68,6 +68,7 @@ class History:
         self.n_decisions = 0
         self.seen: set[str] = set()
         # Derived values that a sampler wants to keep between decisions. Nothing may depend on its being filled.
+        # A history belongs to one problem: a study that is opened for another folds its log anew.
         self.memo: dict[str, Any] = {}
         self.finished: str | None = None
         self.updated = 0.0  # when the last event was written, in seconds since the epoch

@@ -21,26 +21,26 @@ def log_expected_improvement(mean: Array, sd: Array, best: float) -> Array:
     return np.asarray(np.log(sd) + np.where(z > -5, np.log(np.maximum(near, 1e-300)), far))
 
 
-def in_the_end(curves: Curves, steps: Ints, full: int, best: float, gamma: float) -> Array:
+def in_the_end(curves: Curves, steps: Ints, low: int, full: int, best: float, gamma: float) -> Array:
     """Log improvement expected at the full budget over the lowest loss seen or expected there, per (steps to go)^gamma.
 
-    `steps` says how far each curve is, shape (m,).
+    `steps` says how far each curve is, shape (m,); no fewer than `low` more can be bought.
     """
     mean, sd = curves.predict(np.ones(1))
     known = steps > 0
     bar = min(best, float(mean[known].min())) if known.any() else best
-    return log_expected_improvement(mean, sd, bar) - gamma * np.log(full - steps)
+    return log_expected_improvement(mean, sd, bar) - gamma * np.log(np.maximum(full - steps, low))
 
 
-def soonest(curves: Curves, steps: Ints, full: int, best: float, gamma: float) -> Array:
+def soonest(curves: Curves, steps: Ints, low: int, full: int, best: float, gamma: float) -> Array:
     """Log improvement on the lowest loss seen so far per (steps)^gamma, at whichever horizon that is largest."""
     mean, sd = curves.predict(np.ones(1))
     final = log_expected_improvement(mean, sd, best)
     out = final - gamma * np.log(full - steps)
     promising = np.argsort(-final, kind="stable")[:NEAR]
-    horizon = 1
+    horizon = low
     while horizon < full:
-        open_ = promising[steps[promising] < horizon]
+        open_ = promising[steps[promising] + low <= horizon]
         if len(open_):
             mean, sd = curves.take(open_).predict(log_steps(np.array([horizon]), full))
             gain = log_expected_improvement(mean, sd, best) - gamma * np.log(horizon - steps[open_])

@@ -25,9 +25,9 @@ TRIES = 50  # of the best candidates that are turned into configs and found prop
 class GpSampler:
     """A Gaussian process over config and step (curve_gp.py), so that trials of every length teach it.
 
-    Until `startup` trials stand measured configs are random; afterwards a share `explore` is left to TPE, which is
-    wrong elsewhere: where the process sees nothing more to gain, or only seems to, the search goes on. With more than
-    `many` trials it is the other way round: they are cheap then, and deciding must be as well. Candidates are
+    Until `startup` trials stand measured configs are random; afterwards a share
+    `explore` is left to TPE, which is wrong elsewhere: where the process sees nothing more to gain, the search goes on.
+    With more than `many` trials it is the other way round: they are cheap then, and deciding must be as well. Candidates are
     `fresh` random configs and `near` mutations of those expected to be best; the best of them are mutated `climbs`
     times. A user's prior weighs on the improvement, less as trials accumulate (Hvarfner et al. 2022).
     """

@@ -87,6 +87,9 @@ def standardised(losses: Array) -> Array:
     Half of it is the rank (a Gaussian copula), half the loss itself, squashed above the median: ranks alone lose how far
     apart the good ones are, the losses alone are at the mercy of a few that diverged.
     """
+    losses = np.clip(
+        losses, -1e150, 1e150
+    )  # some say "bad" by the largest float there is: their mean is infinite
     centred = losses - np.median(losses)
     z = centred / max(-float(centred.min()), 1e-12)
     ranks = ndtri((rankdata(losses) - 0.5) / len(losses))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import islice
 from typing import ClassVar
 
 import numpy as np
 
-from seedleaf.core import Decision, History, Resume, Start, State, Trial
+from seedleaf.core import Decision, Finish, History, Resume, Start, State, Trial
 from seedleaf.space.encode import decode
 from seedleaf.space.problem import Problem
 from seedleaf.tuner.acquisition import in_the_end, log_expected_improvement, soonest
@@ -17,21 +18,27 @@ from seedleaf.tuner.base import Sampler, acceptable, best_trial, end, start_new
 from seedleaf.tuner.curves import Model
 from seedleaf.tuner.kernels import Array
 from seedleaf.tuner.moves import Moves
+from seedleaf.tuner.prior import share
 
 TRIES = 20  # new candidates that were proposed before or break a limit, until the sampler is asked for one that is not
+
+ALIKE = 20  # trials of equal loss whose curves are compared: where errors are counted on few images there are many
 
 
 @dataclass(frozen=True)
 class FreezeThawScheduler:
     """A model over (config, step) extrapolates every curve; the next steps go where they promise the most per step.
 
-    Until `warm` full trainings' worth of steps are measured, for a share `explore` of the decisions afterwards, and while
-    more than `crowd` trials run at once, it decides as ASHA does, with the study's sampler: the model needs curves of
-    different lengths, and rest for thought. With probability `confirm` the best trial goes on where it is not at its end
-    yet: a low loss halfway may be luck. Candidates else are the paused trials, `fresh` random configs and `near` mutations
-    of the best; a share `wild` of the new ones is left to the sampler, for a first step costs little and the model may be
-    wrong about what it has not seen. A share `final` of decisions goes by the improvement expected in the end, the others
-    by that expected soonest; both are divided by (steps needed)^`gamma`. A paused trial gets half as many steps again.
+    Until `warm` full trainings' worth of steps are measured, for a share `explore`
+    of the decisions afterwards, and while more than `crowd` trials run at once, it decides as ASHA does, with the study's
+    sampler: the model needs curves of different lengths, and rest for thought. With probability `confirm` the best trial
+    goes on where it is not at its end yet: a low loss halfway may be luck.
+
+    Candidates else are the paused trials, `fresh` random configs and `near` mutations of the best; a share `wild` of the
+    new ones is left to the sampler, for a first step costs little and the model may be wrong about what it has not seen.
+    A share `final` of decisions goes by the improvement expected in the end, the others by that expected soonest; both
+    are divided by (steps needed)^`gamma`. A user's prior counts as `belief` trials. A paused trial gets half as many
+    steps again. Out of trials, those go on that promise `worth` standard deviations.
     """
 
     warm: float = 1.0
@@ -44,9 +51,8 @@ class FreezeThawScheduler:
     final: float = 0.15
     gamma: float = 0.6
     growth: float = 1.5
-    worth: float = (
-        0.01  # the least improvement, in standard deviations, for which a study out of trials goes on
-    )
+    belief: float = 5.0
+    worth: float = 0.01
 
     name: ClassVar[str] = "freeze-thaw"
     cites: ClassVar[str] = (
@@ -61,23 +67,24 @@ class FreezeThawScheduler:
         several = len(problem.objectives) > 1
         early = len(history.told) < max(self.warm * problem.full, 2 * problem.rungs[0])
         crowded = len(history.running()) > self.crowd
-        if several or early or crowded or problem.full == 1 or rng.random() < self.explore:
+        if several or early or crowded or problem.full == 1:
             return asha.propose(problem, history, sampler, rng)
         best = best_trial(problem, history)
         if best is not None and best.state is State.PAUSED and rng.random() < self.confirm:
             return self._thaw(problem, best)
-        model = Model.of(problem, history)
+        may_start = problem.max_trials is None or len(history.trials) < problem.max_trials
+        model = None if may_start and rng.random() < self.explore else Model.of(problem, history)
         if model is None:
-            return asha.propose(problem, history, sampler, rng)
+            decision = asha.propose(problem, history, sampler, rng)
+            model = Model.of(problem, history) if isinstance(decision, Finish) else None
+            if model is None:
+                return decision
+            may_start = False
         paused = distinct(problem, history, [t for t in history.paused() if t.measurements])
-        out_of_trials = problem.max_trials is not None and len(history.trials) >= problem.max_trials
-        fresh = np.empty((0, len(problem.space))) if out_of_trials else self._candidates(problem, model, rng)
-        if out_of_trials and history.completed():
-            paused = self._worthy(model, paused, best)
-        if not paused and not len(fresh):
-            return end(problem, history)
-        order = self._order(model, paused, fresh, rng)
-        for place, i in enumerate(order):
+        if not may_start:
+            return self._wind_up(problem, history, model, paused, best)
+        fresh = self._candidates(problem, model, rng)
+        for place, i in enumerate(self._order(problem, history, model, paused, fresh, rng)):
             if i < len(paused):
                 return self._thaw(problem, paused[i])
             config = decode(problem.space, fresh[i - len(paused)])
@@ -88,9 +95,24 @@ class FreezeThawScheduler:
                 wild or place + 1 == TRIES
             ):  # limits so narrow, or a space so small, that a config must be looked for
                 new = start_new(problem, history, sampler, rng, problem.rungs[0])
-                if new is not None:
-                    return new
-        return asha.propose(problem, history, sampler, rng)
+                if new is None:
+                    break
+                return new
+        return self._wind_up(problem, history, model, paused, best)
+
+    def _wind_up(
+        self, problem: Problem, history: History, model: Model, paused: list[Trial], best: Trial | None
+    ) -> Decision:
+        """When nothing new may start: the best is finished, and whatever promises more than `worth` in the end."""
+        if best is not None and best.state is State.PAUSED:
+            return self._thaw(problem, best)
+        if paused:
+            ids = np.array([t.id for t in paused], dtype=np.intp)
+            mean, sd = model.posterior.curves(model.points[ids], ids).predict(np.ones(1))
+            gain = log_expected_improvement(mean, sd, model.best)
+            if gain.max() > math.log(self.worth):
+                return self._thaw(problem, paused[int(gain.argmax())])
+        return end(problem, history)
 
     def _candidates(self, problem: Problem, model: Model, rng: np.random.Generator) -> Array:
         """New configs as unit vectors."""
@@ -99,29 +121,32 @@ class FreezeThawScheduler:
         parents = ranking[np.minimum(rng.geometric(0.3, self.near) - 1, len(ranking) - 1)]
         return np.vstack([moves.random(self.fresh, rng), moves.mutated(model.units[parents], rng)])
 
-    def _order(self, model: Model, paused: list[Trial], fresh: Array, rng: np.random.Generator) -> list[int]:
+    def _order(
+        self,
+        problem: Problem,
+        history: History,
+        model: Model,
+        paused: list[Trial],
+        fresh: Array,
+        rng: np.random.Generator,
+    ) -> list[int]:
         """Places of the candidates, the most promising first; new ones no further than TRIES."""
         ids = np.array([t.id for t in paused], dtype=np.intp)
         steps = np.array([t.step for t in paused] + [0] * len(fresh), dtype=np.intp)
         x = np.vstack([model.points[ids], model.embedding(fresh)])
         curves = model.posterior.curves(x, np.append(ids, np.full(len(fresh), -1)))
-        score = in_the_end if rng.random() < self.final else soonest
-        order = np.argsort(-score(curves, steps, model.full, model.best, self.gamma), kind="stable")
+        rate = in_the_end if rng.random() < self.final else soonest
+        score = rate(curves, steps, problem.rungs[0], model.full, model.best, self.gamma)
+        belief = self.belief * share(problem, history) / len(history.trials)
+        if belief:
+            score[len(paused) :] += belief * problem.space.log_prior(fresh)
+        order = np.argsort(-score, kind="stable")
         new = np.cumsum(order >= len(paused))
         return [int(i) for i, n in zip(order, new, strict=True) if i < len(paused) or n <= TRIES]
 
     def _thaw(self, problem: Problem, trial: Trial) -> Resume:
         following = max(trial.step + problem.rungs[0], math.ceil(trial.step * self.growth))
         return Resume(trial.id, min(following, problem.full))
-
-    def _worthy(self, model: Model, paused: list[Trial], best: Trial | None) -> list[Trial]:
-        """Those of which an improvement in the end is still to be expected, and the best: it is to be finished."""
-        if not paused:
-            return []
-        ids = np.array([t.id for t in paused], dtype=np.intp)
-        mean, sd = model.posterior.curves(model.points[ids], ids).predict(np.ones(1))
-        gain = log_expected_improvement(mean, sd, model.best)
-        return [t for t, g in zip(paused, gain, strict=True) if t is best or g > math.log(self.worth)]
 
 
 def distinct(problem: Problem, history: History, paused: list[Trial]) -> list[Trial]:
@@ -149,6 +174,7 @@ def distinct(problem: Problem, history: History, paused: list[Trial]) -> list[Tr
         return at_step[trial.step][loss(trial.metrics)]
 
     def alone(trial: Trial) -> bool:
-        return len(trial.measurements) < 2 or not any(repeats(trial, history.trials[i]) for i in alike(trial))
+        others = islice(alike(trial), ALIKE)
+        return len(trial.measurements) < 2 or not any(repeats(trial, history.trials[i]) for i in others)
 
     return [trial for trial in paused if alone(trial)]

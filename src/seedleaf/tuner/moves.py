@@ -50,7 +50,7 @@ class Moves:
         A number moves by a Gaussian, small or large; an unordered choice to any other option.
         """
         n, nodes = rows.shape
-        free = ~np.isnan(rows) & np.array([g is None or len(g) > 1 for g in self.grids])
+        free = ~np.isnan(rows) & np.array([g is None or len(g) > 1 for g in self.grids], bool)
         keys = np.where(free, rng.random((n, nodes)), np.inf)
         count = np.minimum(rng.geometric(stay, n), free.sum(axis=1))
         moving = np.argsort(np.argsort(keys, axis=1), axis=1) < count[:, None]
@@ -68,7 +68,7 @@ class Moves:
 
     def _others(self, full: Array, rng: np.random.Generator) -> Array:
         """For each value another one of its grid."""
-        sizes = np.array([1 if g is None else len(g) for g in self.grids])
+        sizes = np.array([1 if g is None else len(g) for g in self.grids], np.intp)
         hop = rng.integers(1, np.maximum(sizes, 2), size=full.shape)
         place = np.minimum((full * sizes).astype(np.intp), sizes - 1)
         return np.asarray(((place + hop) % sizes + 0.5) / sizes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import ClassVar
 
 import numpy as np
@@ -25,8 +26,9 @@ from seedleaf.tuner.prior import draw, early
 from seedleaf.tuner.tpe import TpeSampler
 
 Array = NDArray[np.float64]
-BENDS = (0.05, 0.1, 0.2, 0.5, 1.0, 3.0, 10.0)  # see `bend_of`: from a logarithm to nearly a straight line
+BENDS = (0.5, 1.0, 3.0, 10.0)  # see `bend_of`: nearly a straight line at the end
 NEAREST = 8  # while nobody keeps the limits so many are mutated, those that break them least
+EARLY = 20  # trials, mostly random, that say where the reference lies
 MARGIN = 0.1  # of the reference behind the front's worst values, as a share of the front's range
 
 
@@ -46,12 +48,12 @@ class ParetoGpSampler:
 
     startup: int = 10
     explore: float = 0.05
-    densities: float = 0.5
+    densities: float = 0.33
     most: int = 200
-    pool: int = 400
+    pool: int = 1200
     climbs: int = 4
-    fresh: float = 0.2
-    usual: float = 0.9  # the reference lies at this quantile of what was measured, and behind the front
+    fresh: float = 0.6  # on a table of 28 parameters that much missed a third less volume than 0.2 of 400
+    usual: float = 0.9  # the reference lies at this quantile of the first trials, and behind the front
 
     name: ClassVar[str] = "pareto-gp"
     cites: ClassVar[str] = (
@@ -124,7 +126,9 @@ class Belief:
         space, rows, known = problem.space, history.at(step), vectors(problem.space, history)
         order = [trial for _, trial in ranked(problem, history, step)][: sampler.most]
         units = known[order]
-        points = scaled(np.array([losses(problem, rows[t]) for t in order]))
+        raw = np.array([losses(problem, rows[t]) for t in order])
+        low, unit = scale_of(raw)
+        points = (raw - low) / unit
         bends = np.array([bend_of(column) for column in points.T])
         models = [AdditiveGp.fit(space, units, column) for column in np.log(points + bends).T]
         limits = [
@@ -138,7 +142,9 @@ class Belief:
         if not able.any():
             nearest = np.arange(len(units)) < NEAREST
             return cls(units, points[:0], nearest, points.max(axis=0), models, bends, limits, expected)
-        usual = np.quantile(points, sampler.usual, axis=0)
+        # Of the first trials: among later ones the search itself would move its reference.
+        first = np.array([losses(problem, metrics) for metrics in islice(rows.values(), EARLY)])
+        usual = np.quantile((first - low) / unit, sampler.usual, axis=0)
         units, points = units[able], points[able]
         front = pareto_front(points)
         best, worst = points[front].min(axis=0), points[front].max(axis=0)
@@ -174,11 +180,10 @@ def bend_of(values: Array) -> float:
     return BENDS[int(np.argmax(fits))]
 
 
-def scaled(losses: Array) -> Array:
-    """Losses, shape (n, m), from 0 for the lowest to 1 for the median."""
+def scale_of(losses: Array) -> tuple[Array, Array]:
+    """The lowest of losses, shape (n, m), and how far the median lies above it; each of shape (m,)."""
     low, median, spread = losses.min(axis=0), np.median(losses, axis=0), losses.std(axis=0)
-    unit = np.where(median > low, median - low, np.where(spread > 0, spread, 1.0))
-    return np.asarray((losses - low) / unit)
+    return low, np.where(median > low, median - low, np.where(spread > 0, spread, 1.0))
 
 
 def _limit(problem: Problem, units: Array, metrics: Sequence[Metrics], limit: Limit) -> AdditiveGp:

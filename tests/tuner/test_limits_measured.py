@@ -171,16 +171,33 @@ def ridge(config: Config) -> dict[str, float]:
     return {"error": (x - 0.8) ** 2 + (y - 0.8) ** 2, "latency_ms": 6.25 * (x + y)}
 
 
-def best_error(sampler: str, seed: int) -> float:
+def best_error(sampler: str, seed: int, trials: int = 60) -> float:
     study = Study(SPACE, limits=LIMITS, sampler=sampler, seed=seed)
-    for _ in range(60):
+    for _ in range(trials):
         task = study.ask()
         assert task is not None
         study.tell(task, [ridge(task.config)])
     return study.best.metrics["error"] if study.best else 1.0
 
 
-def test_tpe_learns_where_the_limits_are_kept() -> None:
+@pytest.mark.parametrize(("sampler", "trials", "at_most"), [("tpe", 60, 0.6), ("pareto-gp", 30, 0.1)])
+def test_samplers_learn_where_the_limits_are_kept(sampler: str, trials: int, at_most: float) -> None:
     optimum = 2 * 0.4**2
-    tpe, chance = ([best_error(s, seed) - optimum for seed in range(10)] for s in ("tpe", "random"))
-    assert median(tpe) < 0.6 * median(chance), (median(tpe), median(chance))
+    ours = median(best_error(sampler, seed, trials) - optimum for seed in range(5))
+    chance = median(best_error("random", seed, trials) - optimum for seed in range(15))
+    assert ours < at_most * chance, (ours, chance)
+
+
+def test_while_nothing_keeps_the_limits_the_sampler_goes_towards_them() -> None:
+    """One random config in a thousand keeps them."""
+    space = Space({f"x{i}": Float(0, 1) for i in range(3)})
+    study = Study(space, limits={"far": 0.06}, sampler="pareto-gp", seed=1)
+    for _ in range(60):
+        task = study.ask()
+        assert task is not None
+        x = [float(v) for v in task.config.values()]  # type: ignore[arg-type]
+        far = math.dist(x, (0.2, 0.7, 0.4))
+        study.tell(task, [{"error": x[0], "far": far}])
+        if study.best is not None:
+            return
+    pytest.fail("no config within the limits was found")

@@ -59,14 +59,16 @@ class AdditiveGp:
             options={"maxiter": iterations},
         )
         theta = np.asarray(found.x)
-        root = cholesky(_kernel(gaps, gram, theta)[0] + _noise(theta) * np.eye(len(goal)), lower=True)
+        root = cholesky(
+            _kernel(gaps @ np.exp(theta[:-3]), gram, theta)[0] + _noise(theta) * np.eye(len(goal)), lower=True
+        )
         return cls(sizes, rows, theta, root, cho_solve((root, True), goal), mean, scale)
 
     def predict(self, units: Array) -> tuple[Array, Array]:
         """(mean, standard deviation without noise) at `units`, shape (n, nodes); each of shape (n,)."""
         at = _points(units, self.sizes)
-        gaps, gram = _gaps(at, self.rows, self.sizes), _gram(at, self.rows, self.sizes)
-        across = _kernel(gaps, gram, self.theta)[0]
+        far = _far(at, self.rows, self.sizes, np.exp(self.theta[:-3]))
+        across = _kernel(far, _gram(at, self.rows, self.sizes), self.theta)[0]
         part = solve_triangular(self.root, across.T, lower=True)
         own = np.exp(self.theta[-3]) * _norms(at, self.sizes) + np.exp(self.theta[-2])
         left = np.maximum(own - np.square(part).sum(axis=0), 1e-10)
@@ -111,9 +113,20 @@ def _noise(theta: Array) -> float:
     return float(np.exp(theta[-1])) + JITTER
 
 
-def _kernel(gaps: Array, gram: Array, theta: Array) -> tuple[Array, Array, Array]:
-    """The kernel, its Matérn part, and the derivative of that by the weighted squared distance."""
-    r = np.sqrt(5 * np.maximum(gaps @ np.exp(theta[:-3]), 1e-12))
+def _far(a: Array, b: Array, sizes: tuple[int, ...], weights: Array) -> Array:
+    """`_gaps` weighted and summed over the nodes, shape (len(a), len(b)), without holding them node by node."""
+    choice = _is_choice(sizes)
+    by = np.sqrt(weights[~choice])
+    x, y = a[:, ~choice] * by, b[:, ~choice] * by
+    far = np.square(x).sum(axis=1)[:, None] + np.square(y).sum(axis=1) - 2 * x @ y.T
+    for i in np.flatnonzero(choice):
+        far += weights[i] * (a[:, i, None] != b[:, i])
+    return np.asarray(far)
+
+
+def _kernel(far: Array, gram: Array, theta: Array) -> tuple[Array, Array, Array]:
+    """The kernel, its Matérn part, and the derivative of that by `far`, the weighted squared distances."""
+    r = np.sqrt(5 * np.maximum(far, 1e-12))
     decay = np.exp(theta[-2] - r)
     matern = (1 + r + r * r / 3) * decay
     return matern + np.exp(theta[-3]) * gram, matern, -5 / 6 * (1 + r) * decay
@@ -123,7 +136,7 @@ def _badness(
     theta: Array, gaps: Array, gram: Array, goal: Array, centre: Array, spread: Array
 ) -> tuple[float, Array]:
     """The negative log posterior of the hyper-parameters, and its gradient."""
-    kernel, matern, slope = _kernel(gaps, gram, theta)
+    kernel, matern, slope = _kernel(gaps @ np.exp(theta[:-3]), gram, theta)
     n = len(goal)
     try:
         root = cholesky(kernel + _noise(theta) * np.eye(n), lower=True)

@@ -27,6 +27,8 @@ from seedleaf.tuner.tpe import TpeSampler
 
 Array = NDArray[np.float64]
 BENDS = (0.5, 1.0, 3.0, 10.0)  # see `bend_of`: nearly a straight line at the end
+ROUNDS = 25  # of fitting a model; a third beyond `many` trials
+LATER = 0.75  # the share of TPE beyond `many` trials
 NEAREST = 8  # while nobody keeps the limits so many are mutated, those that break them least
 EARLY = 20  # trials, mostly random, that say where the reference lies
 MARGIN = 0.1  # of the reference behind the front's worst values, as a share of the front's range
@@ -38,7 +40,8 @@ class ParetoGpSampler:
 
     With two objectives a share `densities` of the rest is left to TPE, which goes by the order of fronts alone: what one of
     them is blind to the other sees, and together they were ahead of each on a rough and on a smooth table. With more nearly
-    all trials are on the front, and TPE has nothing to go by.
+    all trials are on the front, and TPE has little to go by. Beyond `many` trials most decisions are TPE's: trials are cheap
+    then, and deciding must be as well.
 
     Of the trials at the highest step that has enough of them the best `most` (front by front) are modelled. `pool`
     candidates are mutations and crosses of configs on the front, and a share `fresh` of random ones; the best are
@@ -49,6 +52,7 @@ class ParetoGpSampler:
     startup: int = 10
     explore: float = 0.05
     densities: float = 0.33
+    many: int = 400
     most: int = 200
     pool: int = 1200
     climbs: int = 4
@@ -66,7 +70,9 @@ class ParetoGpSampler:
         step = deepest(history, self.startup)
         if step is None:
             return draw_valid(problem, history, lambda: early(problem, history, rng), rng)
-        if len(problem.objectives) <= 2 and rng.random() < self.densities:
+        many = len(history.at(step)) > self.many
+        left = LATER if many else self.densities if len(problem.objectives) <= 2 else 0.0
+        if rng.random() < left:
             return TpeSampler().propose(problem, history, rng)
         if rng.random() >= self.explore:
             for config in self._candidates(problem, history, step, rng):
@@ -130,7 +136,8 @@ class Belief:
         low, unit = scale_of(raw)
         points = (raw - low) / unit
         bends = np.array([bend_of(column) for column in points.T])
-        models = [AdditiveGp.fit(space, units, column) for column in np.log(points + bends).T]
+        rounds = ROUNDS if len(rows) <= sampler.many else ROUNDS // 3
+        models = [AdditiveGp.fit(space, units, column, rounds) for column in np.log(points + bends).T]
         limits = [
             _limit(problem, units, [rows[t] for t in order], limit) for limit in problem.measured_limits
         ]

@@ -54,12 +54,14 @@ def pick_sampler(
 ) -> Sampler:
     """A sampler by name; an object is passed through.
 
-    "auto" is the one that the scheduler is paired with, else a GP, of its own kind for several objectives.
+    "auto" is the one that the scheduler is paired with, else a GP, of its own kind for several objectives and for limits
+    that are measured.
     """
     if not isinstance(wanted, str):
         return wanted
     beside = pick_scheduler(problem, scheduler).name
-    auto = PAIRED.get(beside, "pareto-gp" if len(problem.objectives) > 1 else "gp")
+    own_kind = len(problem.objectives) > 1 or problem.measured_limits
+    auto = PAIRED.get(beside, "pareto-gp" if own_kind else "gp")
     return _look_up("sampler", SAMPLERS, auto if wanted == "auto" else wanted)()
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -30,7 +30,6 @@ TOKENS = (
     "missing",
 )
 BLANKS = " \t\r\n\v\f\u00a0\ufeff\u200b"
-NO_ROWS = np.zeros(0, dtype=np.int64)
 
 
 def as_text(value: Any) -> str:
@@ -86,14 +85,33 @@ class RawColumn:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RawTable:
-    """A table as it was read: names (unique, not empty), a column for each, and where it came from."""
+    """A table as it was read: a column for each name (unique, not empty), all of the same length.
+
+    `rows` int64 (N) says which row of the source each is, counted from 1 at the first row of data. `worded` are the columns
+    of a frame in memory that hold text, whatever the text says; None for a file, where everything is text.
+    """
 
     source: str
-    columns: dict[str, RawColumn]
-    n: int
-    first_line: int = 1  # line of the file in which row 0 stands; 0 where there is no file
-    header: bool = True
+    columns: Mapping[str, RawColumn]
+    rows: Array
+    worded: frozenset[str] | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
 
     def take(self, rows: Array) -> RawTable:
-        columns = {name: column.take(rows) for name, column in self.columns.items()}
-        return RawTable(self.source, columns, len(rows), self.first_line, self.header)
+        """The rows `rows` (indices), in that order."""
+        return replace(self, columns={n: c.take(rows) for n, c in self.columns.items()}, rows=self.rows[rows])
+
+    def without(self, names: Container[str]) -> RawTable:
+        return replace(self, columns={n: c for n, c in self.columns.items() if n not in names})
+
+    def examples(self, where: Array) -> tuple[int, ...]:
+        """Row numbers of up to five of the rows `where` (a mask or indices)."""
+        return tuple(int(r) for r in self.rows[where][:5])
+
+    @property
+    def some_names(self) -> str:
+        """Names for an error's text."""
+        names = list(self.columns)
+        return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")

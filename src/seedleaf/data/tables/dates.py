@@ -8,7 +8,12 @@ from datetime import date
 from functools import lru_cache
 
 EPOCH = date(1970, 1, 1).toordinal()
-MONTHS = {name: k + 1 for k, name in enumerate(["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"])}
+MONTHS = {
+    name: k + 1
+    for k, name in enumerate(
+        ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+    )
+}
 PARTS = {
     "%Y": r"(?P<Y>\d{4})",
     "%m": r"(?P<m>\d{1,2})",

@@ -5,19 +5,38 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 
 from seedleaf.data.spec import Array
-from seedleaf.data.tables.cells import SURE, TOKENS, RawColumn
+from seedleaf.data.tables.cells import SURE, TOKENS, RawColumn, RawTable
 from seedleaf.data.tables.dates import FORMATS, read_date
 from seedleaf.data.tables.numbers import AFFIXED, MARKS, SPECIAL, NumberStyle, read_plain
-from seedleaf.data.tables.schema import Column, Kind, Target, Task
+from seedleaf.data.tables.schema import Column, Target, Task
 from seedleaf.errors import DataError
 
 ENOUGH = 0.95  # of the distinct known values must read as numbers or dates
 SAMPLE = 2000  # distinct values on which styles and formats are chosen
+COMMA = NumberStyle(",", ".")
+GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+", re.ASCII)
 MOST_CLASSES = 30  # whole numbers with more distinct values are not classes
+
+
+def is_comma_file(table: RawTable) -> bool:
+    """Whether some column writes its numbers with a decimal comma and no column with a point, which settles a "1,234"."""
+    commas = points = 0
+    for raw in table.columns.values():
+        known = [v for v in raw.values[:SAMPLE] if v.lower() not in TOKENS]
+        if not known or not any("," in v for v in known):
+            points += bool(known) and any("." in v for v in known) and _share(known, NumberStyle()) >= ENOUGH
+            continue
+        commas += any(re.search(r",(\d{1,2}|\d{4,})$", v) for v in known) and _share(known, COMMA) >= ENOUGH
+    return commas > 0 and points == 0
+
+
+def _share(known: list[str], style: NumberStyle) -> float:
+    return sum(not math.isnan(style.read(v)) for v in known) / len(known)
 
 
 def infer_column(name: str, raw: RawColumn, comma: bool = False) -> Column:
@@ -31,49 +50,37 @@ def infer_column(name: str, raw: RawColumn, comma: bool = False) -> Column:
         return _counted(Column(name, "date", date_format=form), raw)
     style = number_style(look, comma)
     if style is not None and not coded(known):
-        parts = dict(
-            decimal=style.decimal, thousands=style.thousands, prefix=style.prefix, suffix=style.suffix
-        )
-        return _counted(Column(name, "number", **parts), raw)
+        return _counted(_numbers(name, style, TOKENS), raw)
     if is_text(known, len(raw)):
         return Column(name, "text", n_values=len(known))
     return Column(name, "category", levels=tuple(sorted(known)), n_values=len(known))
 
 
+def _numbers(name: str, style: NumberStyle, missing: tuple[str, ...]) -> Column:
+    return Column(name, "number", missing, style.decimal, style.thousands, style.prefix, style.suffix)
+
+
 def _counted(column: Column, raw: RawColumn) -> Column:
+    """The column with what its training values are like."""
     values = column.read_values(raw.values)
     values = values[~np.isnan(values)]
-    whole = column.kind == "number" and bool((values == np.floor(values)).all()) if len(values) else False
-    kind: Kind = column.kind
-    return Column(
-        column.name,
-        kind,
-        column.missing,
-        column.decimal,
-        column.thousands,
-        column.prefix,
-        column.suffix,
-        column.date_format,
-        (),
-        whole,
-        len(np.unique(values)),
-    )
+    whole = column.kind == "number" and bool((values == np.floor(values)).all())
+    return replace(column, whole=whole, n_values=len(np.unique(values)))
 
 
 def number_style(known: list[str], comma: bool = False) -> NumberStyle | None:
-    """The style in which almost all of these read as numbers, the plain one where it does; None where none does."""
-    need = ENOUGH * len(known)
-    if sum(_reads(v) for v in known) >= need:
+    """The style in which most of these read as numbers, the plain one where it does as well; None below ENOUGH."""
+    plain = sum(_reads(v) for v in known)
+    thousands_only = comma and all(GROUPED.fullmatch(v) for v in known if "." in v)
+    if plain == len(known) and not (thousands_only and any("." in v for v in known)):
         return NumberStyle()
     prefix, suffix = unit(known)
-    best: tuple[int, NumberStyle | None] = (0, None)
     marks = sorted(MARKS, key=lambda m: m[0] != ",") if comma else MARKS
-    for decimal, thousands in marks:
-        style = NumberStyle(decimal, thousands, prefix, suffix)
-        count = sum(not math.isnan(style.read(v)) for v in known)
-        if count >= need and count > best[0]:
-            best = (count, style)
-    return best[1]
+    styles = [NumberStyle(*mark, prefix, suffix) for mark in marks]
+    styles = [*styles, NumberStyle()] if thousands_only else [NumberStyle(), *styles]
+    counts = [sum(_reads(v) if s.plain else not math.isnan(s.read(v)) for v in known) for s in styles]
+    best = max(counts)
+    return styles[counts.index(best)] if best >= ENOUGH * len(known) else None
 
 
 def _reads(text: str) -> bool:
@@ -143,10 +150,7 @@ def infer_target(name: str, raw: RawColumn, task: str | None, source: str) -> Ta
         )
     if task == "regression" or (task is None and numeric and not _classes(known, style, len(raw))):
         assert style is not None
-        parts = dict(
-            decimal=style.decimal, thousands=style.thousands, prefix=style.prefix, suffix=style.suffix
-        )
-        return Target(name, "regression", (), _counted(Column(name, "number", SURE, **parts), raw))
+        return Target(name, "regression", (), _counted(_numbers(name, style, SURE), raw))
     classes = tuple(sorted(known, key=_by_number))
     kind: Task = "binary" if len(classes) == 2 else "multiclass"
     return Target(name, kind, classes, Column(name, "category", SURE, levels=classes, n_values=len(classes)))

@@ -7,7 +7,6 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
-PLAIN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 SPECIAL = {"inf", "+inf", "-inf", "infinity", "+infinity", "-infinity"}
 AFFIXED = re.compile(r"([^\d+\-.,]*)([+-]?[\d.,][\d.,' \u00a0\u202f]*?(?:[eE][+-]?\d+)?)([^\d.,]*)", re.ASCII)
 MARKS = ((".", ""), (".", ","), (",", ""), (",", "."), (".", "'"), (".", " "), (",", " "))
@@ -55,11 +54,9 @@ class NumberStyle:
 
 
 def read_plain(text: str) -> float:
-    """A number as programs write it, else NaN. No underscores, no foreign digits, no hexadecimal."""
+    """A number as programs write it, else NaN. No underscores, no digits of other scripts, no hexadecimal."""
     try:
         value = float(text)
     except ValueError:
         return math.nan
-    if math.isfinite(value) and PLAIN.fullmatch(text) is None:
-        return math.nan
-    return value
+    return value if text.isascii() and "_" not in text else math.nan

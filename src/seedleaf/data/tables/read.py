@@ -9,6 +9,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -27,8 +28,8 @@ NAMES = {"\t": "tab", ";": "semicolon", "|": "bar", ",": "comma", " ": "blanks"}
 def read_file(path: Path, names: Iterable[str] = ()) -> tuple[RawTable, list[Finding], dict[str, str]]:
     """A CSV or TSV file (also .gz): its cells, what was odd, and how it was read.
 
-    `names` are columns that the caller asked for: a first row that has one of them is a header. Raises DataError, naming the file and
-    where it can the line, for what is no table.
+    `names` are columns that the caller asked for: a first row that has one of them is a header. Raises DataError, naming
+    the file and where it can the line, for what is no table.
     """
     findings: list[Finding] = []
     text, encoding = decode(unpack(path), path, findings)
@@ -39,7 +40,7 @@ def read_file(path: Path, names: Iterable[str] = ()) -> tuple[RawTable, list[Fin
     width = usual_width(row for _, row in rows[:LOOK])
     header = is_header([row for _, row in rows[:LOOK]], width, names)
     columns, body = column_names(rows, width, header, findings)
-    table = fill(str(path), columns, body, header, findings)
+    table = fill(str(path), columns, body, findings)
     notes = {"separator": NAMES[separator], "encoding": encoding, "header": "yes" if header else "no"}
     if not header:
         findings.append(
@@ -129,14 +130,10 @@ def _some(head: str, separator: str) -> list[list[str]]:
     return rows
 
 
-def _parse(text: str, separator: str, quoting: int) -> Iterator[tuple[int, list[str]]]:
+def _parse(text: str, separator: str, quoting: Literal[0, 3]) -> Iterator[tuple[int, list[str]]]:
     """(line of the file in which it ends, cells) of each record that is not blank."""
-    reader = csv.reader(
-        io.StringIO(text, newline=""),
-        delimiter=separator,
-        quoting=quoting,
-        skipinitialspace=True,  # type: ignore[arg-type]
-    )
+    file = io.StringIO(text, newline="")
+    reader = csv.reader(file, delimiter=separator, quoting=quoting, skipinitialspace=True)
     for row in reader:
         if separator == " " and row and not row[-1]:
             row = [cell for cell in row if cell]
@@ -228,11 +225,12 @@ def column_names(
 
 
 def fill(
-    source: str, names: list[str], body: list[tuple[int, list[str]]], header: bool, findings: list[Finding]
+    source: str, names: list[str], body: list[tuple[int, list[str]]], findings: list[Finding]
 ) -> RawTable:
     """Columns out of rows. Rows that are too long are dropped, rows that are too short end in missing cells."""
     width = len(names)
     kept: list[list[str]] = []
+    kept_rows: list[int] = []
     short: list[int] = []
     long: list[int] = []
     first_long = (0, 0)
@@ -247,6 +245,7 @@ def fill(
             short.append(k + 1)
             row = row + [""] * (width - len(row))
         kept.append(row)
+        kept_rows.append(k + 1)
     odd = len(short) + len(long)
     if odd > max(1, len(body) / 2):
         k = (short + long)[0]
@@ -264,7 +263,7 @@ def fill(
             Finding("ragged", "", said, "the rest of them counts as missing", len(short), tuple(short[:5]))
         )
     columns = {name: _column(row[k] for row in kept) for k, name in enumerate(names)}
-    return RawTable(source, columns, len(kept), (2 if header else 1), header)
+    return RawTable(source, columns, np.asarray(kept_rows, dtype=np.int64))
 
 
 def _column(cells: Iterable[str]) -> RawColumn:

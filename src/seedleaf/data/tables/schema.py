@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from seedleaf.data.spec import Array, Labels
-from seedleaf.data.tables.cells import SURE, TOKENS, RawColumn, as_text
+from seedleaf.data.tables.cells import TOKENS, RawColumn, as_text
 from seedleaf.data.tables.dates import read_date
 from seedleaf.data.tables.numbers import NumberStyle
 from seedleaf.errors import DataError
@@ -168,8 +168,8 @@ class Target:
 class TableSchema:
     """A table's description, frozen and JSON-readable.
 
-    `columns` are those that may be features, in the order of the file, the dropped ones among them; the target is not. `n_train` and
-    `n_test` count rows. `fingerprint` is equal for equal training and test rows read alike.
+    `columns` are all but the target, in the order of the file, the dropped ones among them. `n_train` and `n_test` count
+    rows. `fingerprint` is equal for equal training and test rows read alike.
     """
 
     name: str
@@ -258,8 +258,3 @@ class TableData:
 def take(frame: Frame, rows: Array) -> Frame:
     """The rows `rows` of a frame, in that order."""
     return {name: column[rows] for name, column in frame.items()}
-
-
-def target_tokens() -> tuple[str, ...]:
-    """What means a missing target: fewer texts than elsewhere."""
-    return SURE

@@ -21,6 +21,7 @@ TOP = {
     "export",
     "finish",
     "folder",
+    "inspection",
     "job",
     "planning",
     "predictor",

@@ -38,14 +38,14 @@ def load_table(
     """A table, read, audited and split; what is odd about it stands in `schema.findings`.
 
     `source` and `test` are CSV or TSV files (also .gz), Parquet files, or pandas DataFrames. `target` is named, else the
-    column called target, label, class or y, else the last one. `task` is "classification" or "regression" where the target does not
-    say it. Without `test` a fifth of the rows is held out: stratified, whole groups of `group`, or the last by `order_by`.
-    Exact duplicates of rows are dropped before. Columns that the audit would drop and that `keep` names stay. Raises
-    DataError, naming the file, for what cannot be used.
+    column called target, label, class or y, else the last one. `task` is "classification" or "regression" where the target
+    does not say it. Without `test` a fifth of the rows is held out: stratified, whole groups of `group`, or the last by
+    `order_by`. Exact duplicates of rows are dropped before. Columns that the audit would drop and that `keep` names stay.
+    Raises DataError, naming the file, for what cannot be used.
     """
     asked = tuple(name for name in (target, group, order_by) if name)
     table, findings, notes = read_source(source, asked)
-    name = choose_target(table, target)
+    name, notes["target"] = choose_target(table, target)
     _check_names(table, name, group, order_by, keep)
     goal = infer_target(name, table.columns[name], task, table.source)
     table, found = clean_rows(table, goal)
@@ -70,20 +70,22 @@ class _Parts:
     y_rest: Array
 
 
-def choose_target(table: RawTable, target: str | None) -> str:
-    """The name of the target column. Raises DataError where there is none, or nothing beside it."""
+def choose_target(table: RawTable, target: str | None) -> tuple[str, str]:
+    """The target column's name, and how it was chosen. Raises DataError where there is none, or nothing beside it."""
     names = list(table.columns)
-    if target is not None:
-        if target not in names:
-            raise DataError(f"{table.source} has no column {target!r}; there are: {table.some_names}")
+    if target is not None and target not in names:
+        raise DataError(f"{table.source} has no column {target!r}; there are: {table.some_names}")
     if len(names) < 2:
         raise DataError(
             f"{table.source} has one column, {names[0]!r}: a target and at least one feature are needed"
         )
     if len(table) == 0:
         raise DataError(f"{table.source} has names and no rows")
+    if target is not None:
+        return target, "as asked"
     lower = {name.lower(): name for name in names}
-    return target or next((lower[t] for t in TARGETS if t in lower), names[-1])
+    known = next((lower[t] for t in TARGETS if t in lower), None)
+    return (known, "by its name") if known else (names[-1], "the last column")
 
 
 def _check_names(
@@ -124,7 +126,7 @@ def _read_test(
         return None, False
     rest, found, _ = read_source(test, tuple(table.columns))
     names = list(rest.columns)
-    if names[0] == "column1" and list(table.columns)[0] == "column1" and len(names) != len(table.columns):
+    if names[0] == "column1" == next(iter(table.columns)) and len(names) != len(table.columns):
         raise DataError(f"{rest.source} has {len(names)} columns, {table.source} {len(table.columns)}")
     lost = [n for n in table.columns if n not in rest.columns]
     if lost:

@@ -18,6 +18,7 @@ from seedleaf.data.tables.folds import holdout
 from seedleaf.data.tables.infer import infer_column, infer_target, is_comma_file
 from seedleaf.data.tables.schema import Column, Finding, Frame, TableData, TableSchema, Target
 from seedleaf.data.tables.source import read_source
+from seedleaf.data.tables.words import plural
 from seedleaf.errors import DataError
 
 TARGETS = ("target", "label", "class", "y")  # by these names a target is known, without case
@@ -113,7 +114,14 @@ def _in_order(table: RawTable, order_by: str, findings: list[Finding]) -> RawTab
     if lost := len(when) - len(known):
         where = table.examples(np.isnan(when))
         findings.append(
-            Finding("order", order_by, f"{lost} rows have no place in the order", "dropped", lost, where)
+            Finding(
+                "order",
+                order_by,
+                f"{plural(lost, 'row has', 'rows have')} no place in the order",
+                "dropped",
+                lost,
+                where,
+            )
         )
     return table.take(known[np.argsort(when[known], kind="stable")])
 
@@ -131,11 +139,12 @@ def _read_test(
     lost = [n for n in table.columns if n not in rest.columns]
     if lost:
         raise DataError(
-            f"{rest.source}: {len(lost)} of the columns of {table.source} are missing: {', '.join(lost[:5])}"
+            f"{rest.source}: {plural(len(lost), 'column')} of {table.source} {'is' if len(lost) == 1 else 'are'} missing: "
+            f"{', '.join(lost[:5])}"
         )
     findings += [replace(f, message=f"in the test file {f.message}") for f in found if f.kind != "no-header"]
     if extra := [n for n in names if n not in table.columns]:
-        said = f"the test file has {len(extra)} columns more: {', '.join(extra[:5])}"
+        said = f"the test file has {plural(len(extra), 'column')} more: {', '.join(extra[:5])}"
         findings.append(Finding("test-columns", "", said, "not used", len(extra)))
     rest = replace(rest, columns={n: rest.columns[n] for n in table.columns})
     rest = _same_classes(rest, goal, findings)

@@ -6,7 +6,13 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 
 from seedleaf.data.tables.audit.classes import rare_classes
-from seedleaf.data.tables.audit.kinds import dates_as_text, free_text, many_levels, numbers_as_text
+from seedleaf.data.tables.audit.kinds import (
+    dates_as_text,
+    free_text,
+    infinities,
+    many_levels,
+    numbers_as_text,
+)
 from seedleaf.data.tables.audit.labels import wrong_labels
 from seedleaf.data.tables.audit.leakage import leakage
 from seedleaf.data.tables.audit.sheet import Sheet, Verdict
@@ -28,6 +34,7 @@ class Check:
 CHECKS = (
     Check("empty", ("empty",), empty_columns),
     Check("numbers as text", ("number-as-text",), numbers_as_text),
+    Check("infinities", ("infinite",), infinities),
     Check("dates as text", ("date-as-text",), dates_as_text),
     Check("constants", ("constant",), constants),
     Check("missing", ("missing",), missing),

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from seedleaf.data.spec import Array
-from seedleaf.data.tables.audit.sheet import plural
 from seedleaf.data.tables.cells import RawTable
 from seedleaf.data.tables.schema import Finding, Target
+from seedleaf.data.tables.words import plural
 from seedleaf.errors import DataError
 from seedleaf.seeds import rng_for
 

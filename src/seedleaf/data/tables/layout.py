@@ -13,20 +13,36 @@ from seedleaf.data.tables.schema import Finding
 from seedleaf.data.tables.words import plural
 from seedleaf.errors import DataError
 
+Records = list[tuple[int, list[str]]]  # (line of the file, cells)
+LOOK = 500  # records that are looked at to find the header
 
-def usual_width(rows: Iterable[list[str]]) -> int:
-    """How many cells most rows have."""
-    return Counter(len(row) for row in rows).most_common(1)[0][0]
+
+def trim(rows: Records, findings: list[Finding]) -> tuple[Records, int]:
+    """The records without lines of prose above them, and how many cells most of them have, empty last ones not counted."""
+    width = Counter(len(row) for _, row in rows[:LOOK]).most_common(1)[0][0]
+    while width > 2 and all(_blank_at(row, width - 1) for _, row in rows[:LOOK]):
+        width -= 1
+    prose = 0
+    while width > 2 and prose < len(rows) - 2 and not any(cell.strip(BLANKS) for cell in rows[prose][1][1:]):
+        prose += 1
+    if prose:
+        said = f"{plural(prose, 'line')} above the table, such as {rows[0][1][0][:40]!r}"
+        findings.append(Finding("prose", "", said, "not read", prose))
+    return rows[prose:], width
+
+
+def _blank_at(row: list[str], place: int) -> bool:
+    return not any(cell.strip(BLANKS) for cell in row[place:])
 
 
 def is_header(rows: list[list[str]], width: int, names: Iterable[str]) -> bool:
     """Whether the first row holds names: text above numbers says yes, values that stand below too say no."""
-    first = [cell.strip(BLANKS) for cell in rows[0]]
-    below = [row for row in rows[1:] if len(row) == width]
+    first = _first(rows[0], width)
+    below = [row for row in rows[1:] if len(row) >= width and _blank_at(row, width)]
     if len(rows) == 1 or not below or set(names) & set(first):
         return True
-    if len(first) != width and len(first) != width - 1:
-        return False
+    if len(first) != width and len(first) != width - 1:  # names of another width, or one odd row of data
+        return len(set(first)) == len(first) > 1 and not any(_number(c) or c.lower() in TOKENS for c in first)
     shift = width - len(first)
     text_above, number_above, repeated, texts = 0, 0, 0, 0
     for k, name in enumerate(first):
@@ -34,9 +50,9 @@ def is_header(rows: list[list[str]], width: int, names: Iterable[str]) -> bool:
         known = [cell for cell in column if cell.lower() not in TOKENS]
         if not known or name.lower() in TOKENS:
             continue
-        numeric = sum(read_plain(cell) == read_plain(cell) for cell in known) >= 0.9 * len(known)
+        numeric = sum(_number(cell) for cell in known) >= 0.9 * len(known)
         if numeric:
-            above = read_plain(name) == read_plain(name)
+            above = _number(name)
             number_above, text_above = number_above + above, text_above + (not above)
         else:
             texts, repeated = texts + 1, repeated + (name in known)
@@ -46,13 +62,23 @@ def is_header(rows: list[list[str]], width: int, names: Iterable[str]) -> bool:
     return repeated * 3 < texts or texts == 0
 
 
+def _first(row: list[str], width: int) -> list[str]:
+    """The cells of the first row, without empty ones behind the table's width."""
+    return [cell.strip(BLANKS) for cell in (row[:width] if _blank_at(row, width) else row)]
+
+
+def _number(text: str) -> bool:
+    value = read_plain(text)
+    return value == value
+
+
 def column_names(
-    rows: list[tuple[int, list[str]]], width: int, header: bool, findings: list[Finding]
-) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    rows: Records, width: int, header: bool, findings: list[Finding]
+) -> tuple[list[str], Records]:
     """Names, unique and never empty, and the rows of data."""
     if not header:
         return [f"column{k + 1}" for k in range(width)], rows
-    first = [cell.strip(BLANKS) for cell in rows[0][1]]
+    first = _first(rows[0][1], width)
     body = rows[1:]
     if body and width == len(first) + 1:  # as R and some of pandas write an index
         first = ["", *first]
@@ -93,9 +119,7 @@ def column_names(
     return names, body
 
 
-def fill(
-    source: str, names: list[str], body: list[tuple[int, list[str]]], findings: list[Finding]
-) -> RawTable:
+def fill(source: str, names: list[str], body: Records, findings: list[Finding]) -> RawTable:
     """Columns out of rows. Rows that are too long are dropped, rows that are too short end in missing cells."""
     width = len(names)
     kept: list[list[str]] = []
@@ -104,7 +128,7 @@ def fill(
     long: list[int] = []
     first_long = (0, 0)
     for k, (line, row) in enumerate(body):
-        if len(row) > width and not any(cell.strip(BLANKS) for cell in row[width:]):
+        if len(row) > width and _blank_at(row, width):
             row = row[:width]
         if len(row) > width:
             first_long = first_long if long else (line, len(row))

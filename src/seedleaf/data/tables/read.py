@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from seedleaf.data.tables.cells import BLANKS, RawTable
-from seedleaf.data.tables.layout import column_names, fill, is_header, usual_width
+from seedleaf.data.tables.layout import column_names, fill, is_header, trim
 from seedleaf.data.tables.schema import Finding
 from seedleaf.errors import DataError
 
@@ -20,6 +20,7 @@ SEPARATORS = "\t;|,"  # the order of preference where several fit equally
 PACKED, PARQUET = (".gz",), (".parquet", ".pq")
 LOOK = 500  # records that are looked at to find the separator and the header
 MOST_BYTES = 4 << 30  # unpacked
+MOST_LINES = 200  # in one record; more is an unclosed quote
 NAMES = {"\t": "tab", ";": "semicolon", "|": "bar", ",": "comma", " ": "blanks"}
 
 
@@ -35,7 +36,7 @@ def read_file(path: Path, names: Iterable[str] = ()) -> tuple[RawTable, list[Fin
     rows = records(text, separator, path, findings)
     if not rows:
         raise DataError(f"{path}: the file is empty")
-    width = usual_width(row for _, row in rows[:LOOK])
+    rows, width = trim(rows, findings)
     header = is_header([row for _, row in rows[:LOOK]], width, names)
     columns, body = column_names(rows, width, header, findings)
     table = fill(str(path), columns, body, findings)
@@ -141,18 +142,28 @@ def _parse(text: str, separator: str, quoting: Literal[0, 3]) -> Iterator[tuple[
 
 def records(text: str, separator: str, path: Path, findings: list[Finding]) -> list[tuple[int, list[str]]]:
     """All records. A quote that is never closed, and so would swallow what follows, is read as a character."""
+    rows: list[tuple[int, list[str]]] = []
     try:
-        rows = list(_parse(text, separator, csv.QUOTE_MINIMAL))
-        last = max((cell.count("\n") for _, row in rows for cell in row if "\n" in cell), default=0)
-        swallowed = last > 200 or (bool(rows) and "\n" in rows[-1][1][-1] and text.count('"') % 2 == 1)
-    except csv.Error:
-        swallowed = True
-    if not swallowed:
+        rows.extend(_parse(text, separator, csv.QUOTE_MINIMAL))
+        line = _swallower(rows, text)
+    except csv.Error:  # a cell without an end
+        line = rows[-1][0] + 1 if rows else 1
+    if not line:
         return rows
-    findings.append(
-        Finding("quotes", "", "a quote is opened and never closed", "quotes read as plain characters", 1)
-    )
+    said = f"line {line} opens a quote that is never closed"
+    findings.append(Finding("quotes", "", said, "quotes read as plain characters", 1))
     try:
         return list(_parse(text, separator, csv.QUOTE_NONE))
     except csv.Error as error:
         raise DataError(f"{path} cannot be read as a table: {error}") from None
+
+
+def _swallower(rows: list[tuple[int, list[str]]], text: str) -> int:
+    """The line in which a record begins that an unclosed quote has made too long; 0 where there is none."""
+    spans = [(sum(cell.count("\n") for cell in row), line) for line, row in rows]
+    longest, line = max(spans, default=(0, 0))
+    if longest <= MOST_LINES and spans and spans[-1][0] and text.count('"') % 2:
+        longest, line = spans[-1]
+    elif longest <= MOST_LINES:
+        return 0
+    return line - longest + text.endswith("\n")  # the last record counts the line that is not there

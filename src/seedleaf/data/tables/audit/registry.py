@@ -49,7 +49,7 @@ CHECKS = (
 )
 # Found before the columns are looked at, by load.py, audit/rows.py and read.py.
 OF_ROWS = ("missing-target", "duplicate-rows", "test-rows", "test-columns", "test-classes", "order")
-OF_FILES = ("no-header", "no-name", "same-name", "encoding", "quotes", "ragged")
+OF_FILES = ("no-header", "prose", "no-name", "same-name", "encoding", "quotes", "ragged")
 
 
 def audit(sheet: Sheet, keep: Collection[str] = ()) -> list[Finding]:

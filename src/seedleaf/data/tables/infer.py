@@ -20,6 +20,8 @@ ENOUGH = 0.95  # of the distinct known values must read as numbers or dates
 SAMPLE = 2000  # distinct values on which styles and formats are chosen
 COMMA = NumberStyle(",", ".")
 GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+", re.ASCII)
+# What may stand before a number: signs, or a currency set off by a blank. "p12" and "town 12" are names.
+MONEY = re.compile(r"[^A-Za-z]*|(?:[A-Z]{3}|Rs\.?|[Kk]r\.?|Fr\.?)\s+|[A-Z]{1,3}\W\s*")
 MOST_CLASSES = 30  # whole numbers with more distinct values are not classes
 
 
@@ -93,7 +95,7 @@ def unit(known: list[str]) -> tuple[str, str]:
     pairs: Counter[tuple[str, str]] = Counter()
     for value in known:
         found = AFFIXED.fullmatch(value)
-        if found and value.lower() not in SPECIAL:
+        if found and value.lower() not in SPECIAL and MONEY.fullmatch(found[1]):
             pairs[(found[1].strip(), found[3].strip())] += 1
     if not pairs:
         return "", ""

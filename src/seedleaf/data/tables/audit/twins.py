@@ -14,6 +14,7 @@ from seedleaf.data.tables.words import share
 ALIKE = 0.998  # correlation of values, and of ranks, from which two columns of numbers are one
 SAME = 0.95  # share of cells that are equal or translate, among those where either is not its commonest
 MOST_LEVELS = 200
+OFTEN = 4  # rows a level must have on average, lest any two columns translate
 FEW = 10  # rows that must speak for it
 MOST_PAIRS = 50_000  # of categories, compared one by one
 NEAREST = 5  # earlier columns that a column of numbers is compared with, those with the highest correlation
@@ -109,7 +110,7 @@ def _levels(sheet: Sheet, found: dict[str, Pair]) -> None:
     for column in sheet.used:
         if column.name in found or column.kind not in ("category", "number"):
             continue
-        if not 2 <= column.n_values <= MOST_LEVELS:
+        if not 2 <= column.n_values <= min(MOST_LEVELS, len(sheet.sample) // OFTEN):
             continue
         _, codes = np.unique(_comparable(sheet.values(column.name)[sheet.sample]), return_inverse=True)
         codes = _by_appearance(codes)

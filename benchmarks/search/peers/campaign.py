@@ -28,12 +28,14 @@ TWO = "accel_nasbench,nb201_pareto"
 
 @dataclass(frozen=True)
 class Part:
-    """What a peer runs with one seed. `late`: seeds that others are ahead of it; `most`: seconds that it may take."""
+    """What a peer runs with one seed. `late`: how many seeds others are ahead of its first; `each`: how many seeds others
+    have run for each of its own; `most`: seconds that it may take."""
 
     families: str
     full: int = 50
     instances: int = 4  # the first of each family
     late: float = 0.0
+    each: float = 1.0
     most: int = 3600
 
     def command(self, peer: str, seed: int, out: Path) -> list[str]:
@@ -63,16 +65,16 @@ PLAN: Mapping[str, Sequence[Part]] = {
     "dehb": [replace(STEPWISE, late=0.3), REST],
     "neps-hyperband": [replace(STEPWISE, late=0.4), REST],
     "neps-asha": [replace(STEPWISE, late=1.0)],
-    "dyhpo": [Part(SHALLOW, 20, late=0.5)],
-    "mobster": [Part(SHALLOW, 20, late=0.5)],
-    "smac": [Part(SHALLOW, 20, late=0.8), replace(ALONE, late=0.9)],
-    "bohb": [Part(SHALLOW, 20, late=0.9)],
-    "smac-parego": [replace(TWICE, late=1.0)],
-    "hypertune": [Part(SHALLOW, 20, late=1.5)],
-    "neps-bo": [replace(ALONE, late=1.5)],
-    "neps-ifbo": [Part(SHALLOW, 20, late=1.5)],
-    "syne-bo": [replace(ALONE, late=1.5)],
-    "hebo": [Part(SINGLE, 100, instances=1, late=2.0)],
+    "dyhpo": [Part(SHALLOW, 20, late=0.5, each=3)],
+    "mobster": [Part(SHALLOW, 20, late=0.5, each=3)],
+    "smac": [Part(SHALLOW, 20, late=0.8, each=3), replace(ALONE, late=0.9, each=3)],
+    "bohb": [Part(SHALLOW, 20, late=0.9, each=2)],
+    "smac-parego": [replace(TWICE, late=1.0, each=3)],
+    "hypertune": [Part(SHALLOW, 20, late=1.5, each=4)],
+    "neps-bo": [replace(ALONE, late=1.5, each=4)],
+    "neps-ifbo": [Part(SHALLOW, 20, late=1.5, each=4)],
+    "syne-bo": [replace(ALONE, late=1.5, each=4)],
+    "hebo": [Part(SINGLE, 100, instances=1, late=2.0, each=4)],
 }
 
 
@@ -85,7 +87,7 @@ def main() -> None:
     given = parser.parse_args()
     low, _, high = given.seeds.partition("-")
     todo = [
-        (seed + part.late, peer, seed, part)
+        (seed * part.each + part.late, peer, seed, part)
         for seed in range(int(low), int(high or low) + 1)
         for peer in given.methods.split(",")
         for part in PLAN[peer]

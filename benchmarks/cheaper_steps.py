@@ -238,10 +238,10 @@ def section(rows: Sequence[Mapping[str, Any]]) -> str:
         "## Cheaper steps",
         "",
         f"`python benchmarks/cheaper_steps.py run`: random configs of at most {MOST_PARAMS:,} parameters and {MOST_MACS} of "
-        f"the default's MACs, {TRAIN:,} training and {VALID:,} validation images, one thread, CPU seconds of training. Every axis "
-        f"has the full cost of {EPOCHS} epochs. Kendall's τ-b with the ranking of whole trainings from another seed, 95 % "
-        "bootstrap interval over configs; in brackets how far ahead of epochs at the same mark, paired. `cost` is what was "
-        "measured, in per cent of whole trainings on epochs.",
+        f"the default's MACs, {TRAIN:,} training and {VALID:,} validation images, one thread, CPU seconds of training. "
+        f"Every axis has the full cost of {EPOCHS} epochs. Kendall's τ-b with the ranking of whole trainings from another "
+        "seed, 95 % bootstrap interval over configs; in brackets how far ahead of epochs at the same mark, paired. `cost` is "
+        "what was measured, in per cent of whole trainings on epochs; what is missing to 100 is saved.",
     ]
     for data in SETS:
         found = agreements(rows, data)

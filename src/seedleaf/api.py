@@ -48,6 +48,7 @@ def fit(
     learner: str = "convnet",
     sampler: str = "auto",
     scheduler: str = "auto",
+    fidelity: str = "auto",
     view: View | None = None,
     command: str = "seedleaf.fit(…)",
     began: float | None = None,
@@ -55,8 +56,10 @@ def fit(
     """Find, train, export and measure a light image classifier within `time_limit` of wall time.
 
     `data`: "digits", a folder of class folders, an .npz, a folder of IDX files, the name of a torchvision set, or
-    arrays (x, y). `max_params` and `max_macs` are upper bounds ("20k", 5_000_000) that nothing returned breaks. The run
-    lands in `out`, or the next free runs/<data>-<n>/. Raises DataError, LimitError, BudgetError, each saying what to do.
+    arrays (x, y). `max_params` and `max_macs` are upper bounds ("20k", 5_000_000) that nothing returned breaks.
+    `fidelity` says what steps are spent on: "epochs", or at first a part of the "data", pictures of smaller "size", or
+    "both" (docs/guide.md). The run lands in `out`, or the next free runs/<data>-<n>/. Raises DataError, LimitError,
+    BudgetError, each saying what to do.
     """
     began = time.time() if began is None else began
     asked = {"params": max_params, "macs": max_macs}
@@ -70,6 +73,7 @@ def fit(
         learner=learner,
         sampler=sampler,
         scheduler=scheduler,
+        fidelity=fidelity,
         command=command,
         version=__version__,
     )

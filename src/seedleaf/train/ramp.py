@@ -28,12 +28,25 @@ class Level(NamedTuple):
 WHOLE = Level()
 THIRDS = 3
 
-# Axis -> the level of each third. Those that are cheaper all begin at about a quarter of the cost of a whole step.
-AXES: Mapping[str, tuple[Level, Level, Level]] = {
-    "epochs": (WHOLE, WHOLE, WHOLE),
-    "data": (Level(rows=0.25), Level(rows=0.5), WHOLE),
-    "size": (Level(side=0.5), Level(side=0.75), WHOLE),
-    "both": (Level(rows=0.5, side=0.7), Level(rows=0.75, side=0.85), WHOLE),
+
+class Axis(NamedTuple):
+    """The level of each third, and what a person is told of it."""
+
+    levels: tuple[Level, Level, Level]
+    says: str
+
+
+# Those that are cheaper all begin at about a quarter of the pixels of a whole step.
+AXES: Mapping[str, Axis] = {
+    "epochs": Axis((WHOLE, WHOLE, WHOLE), "every step is an epoch"),
+    "data": Axis((Level(rows=0.25), Level(rows=0.5), WHOLE), "a quarter of the images, then half, then all"),
+    "size": Axis(
+        (Level(side=0.5), Level(side=0.75), WHOLE), "pictures at half their sides, at 3/4, then whole"
+    ),
+    "both": Axis(
+        (Level(rows=0.5, side=0.7), Level(rows=0.75, side=0.85), WHOLE),
+        "half of the images at 0.7 of their sides, 3/4 at 0.85, then all and whole",
+    ),
 }
 AUTO = "auto"
 
@@ -51,7 +64,7 @@ class Ramp:
 
     def at(self, step: int) -> Level:
         """The level of `step`; 1 is the first."""
-        return AXES[self.axis][self.third(step)]
+        return AXES[self.axis].levels[self.third(step)]
 
     @property
     def lengths(self) -> tuple[int, ...]:
@@ -62,7 +75,7 @@ class Ramp:
     @property
     def grows(self) -> bool:
         """Does any step take less than all rows?"""
-        return any(level.rows < 1 for level in AXES[self.axis])
+        return any(level.rows < 1 for level in AXES[self.axis].levels)
 
 
 EVEN = Ramp()  # every step whole
@@ -82,7 +95,7 @@ def resolve(axis: str, n_train: int, height: int, width: int) -> str:
         return _pick(n_train, height, width)
     if axis not in AXES:
         raise DataError(f"no fidelity is called {axis!r}; there are: {AUTO}, {', '.join(AXES)}")
-    if min(height, width) < SMALLEST and any(level.side < 1 for level in AXES[axis]):
+    if min(height, width) < SMALLEST and any(level.side < 1 for level in AXES[axis].levels):
         raise DataError(
             f"images of {height}×{width} are too small to be shrunk further: give --fidelity epochs or data"
         )

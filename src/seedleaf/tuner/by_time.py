@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from seedleaf.tuner.base import Sampler
 
 DRAWS = 4  # proposals of which one is taken
+POWER = 1.0
 
 
 def proposal(problem: Problem, history: History, sampler: Sampler, rng: np.random.Generator) -> Config:
@@ -41,7 +42,7 @@ def proposal(problem: Problem, history: History, sampler: Sampler, rng: np.rando
     except SpaceExhausted:
         pass
     slow = np.array([pace.log_seconds(config) for config in drawn])
-    weights = np.exp(slow.min() - slow)
+    weights = np.exp(POWER * (slow.min() - slow))
     return drawn[int(rng.choice(len(drawn), p=weights / weights.sum()))]
 
 

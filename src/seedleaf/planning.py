@@ -85,7 +85,7 @@ def open_study(
         limits=known["limits"],
         costs=lambda config: learner.costs(spec, config),
         anchor=learner.smallest(spec),
-        by_time=bool(history.header.get("by_time", not history.header)),  # as the log began
+        by_time=bool(history.header.get("by_time", not history.header)),  # as the log began, if there is one
         seed=job.seed,
         sampler=OFTEN_RIGHT[0] if job.sampler == "auto" else job.sampler,
         scheduler=OFTEN_RIGHT[1] if job.scheduler == "auto" else job.scheduler,

@@ -90,8 +90,9 @@ class Study:
         body = {**self.problem.to_json(), "sampler": self.sampler.name, "scheduler": self.scheduler.name}
         if not history.header:
             return [("study", body)]
-        for key in ("space", "objectives", "limits", "fidelity", "seed"):
-            if fingerprint(history.header.get(key)) != fingerprint(body[key]):
+        known = {"by_time": False, **history.header}  # logs from before there was a choice count
+        for key in ("space", "objectives", "limits", "fidelity", "seed", "by_time"):
+            if fingerprint(known.get(key)) != fingerprint(body[key]):
                 raise StudyError(
                     f"study {self.name!r} is in the store already, with another {key}; give it another name"
                 )

@@ -140,8 +140,9 @@ def tune(
 
     `train(config, ctx)` yields one mapping of metrics per step, from ctx.start + 1 to ctx.stop, and saves what it needs
     to go on in ctx.folder before it yields; without `fidelity` it may simply return a number or a mapping, and take
-    `config` alone. `out` keeps the study (a later call with the same `out` goes on); else nothing stays. RunError while
-    another call works in `out`. `by_time` spends seconds in place of steps (docs/tuning.md). One of `time_limit` and `max_trials` (the total) is needed unless the space is finite.
+    `config` alone. `out` keeps the study (a later call with the same `out` goes on); else nothing stays. `by_time` spends
+    seconds in place of steps (docs/tuning.md). RunError while another call works in `out`. One of `time_limit` and
+    `max_trials` (the total) is needed unless the space is finite.
     """
     problem_space = space if isinstance(space, Space) else Space(space)
     if time_limit is None and max_trials is None and problem_space.size is None:

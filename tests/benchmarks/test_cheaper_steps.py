@@ -75,6 +75,19 @@ def test_agreement_is_computed_from_the_lines(monkeypatch: pytest.MonkeyPatch) -
     assert cheaper_steps.agreements(rows, "cifar") == []
 
 
+def test_tau_is_kendalls() -> None:
+    from scipy.stats import kendalltau
+
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(0, 9, 30).astype(float), rng.integers(0, 9, 30).astype(float)
+    a[:3] = np.inf
+    pick = rng.integers(0, 30, 30)
+    x, y = cheaper_steps.order(a), cheaper_steps.order(b)
+    ranks = np.where(np.isinf(a), 99, a)
+    assert cheaper_steps.tau(x, y) == pytest.approx(kendalltau(ranks, b).statistic)
+    assert cheaper_steps.tau(x, y, pick) == pytest.approx(kendalltau(ranks[pick], b[pick]).statistic)
+
+
 @pytest.mark.parametrize("axis", AXES)
 def test_marks_lie_at_their_share_of_the_cost(axis: str) -> None:
     cost = [0.35, 0.6, 1.0] if axis != "epochs" else [1.0, 1.0, 1.0]

@@ -89,7 +89,7 @@ def shrunk(height: int, width: int, side: float) -> tuple[int, int]:
 
 
 def resolve(axis: str, n_train: int, height: int, width: int) -> str:
-    """The axis that is meant: "auto" picks by what is known of the data (docs/decisions/0006).
+    """The axis that is meant: "auto" picks by what is known of the data (docs/decisions/0007).
 
     DataError where the pictures are too small for the one that was asked for, or there is none of that name.
     """

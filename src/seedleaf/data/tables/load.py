@@ -11,7 +11,7 @@ import numpy as np
 
 from seedleaf.data.spec import Array, Labels
 from seedleaf.data.tables.audit.registry import audit
-from seedleaf.data.tables.audit.rows import clean_rows, without_overlap
+from seedleaf.data.tables.audit.rows import clean_rows, overlap
 from seedleaf.data.tables.audit.sheet import Sheet
 from seedleaf.data.tables.cells import RawTable
 from seedleaf.data.tables.folds import holdout
@@ -41,7 +41,7 @@ def load_table(
     `source` and `test` are CSV or TSV files (also .gz), Parquet files, or pandas DataFrames. `target` is named, else the
     column called target, label, class or y, else the last one. `task` is "classification" or "regression" where the target
     does not say it. Without `test` a fifth of the rows is held out: stratified, whole groups of `group`, or the last by
-    `order_by`. Exact duplicates of rows are dropped before. Columns that the audit would drop and that `keep` names stay.
+    `order_by`. Copies of rows are dropped before. Columns that the audit would drop and that `keep` names stay.
     Raises DataError, naming the file, for what cannot be used.
     """
     asked = tuple(name for name in (target, group, order_by) if name)
@@ -185,8 +185,8 @@ def _split(
 ) -> _Parts:
     y = goal.read(table.columns[goal.name])
     if rest is not None:
-        kept = without_overlap(table, rest, findings)
-        return _Parts(table.take(kept), y[kept], rest, goal.read(rest.columns[goal.name]))
+        overlap(table, rest, goal, findings)
+        return _Parts(table, y, rest, goal.read(rest.columns[goal.name]))
     groups = None if group is None else table.columns[group].codes
     order = None if order_by is None else np.arange(len(table))
     try:

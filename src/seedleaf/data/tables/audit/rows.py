@@ -11,6 +11,8 @@ from seedleaf.data.tables.words import plural
 from seedleaf.errors import DataError
 from seedleaf.seeds import rng_for
 
+SURPRISE = 3.0  # times as many equal rows as by chance: copies
+
 
 def row_hashes(*tables: RawTable) -> list[Array]:
     """64-bit hashes (N each) of rows by their texts: equal rows have equal ones, over all `tables` (of the same columns).
@@ -33,7 +35,7 @@ def row_hashes(*tables: RawTable) -> list[Array]:
 
 
 def clean_rows(table: RawTable, goal: Target, test: bool = False) -> tuple[RawTable, list[Finding]]:
-    """The rows that have a target; of those that are equal in every cell the first (in a test file all stay).
+    """The rows that have a target; copies of rows are dropped (in a test file all stay).
 
     Raises DataError where no row or one class is left.
     """
@@ -48,31 +50,45 @@ def clean_rows(table: RawTable, goal: Target, test: bool = False) -> tuple[RawTa
         findings.append(Finding("missing-target", goal.name, said, "dropped", count, rows))
         table = table.take(np.flatnonzero(~gone))
     if not test:
-        table = _distinct(table, findings)
+        table = _distinct(table, goal, findings)
         _enough(table, goal)
     return table, findings
 
 
-def _distinct(table: RawTable, findings: list[Finding]) -> RawTable:
-    [hashes] = row_hashes(table)
-    _, first = np.unique(hashes, return_index=True)
-    if len(first) == len(hashes):
+def _distinct(table: RawTable, goal: Target, findings: list[Finding]) -> RawTable:
+    """The rows without copies of earlier ones; all rows where those that are equal are so by chance."""
+    [whole], [features] = row_hashes(table), row_hashes(table.without({goal.name}))
+    _, first = np.unique(whole, return_index=True)
+    if len(first) == len(whole):
         return table
-    again = np.ones(len(hashes), dtype=bool)
+    again = np.ones(len(whole), dtype=bool)
     again[first] = False
-    count = int(again.sum())
+    count, where = int(again.sum()), table.examples(again)
     said = f"{plural(count, 'row is', 'rows are')} exactly like an earlier one"
-    findings.append(
-        Finding(
-            "duplicate-rows",
-            "",
-            said,
-            "dropped before the split, lest they leak",
-            count,
-            table.examples(again),
-        )
-    )
-    return table.take(np.sort(first))
+    if by_chance(whole, features, table.columns[goal.name].counts):
+        action = "kept: rows with equal features often have another target, so each says something"
+    else:
+        action = "dropped before the split, lest they leak"
+        table = table.take(np.sort(first))
+    findings.append(Finding("duplicate-rows", "", said, action, count, where))
+    return table
+
+
+def by_chance(whole: Array, features: Array, of_target: Array) -> bool:
+    """Whether about as many pairs of rows are equal as one expects of rows with equal features.
+
+    `whole` and `features` are hashes of the rows with and without their target, `of_target` counts its values. Where rows
+    are coarse, many have equal features and each draws its own target: of the pairs that differ in it one learns how many
+    should agree. Copies always agree.
+    """
+    equal = _pairs(np.unique(whole, return_counts=True)[1])
+    differ = _pairs(np.unique(features, return_counts=True)[1]) - equal
+    agree = _pairs(of_target) / max(1.0, _pairs(np.asarray([of_target.sum()])))
+    return agree < 1 and equal < SURPRISE * differ * agree / (1 - agree)
+
+
+def _pairs(counts: Array) -> float:
+    return float((counts * (counts - 1.0) / 2).sum())
 
 
 def _enough(table: RawTable, goal: Target) -> None:
@@ -88,15 +104,16 @@ def _enough(table: RawTable, goal: Target) -> None:
     )
 
 
-def without_overlap(table: RawTable, test: RawTable, findings: list[Finding]) -> Array:
-    """Indices of the training rows that are not also in the test file, cell by cell."""
+def overlap(table: RawTable, test: RawTable, goal: Target, findings: list[Finding]) -> None:
+    """Tell of test rows that training has seen: cell by cell, and more of them than chance explains."""
     ours, theirs = row_hashes(table, test)
-    both = np.isin(ours, theirs)
-    count = int(both.sum())
-    if count and count < len(both):
-        said = f"{plural(count, 'training row is', 'training rows are')} also in the test file"
-        findings.append(Finding("test-rows", "", said, "dropped from training", count, table.examples(both)))
-        return np.flatnonzero(~both)
-    if count:
-        raise DataError(f"{test.source} holds every row of {table.source}: nothing would be left to train on")
-    return np.arange(len(table))
+    seen = np.isin(theirs, ours)
+    count = int(seen.sum())
+    if not count:
+        return
+    features = np.concatenate(row_hashes(table.without({goal.name}), test.without({goal.name})))
+    if by_chance(np.concatenate([ours, theirs]), features, table.columns[goal.name].counts):
+        return
+    said = f"{plural(count, 'test row is', 'test rows are')} also in the training file, of {len(seen):,}"
+    action = "kept; the score on the test file leans high"
+    findings.append(Finding("test-rows", "", said, action, count, test.examples(seen)))

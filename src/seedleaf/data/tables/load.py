@@ -58,7 +58,7 @@ def load_table(
     columns = infer_columns(parts.train.without({name}), parts.rest.without({name}), group)
     sheet = Sheet(table.source, columns, goal, parts.train, parts.y, parts.rest if given else None, seed=seed)
     findings += audit(sheet, keep)
-    return _pack(parts, tuple(sheet.columns.values()), goal, findings, notes, group, order_by)
+    return _pack(parts, sheet, findings, notes, group, order_by)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -207,13 +207,13 @@ def infer_columns(train: RawTable, rest: RawTable, group: str | None = None) -> 
 
 def _pack(
     parts: _Parts,
-    columns: tuple[Column, ...],
-    goal: Target,
+    sheet: Sheet,
     findings: list[Finding],
     notes: Mapping[str, str],
     group: str | None,
     order_by: str | None,
 ) -> TableData:
+    columns = tuple(sheet.columns.values())
     if all(c.dropped for c in columns):
         why = "; ".join(f"{c.name}: {c.dropped}" for c in columns[:3])
         raise DataError(f"{parts.train.source}: no column is left to learn from ({why})")
@@ -221,7 +221,7 @@ def _pack(
     schema = TableSchema(
         source,
         columns,
-        goal,
+        sheet.target,
         tuple(findings),
         len(parts.y),
         len(parts.y_rest),
@@ -230,7 +230,8 @@ def _pack(
         order_by or "",
         notes,
     )
-    train, test = schema.features(parts.train.columns), schema.features(parts.rest.columns)
+    train = {c.name: sheet.values(c.name) for c in schema.used}
+    test = schema.features(parts.rest.columns)
     schema = replace(schema, fingerprint=fingerprint(schema, train, parts.y, test, parts.y_rest))
     groups: Labels | None = None if group is None else parts.train.columns[group].codes.astype(np.int64)
     order: Array | None = None

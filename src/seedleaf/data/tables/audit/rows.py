@@ -14,24 +14,34 @@ from seedleaf.seeds import rng_for
 SURPRISE = 3.0  # times as many equal rows as by chance: copies
 
 
-def row_hashes(*tables: RawTable) -> list[Array]:
-    """64-bit hashes (N each) of rows by their texts: equal rows have equal ones, over all `tables` (of the same columns).
+def row_hashes(target: str, *tables: RawTable) -> list[tuple[Array, Array]]:
+    """64-bit hashes (N each) of rows by their texts, with and without the target: equal rows have equal ones, over all
+    `tables` (of the same columns).
 
     Each distinct text of a column has a random number, and a row the sum of its texts' (tabulation hashing, Zobrist 1970):
     two rows that differ have the same sum with a chance of 2^-64.
     """
-    sums = [np.zeros(len(t), dtype=np.uint64) for t in tables]
+    whole = [np.zeros(len(t), dtype=np.uint64) for t in tables]
+    of_target: list[Array] = []
     for place, name in enumerate(tables[0].columns):
         numbers: dict[str, int] = {}
-        for table in tables:
+        for table in tables[1:] and tables:  # one table has each text once, and needs no dictionary
             for value in table.columns[name].values:
                 numbers.setdefault(value, len(numbers))
-        drawn = rng_for(0, "rows", place).integers(0, 2**64, len(numbers), dtype=np.uint64)
-        for table, total in zip(tables, sums, strict=True):
+        size = len(numbers) or len(tables[0].columns[name].values)
+        drawn = rng_for(0, "rows", place).integers(0, 2**64, size, dtype=np.uint64)
+        parts = []
+        for table in tables:
             column = table.columns[name]
-            index = np.asarray([numbers[v] for v in column.values], dtype=np.int64)
-            total += column.spread(drawn[index])
-    return sums
+            index = (
+                np.asarray([numbers[v] for v in column.values], dtype=np.int64) if numbers else slice(None)
+            )
+            parts.append(column.spread(drawn[index]))
+        whole = [total + part for total, part in zip(whole, parts, strict=True)]
+        if name == target:
+            of_target = parts
+    features = [total - part for total, part in zip(whole, of_target, strict=True)]
+    return list(zip(whole, features, strict=True))
 
 
 def clean_rows(table: RawTable, goal: Target, test: bool = False) -> tuple[RawTable, list[Finding]]:
@@ -57,7 +67,7 @@ def clean_rows(table: RawTable, goal: Target, test: bool = False) -> tuple[RawTa
 
 def _distinct(table: RawTable, goal: Target, findings: list[Finding]) -> RawTable:
     """The rows without copies of earlier ones; all rows where those that are equal are so by chance."""
-    [whole], [features] = row_hashes(table), row_hashes(table.without({goal.name}))
+    [(whole, features)] = row_hashes(goal.name, table)
     _, first = np.unique(whole, return_index=True)
     if len(first) == len(whole):
         return table
@@ -106,13 +116,13 @@ def _enough(table: RawTable, goal: Target) -> None:
 
 def overlap(table: RawTable, test: RawTable, goal: Target, findings: list[Finding]) -> None:
     """Tell of test rows that training has seen: cell by cell, and more of them than chance explains."""
-    ours, theirs = row_hashes(table, test)
-    seen = np.isin(theirs, ours)
+    ours, theirs = row_hashes(goal.name, table, test)
+    seen = np.isin(theirs[0], ours[0])
     count = int(seen.sum())
     if not count:
         return
-    features = np.concatenate(row_hashes(table.without({goal.name}), test.without({goal.name})))
-    if by_chance(np.concatenate([ours, theirs]), features, table.columns[goal.name].counts):
+    whole, features = (np.concatenate(pair) for pair in zip(ours, theirs, strict=True))
+    if by_chance(whole, features, table.columns[goal.name].counts):
         return
     said = f"{plural(count, 'test row is', 'test rows are')} also in the training file, of {len(seen):,}"
     action = "kept; the score on the test file leans high"

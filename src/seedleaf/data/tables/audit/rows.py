@@ -124,6 +124,6 @@ def overlap(table: RawTable, test: RawTable, goal: Target, findings: list[Findin
     whole, features = (np.concatenate(pair) for pair in zip(ours, theirs, strict=True))
     if by_chance(whole, features, table.columns[goal.name].counts):
         return
-    said = f"{plural(count, 'test row is', 'test rows are')} also in the training file, of {len(seen):,}"
+    said = f"{count:,} of {plural(len(seen), 'test row')} {'is' if count == 1 else 'are'} also in the training file"
     action = "kept; the score on the test file leans high"
     findings.append(Finding("test-rows", "", said, action, count, test.examples(seen)))

@@ -9,7 +9,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seedleaf.learners.fold import RepConv
-from seedleaf.learners.ops import Conv, Head, Join, NetPlan, Op, Residual, Resize, SqueezeExcite
+from seedleaf.learners.ops import (
+    Conv,
+    Head,
+    Join,
+    NetPlan,
+    Op,
+    Residual,
+    Resize,
+    Shape,
+    SqueezeExcite,
+    shape_after,
+)
 
 BN_MOMENTUM = 0.1
 
@@ -64,12 +75,14 @@ class Joined(nn.Module):
     def __init__(self, op: Join) -> None:
         super().__init__()
         self.spans = [(b.first, b.stop) for b in op.branches]
+        self.cin = max(b.stop for b in op.branches)  # the last channel goes through one of them
+        self.cout = shape_after(op, Shape(self.cin, 1, 1)).channels
         self.bodies = nn.ModuleList(nn.Sequential(*map(_module, b.body)) for b in op.branches)
         self.shuffle = op.shuffle
 
     def forward(self, x: Tensor) -> Tensor:
         parts = [
-            body(x if (first, stop) == (0, x.shape[1]) else x[:, first:stop])
+            body(x if (first, stop) == (0, self.cin) else x[:, first:stop])
             for (first, stop), body in zip(self.spans, self.bodies, strict=True)
         ]
         out = torch.cat(parts, 1)

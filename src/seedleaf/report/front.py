@@ -57,5 +57,7 @@ def _trained(member: Mapping[str, Any]) -> str:
     if member.get("folder") == "best":
         return "to the end, on all but the test part"
     how = "to the end" if steps >= full else f"{count(steps)} of {count(full)} steps"
-    on = "on all but the test part" if member.get("trained_on") == "train+valid" else "without validation part"
+    on = (
+        "on all but the test part" if member.get("trained_on") == "train+valid" else "without validation part"
+    )
     return f"{how}, {on}"

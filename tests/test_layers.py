@@ -21,6 +21,7 @@ TOP = {
     "export",
     "finish",
     "folder",
+    "front",
     "inspection",
     "job",
     "planning",

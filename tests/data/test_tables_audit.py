@@ -148,6 +148,23 @@ def test_a_chain_of_copies_leaves_one() -> None:
     assert {f.message.split(" (")[0] for f in found(data, "twin")} == {"repeats a"}
 
 
+def test_a_price_and_its_forward_price_are_no_copies() -> None:
+    """Their correlation is 0.9999, and what differs is the point."""
+    table = clean()
+    walk = 100 + np.cumsum(RNG.normal(size=N))
+    table.insert(0, "spot", walk)
+    table.insert(1, "forward", walk + RNG.normal(size=N) * 0.05)
+    data = load_table(table)
+    assert "kept" in found(data, "twin")[0].action
+    assert {"spot", "forward"} <= set(data.train)
+
+
+@pytest.mark.parametrize(("name", "gone"), [("nr", True), ("year", False), ("Day", False), ("dayId", True)])
+def test_what_counts_time_is_no_identifier(name: str, gone: bool) -> None:
+    data = load_table(clean().assign(**{name: np.arange(N) + 1400}), target="y")
+    assert bool(found(data, "id")) == gone
+
+
 def test_small_tables_have_no_twins_by_chance() -> None:
     rng = np.random.default_rng(3)
     table = pd.DataFrame({"a": rng.normal(size=60), "b": rng.normal(size=60), "y": ["u", "v"] * 30})
@@ -198,6 +215,12 @@ def test_classes_that_overlap_are_no_label_errors(seed: int) -> None:
     x = rng.normal(size=(800, 3))
     y = np.where(x[:, 0] + rng.normal(size=800) * 0.7 > 0, "yes", "no")
     assert not found(load_table(pd.DataFrame(x, columns=list("abc")).assign(y=y)), "label")
+    rare = np.where(x[:, 0] + rng.normal(size=800) * 2 > 2.6, "yes", "no")  # one in eight, hardly foretold
+    assert not found(load_table(pd.DataFrame(x, columns=list("abc")).assign(y=rare)), "label")
+    many = (x[:, 0] + rng.normal(size=800) * 2).round().clip(-4, 4).astype(int)
+    assert not found(
+        load_table(pd.DataFrame(x, columns=list("abc")).assign(y=many), task="classification"), "label"
+    )
     heavy = x[:, 0] + rng.standard_t(2.5, 800)
     assert not found(load_table(pd.DataFrame(x, columns=list("abc")).assign(y=heavy)), "label")
 

@@ -22,6 +22,7 @@ CORE_ROWS = 200  # of small tables more, up to a half
 LEAST = 0.008  # of the core contradicts its labels in clean tables
 LEAST_ROWS = 3
 MOST_ERROR = 0.35  # of the forest on all rows; beyond it nothing is said
+SMALL, MOST_ERROR_SMALL = 300, 0.12  # rows below which a forest's ranks are too rough for more
 NO_BETTER = 0.9  # of the error of the commonest class; nor of a forest that hardly does better
 FAR = 12.0  # usual errors beyond which a number is absurd, if it lies beyond the fence as well
 FENCE = 3.0  # interquartile ranges from the quartiles, as far out as Tukey (1977) calls far out
@@ -58,9 +59,9 @@ def _labels(x: Array, y: Array, seed: int) -> tuple[Array, str]:
     core = np.argsort(-votes.max(axis=1), kind="stable")[:size]
     suspects = core[wrong[core]]
     error, base = float(wrong.mean()), 1 - float(np.unique(y, return_counts=True)[1].max()) / len(y)
-    if base == 0 or error > min(MOST_ERROR, NO_BETTER * base):
+    if base == 0 or error > min(MOST_ERROR if len(y) >= SMALL else MOST_ERROR_SMALL, NO_BETTER * base):
         return suspects[:0], ""
-    usual = size * max(LEAST, _overlap(error, base))
+    usual = size * max(LEAST, _overlap(error, base)) * max(1.0, size / (CORE * len(y)))
     if len(suspects) < LEAST_ROWS or len(suspects) < usual + 2 * usual**0.5:
         return suspects[:0], ""
     contradict = "contradicts" if len(suspects) == 1 else "contradict"
@@ -87,7 +88,7 @@ def _numbers(x: Array, y: Array, seed: int) -> tuple[Array, str]:
     from sklearn.ensemble import RandomForestRegressor
 
     values, place, counts = np.unique(y, return_inverse=True, return_counts=True)
-    if len(values) < MOST_STEPS:
+    if len(values) < MOST_STEPS or len(y) < SMALL:
         return place[:0], ""
     middle = (np.cumsum(counts) - counts / 2) / len(y)
     forest = RandomForestRegressor(

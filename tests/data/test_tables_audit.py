@@ -165,6 +165,15 @@ def test_what_counts_time_is_no_identifier(name: str, gone: bool) -> None:
     assert bool(found(data, "id")) == gone
 
 
+def test_many_columns_are_audited() -> None:
+    """Most of them straight lines of one another: as many findings, and one column of each kind is left."""
+    i, j = np.arange(40)[:, None], np.arange(1500)[None]
+    table = pd.DataFrame((i * (1 + j % 7)) % 41 + j / 8 + 0.1, columns=[f"c{k}" for k in range(1500)])
+    data = load_table(table.assign(y=["u", "v"] * 20))
+    assert len(data.train) == 7
+    assert len(found(data, "twin")) == 1493
+
+
 def test_small_tables_have_no_twins_by_chance() -> None:
     rng = np.random.default_rng(3)
     table = pd.DataFrame({"a": rng.normal(size=60), "b": rng.normal(size=60), "y": ["u", "v"] * 30})

@@ -16,6 +16,7 @@ ZERO = {"core", "errors", "seeds"}
 TOP = {
     "api",
     "card",
+    "crew",
     "deliver",
     "estimator",
     "export",
@@ -23,6 +24,7 @@ TOP = {
     "folder",
     "inspection",
     "job",
+    "modality",
     "planning",
     "predictor",
     "report",

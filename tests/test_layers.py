@@ -22,6 +22,7 @@ TOP = {
     "export",
     "finish",
     "folder",
+    "front",
     "inspection",
     "job",
     "modality",

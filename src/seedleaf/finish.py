@@ -21,6 +21,8 @@ from seedleaf.view import View
 if TYPE_CHECKING:
     from seedleaf.modality.base import Modality
 
+MARGIN = 1.0  # seconds that the report and the last notes take
+
 
 @dataclass(frozen=True)
 class Run:
@@ -50,8 +52,9 @@ class Run:
         return str((self.folder / "trials" / f"{trial.id:04d}").resolve())
 
 
-def finish(run: Run, end: float) -> None:
-    """Fit the winner until `end` (seconds since the epoch), deliver it to best/ with what is known of it, report."""
+def finish(run: Run, end: float, deadline: float) -> None:
+    """Fit the winner until `end` (seconds since the epoch), deliver it to best/ with what is known of it, then until
+    `deadline` whatever its kind of data puts beside it; report."""
     staged = run.folder / ".best.part"
     shutil.rmtree(staged, ignore_errors=True)
     made = run.modality.make(run, end, staged)
@@ -60,8 +63,9 @@ def finish(run: Run, end: float) -> None:
     text = json.dumps(made.metrics, indent=2, ensure_ascii=False) + "\n"
     (staged / "metrics.json").write_text(text, encoding="utf-8")
     (staged / "README.md").write_text(made.card(made.verdict), encoding="utf-8")
-    _swap(staged, run.folder / "best")
+    swap(staged, run.folder / "best")
     run.study.note("final", **made.final)
+    run.modality.beside(run, deadline - MARGIN)
     run.study.note("took", seconds=time.time() - run.clock_started)
     write_board(run.study.history, run.folder / "leaderboard.csv")
     write_report(run.study.history, run.folder / "report.html")
@@ -93,7 +97,7 @@ def call_all(
     return answers
 
 
-def _swap(new: Path, place: Path) -> None:
+def swap(new: Path, place: Path) -> None:
     """Put the folder `new` where `place` is: a model never lies beside another one's metrics."""
     old = place.with_name(f".{place.name}.old")
     shutil.rmtree(old, ignore_errors=True)

@@ -71,29 +71,27 @@ def carry_out(
                 modality = modality_named(job.kind)
                 setup = setup_of(folder, job, spec, history)
                 executor.settings = replace(executor.settings, setup=setup)
-                study, delivery = modality.open_study(store, history, job, spec, executor, deadline)
+                study, kept = modality.open_study(store, history, job, spec, executor, deadline)
                 study.note("session", began=began, used=used, time_limit=job.time_limit)
                 view.start({"started": began - used, "workers": job.workers})
                 for line in modality.describe(spec, study):
                     view.message(line)
                 searched = time.time()
-                until = modality.search_until(study, job, deadline - delivery)
+                until = modality.search_until(study, job, deadline - kept)
                 reason = study.run(executor, until, lambda h: view.update(h, time.time(), "search"))
                 study.note("search", reason=reason, seconds=time.time() - searched)
-                finish(
-                    Run(
-                        folder,
-                        job.workers,
-                        setup,
-                        spec,
-                        modality,
-                        study,
-                        executor,
-                        view,
-                        refit_threads(job.workers),
-                    ),
-                    deadline - delivery,
+                run = Run(
+                    folder,
+                    job.workers,
+                    setup,
+                    spec,
+                    modality,
+                    study,
+                    executor,
+                    view,
+                    refit_threads(job.workers),
                 )
+                finish(run, deadline - kept, deadline)
                 study.note("done")
             finally:
                 view.stop()

@@ -82,3 +82,6 @@ class Modality(Protocol):
 
     def make(self, run: Run, end: float, staged: Path) -> Made:
         """Fit the winner for good by `end`, export it to `staged` and measure it on the test part."""
+
+    def beside(self, run: Run, end: float) -> None:
+        """Deliver what stands beside best/, smaller models for one, as far as there is time until `end`."""

@@ -11,6 +11,7 @@ from seedleaf.core import Body, History
 from seedleaf.data.spec import ImageData, ImageSpec
 from seedleaf.errors import RunError
 from seedleaf.executors.local import LocalExecutor
+from seedleaf.front import deliver_front
 from seedleaf.job import Job
 from seedleaf.learners.base import learner_named
 from seedleaf.modality.base import Made
@@ -74,3 +75,6 @@ class Images:
 
     def make(self, run: Run, end: float, staged: Path) -> Made:
         return make(run, end, staged)
+
+    def beside(self, run: Run, end: float) -> None:
+        deliver_front(run, end)

@@ -9,7 +9,7 @@ from seedleaf.data.tables.audit.sheet import Sheet, Verdict
 from seedleaf.data.tables.schema import Finding
 
 CERTAIN = 0.995  # skill of a column alone from which it is dropped, for classes
-CERTAIN_NUMBER = 0.999  # and for a number: what grows together in time predicts well, and is no leak
+CERTAIN_NUMBER = 0.9998  # and for a number: what grows together predicts well, and is no leak
 LIKELY = 0.95  # from which it is told
 FEWEST = 30  # rows below which nothing is said
 

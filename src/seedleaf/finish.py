@@ -1,4 +1,4 @@
-"""What follows the search: the winner is trained to the end on train+valid, exported, measured and reported."""
+"""What follows the search: the winner is trained to the end on train+valid, exported and measured."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from seedleaf.errors import RunError
 from seedleaf.executors.base import OWN_DEVICE, Executor, Returned
 from seedleaf.learners.base import Learner
 from seedleaf.planning import step_share
-from seedleaf.report import write_report
 from seedleaf.study import Study
 from seedleaf.timing import refit_step_seconds, refit_steps
 from seedleaf.train import CHECKPOINT
@@ -52,7 +51,7 @@ class Run:
 
 
 def finish(run: Run, refit_end: float) -> None:
-    """Refit until `refit_end` (seconds since the epoch), deliver to best/, compare with the default, report."""
+    """Refit until `refit_end` (seconds since the epoch), deliver to best/, compare with the default."""
     winner = run.study.best or run.default
     config = dict(winner.config)
     begun = time.time()
@@ -85,10 +84,8 @@ def finish(run: Run, refit_end: float) -> None:
     run.study.note("verdict", **verdict(run, winner, compared))
     run.study.note("shares", **shares(run, fitted["train_seconds"], refit_seconds))
     write_metrics(run, final, staged)
-    _swap(staged, run.folder / "best")
+    swap(staged, run.folder / "best")
     run.study.note("final", **final)
-    run.study.note("took", seconds=time.time() - run.clock_started)
-    write_report(run.study.history, run.folder / "report.html")
 
 
 def _refit(run: Run, winner: Trial, end: float) -> dict[str, float]:
@@ -184,7 +181,7 @@ def call_all(
     return answers
 
 
-def _swap(new: Path, place: Path) -> None:
+def swap(new: Path, place: Path) -> None:
     """Put the folder `new` where `place` is: a model never lies beside another one's metrics."""
     old = place.with_name(f".{place.name}.old")
     shutil.rmtree(old, ignore_errors=True)

@@ -16,6 +16,7 @@ ZERO = {"core", "errors", "seeds"}
 TOP = {
     "api",
     "card",
+    "crew",
     "deliver",
     "estimator",
     "export",
@@ -24,6 +25,7 @@ TOP = {
     "front",
     "inspection",
     "job",
+    "modality",
     "planning",
     "predictor",
     "report",

@@ -24,9 +24,9 @@ def read_inputs(
     """Names, images uint8 N×height×width×channels, and findings, for one picture, a folder of them, an .npy or an .npz.
 
     A folder is read with its subfolders, sorted, names relative to it; the images of an array are named by their index. A
-    file that cannot be read is skipped and a finding names it. `scale` is that of training (`ImageSpec.scale`): a value gives
-    the same pixel as there; without it each input's own range counts. Raises DataError where none can be read or an array is
-    of another shape.
+    file that cannot be read is skipped and a finding names it. `scale` is that of training (`ImageSpec.scale`): a value
+    gives the same pixel as there; without it each input's own range counts. Raises DataError where none can be read or an
+    array is of another shape.
     """
     path = Path(source)
     try:

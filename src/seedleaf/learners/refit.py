@@ -10,7 +10,7 @@ import torch
 
 from seedleaf.core import Config, Context
 from seedleaf.learners.base import learner_named
-from seedleaf.learners.trial import memory_errors
+from seedleaf.learners.trial import memory_errors, usable
 from seedleaf.seeds import seed_for
 
 
@@ -37,7 +37,7 @@ def refit(
         full=steps,
         seed=seed_for(int(setup.get("seed", 0)), "refit"),
         folder=Path(folder),
-        device=device,
+        device=usable(device),
         setup={**setup, "part": "train+valid", "fidelity": "epochs"},  # every step whole
         deadline=deadline,
     )

@@ -400,7 +400,7 @@ def test_a_call_that_hangs_ends_soon_after_its_deadline(
     executor.start_seconds = 0.1
     more = {"deadline": time.time() + 1.0} if told == "by the call" else {}
     begun = time.monotonic()
-    executor.call("toys:hangs", folder=str(tmp_path), **more)
+    executor.call("toys:hanging_call", folder=str(tmp_path), **more)
     assert str(wait_for(executor, Returned).error).startswith("hung: no answer in")
     assert 1.0 < time.monotonic() - begun < FOREVER / 2
 

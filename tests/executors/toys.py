@@ -167,7 +167,7 @@ def pid_of_call(folder: str) -> int:
     return os.getpid()
 
 
-def hangs(folder: str, deadline: float = 0.0) -> None:
+def hanging_call(folder: str, deadline: float = 0.0) -> None:
     time.sleep(600)
 
 

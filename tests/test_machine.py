@@ -35,7 +35,9 @@ class Box:
                 for i, names in enumerate(("cpu,cpuacct", "memory"))
             )
         (self.proc / "self/cgroup").write_text(own)
-        (self.proc / "self/mountinfo").write_text("20 1 8:1 / / rw - ext4 /dev/x rw\n" + mounts)
+        (self.proc / "self/mountinfo").write_bytes(
+            b"20 1 8:1 / /m\xf6bel rw - ext4 /dev/x rw\n" + mounts.encode()
+        )
         (self.proc / "meminfo").write_text(f"MemTotal: 9 kB\nMemAvailable:   {64 * GIB // 1024} kB\n")
         self.mounts.mkdir()
 

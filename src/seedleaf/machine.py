@@ -102,8 +102,8 @@ def _upwards(mount: Path, root: str, path: str) -> Iterator[Path]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="ascii").strip()
-    except (OSError, ValueError):
+        return path.read_text(encoding="utf-8", errors="replace").strip()  # mounts may have any name
+    except OSError:
         return ""
 
 

@@ -40,6 +40,7 @@ ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "seeds": set(),
     "timing": {"core", "errors"},
+    "machine": set(),
     "space": ZERO,
     "data": ZERO,
     "tuner": ZERO | {"space"},

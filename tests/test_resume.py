@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -392,5 +393,29 @@ def test_a_log_of_garbage_is_one_clear_error(copy: Path) -> None:
 
 def test_a_run_that_was_killed_before_its_metrics_were_there_has_delivered_nothing(copy: Path) -> None:
     (copy / "best/metrics.json").unlink()
-    with pytest.raises(RunError, match="has delivered no model yet: seedleaf resume"):
+    with pytest.raises(RunError, match=r"metrics\.json is missing: seedleaf resume"):
         Result.open(copy)
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "config.json", "metrics.json"])
+@pytest.mark.parametrize("how", ["gone", "cut"])
+def test_a_done_run_whose_model_was_spoilt_says_how_it_is_made_anew(copy: Path, name: str, how: str) -> None:
+    part = copy / "best" / name
+    if how == "gone":
+        part.unlink()
+    else:
+        part.write_bytes(part.read_bytes()[: part.stat().st_size // 2])
+    before = [key(e) for e in log_of(copy)]
+    said = refusal(copy)
+    assert name in said
+    assert "is done, but what it delivered is not whole any more" in said
+    assert re.search(r"with more time it is made anew: seedleaf resume \S.* --time 45s$", said)
+    assert said.count("seedleaf resume") == 1
+    assert [key(e) for e in log_of(copy)] == before, "nothing was begun"
+
+
+def test_a_model_that_was_spoilt_is_made_anew_with_more_time(copy: Path) -> None:
+    (copy / "best/model.onnx").unlink()
+    (copy / "best/config.json").write_text("{")
+    again = resume_run(copy, time_limit=45.0)
+    assert again.predictor.shape == (12, 12, 3)

@@ -423,7 +423,7 @@ def test_when_the_first_trials_fail_for_one_reason_the_study_says_it() -> None:
     ],
 )
 def test_reasons_that_differ_in_numbers_or_paths_only_are_one(reason: str) -> None:
-    study = new()
+    study = new(max_trials=9)
     with pytest.raises(StudyFailed, match="the first 3 trials all failed: "):
         study.run(Fake(fate=lambda t, step: Ended(t.trial, reason.format(t.trial, chr(97 + t.trial)))))
 

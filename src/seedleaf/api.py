@@ -20,16 +20,17 @@ from seedleaf.executors.base import Settings
 from seedleaf.executors.local import LocalExecutor
 from seedleaf.folder import new_folder, sole_driver
 from seedleaf.job import Job, name_of
+from seedleaf.machine import cores
 from seedleaf.result import Result, trials_frame
 from seedleaf.run import begin
 from seedleaf.run import resume as _resume
 from seedleaf.space import Space
 from seedleaf.space.problem import Costs, no_costs
 from seedleaf.study import Study
-from seedleaf.timing import cores, parse_count, parse_seconds
+from seedleaf.timing import parse_count, parse_seconds
 from seedleaf.tuner.base import Sampler, Scheduler
 from seedleaf.view import SilentView, View
-from seedleaf.workers import default_workers, devices, memory_per_worker
+from seedleaf.workers import default_workers, devices, memory_per_worker, why_no_cuda
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -191,6 +192,8 @@ def tune(
                 )
                 with closing(started) as executor:
                     watcher.start({"workers": count})
+                    if (why := why_no_cuda()) is not None:
+                        watcher.message(why)
                     reason = study.run(executor, until, lambda h: watcher.update(h, time.time(), "search"))
                     return TuneResult(study, reason)
             finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import time
 from collections.abc import Mapping
@@ -90,7 +91,9 @@ def call_all(
             if report.error is None or name not in needed:
                 answers[name] = report
             elif tries[name] > 1:
-                raise RunError(f"{name} failed: {report.error}; go on with: seedleaf resume {run.folder}")
+                error = RunError(f"{name} failed: {report.error}")
+                error.add_note(f"go on with: seedleaf resume {shlex.quote(str(run.folder))}")
+                raise error
             else:
                 todo.append(name)  # its worker may have been killed; what it had saved is taken up
         run.view.update(run.study.history, time.time(), phase)

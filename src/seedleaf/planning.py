@@ -15,11 +15,11 @@ from seedleaf.executors.local import LocalExecutor
 from seedleaf.folder import STUDY
 from seedleaf.job import Job
 from seedleaf.learners.base import Learner
+from seedleaf.machine import cores
 from seedleaf.store import SqlStore
 from seedleaf.study import Study
 from seedleaf.timing import (
     PRESETS,
-    cores,
     delivery_seconds,
     plan_time,
     refit_step_seconds,

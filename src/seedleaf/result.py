@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seedleaf.core import Config, History, Trial
-from seedleaf.errors import RunError
+from seedleaf.errors import RunError, first_line
 from seedleaf.folder import read_history
 from seedleaf.predictor import Floats, Predictor
 
 if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
+
+DELIVERED = ("model.onnx", "config.json", "metrics.json")  # the model card may go
 
 
 @dataclass(frozen=True)
@@ -37,17 +40,21 @@ class Result:
 
     @classmethod
     def open(cls, folder: Path | str) -> Result:
-        """The result in a run's folder. RunError where it is no run or has delivered nothing yet."""
+        """The result in a run's folder. RunError where it is no run, has delivered nothing, or that is gone."""
         folder = Path(folder)
         history = read_history(folder)
         final = history.note("final")
-        try:
-            metrics = json.loads((folder / "best" / "metrics.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            final = None
         if final is None:
-            raise RunError(f"{folder} has delivered no model yet: seedleaf resume {folder}")
-        return cls(folder, history, Best(final["config"], metrics, folder / "best"))
+            raise RunError(f"{folder} has delivered no model yet: seedleaf resume {shlex.quote(str(folder))}")
+        best = folder / "best"
+        for name in DELIVERED:
+            if not (best / name).is_file():
+                raise RunError(f"{best / name} is missing: seedleaf resume {shlex.quote(str(folder))}")
+        try:
+            metrics = json.loads((best / "metrics.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise RunError(f"{best / 'metrics.json'} cannot be read: {first_line(error)}") from None
+        return cls(folder, history, Best(final["config"], metrics, best))
 
     @property
     def front(self) -> list[Best]:

@@ -6,6 +6,7 @@ Every stage looks into the log first and does only what is missing there, so a r
 from __future__ import annotations
 
 import math
+import shlex
 import shutil
 import time
 from contextlib import closing
@@ -32,8 +33,9 @@ from seedleaf.job import ARRAYS, Job
 from seedleaf.modality import modality_named
 from seedleaf.result import Result
 from seedleaf.store import SqlStore
+from seedleaf.timing import format_seconds
 from seedleaf.view import SilentView, View
-from seedleaf.workers import default_workers, devices, memory_per_worker, refit_threads
+from seedleaf.workers import default_workers, devices, memory_per_worker, refit_threads, why_no_cuda
 
 
 def begin(
@@ -74,7 +76,7 @@ def _stages(
         if not history.header and (folder / "trials").exists():
             raise RunError(f"{folder / LOG} has lost its log, though there are trials: it cannot go on")
         if is_done(history, job):
-            return Result.open(folder)
+            return handed_back(folder, job)
         job.save(folder)
         used = used_seconds(history)
         deadline = began + job.time_limit - used
@@ -83,10 +85,12 @@ def _stages(
                 spec = prepare_data(folder, job, source, history)
                 modality = modality_named(job.kind)
                 setup = setup_of(folder, job, spec, history)
-                executor.settings = replace(executor.settings, setup=setup)
+                executor.settings = replace(executor.settings, setup=setup, calls_until=deadline)
                 study, kept = modality.open_study(store, history, job, spec, executor, deadline)
                 study.note("session", began=began, used=used, time_limit=job.time_limit)
                 view.start({"started": began - used, "workers": job.workers})
+                if (why := why_no_cuda()) is not None:
+                    view.message(f"noticed   {why}")
                 for line in modality.describe(spec, study):
                     view.message(line)
                 searched = time.time()
@@ -111,6 +115,21 @@ def _stages(
     for name in ("cache", "refit"):
         shutil.rmtree(folder / name, ignore_errors=True)
     return Result.open(folder)
+
+
+def handed_back(folder: Path, job: Job) -> Result:
+    """What a run that is done has delivered. RunError where that has been spoilt since, and says how it is made anew."""
+    try:
+        result = Result.open(folder)
+        _ = result.predictor
+        return result
+    except RunError as error:
+        what = str(error).partition(": seedleaf resume")[0].partition(" (try: seedleaf resume")[0]
+        more = format_seconds(1.5 * job.time_limit)
+        raise RunError(
+            f"{folder} is done, but what it delivered is not whole any more ({what}); with more time it is "
+            f"made anew: seedleaf resume {shlex.quote(str(folder))} --time {more}"
+        ) from None
 
 
 def is_done(history: History, job: Job) -> bool:

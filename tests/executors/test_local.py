@@ -386,6 +386,25 @@ def test_a_call_that_hangs_ends(make: Make, tmp_path: Path, monkeypatch: pytest.
     assert str(wait_for(executor, Returned).error).startswith("hung: no answer in")
 
 
+@pytest.mark.parametrize("told", ["by the run", "by the call"])
+def test_a_call_that_hangs_ends_soon_after_its_deadline(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: str
+) -> None:
+    """However long a step may take."""
+    monkeypatch.setattr(local, "LATE", 0.5)
+    executor = make(
+        "saving", patience=2.0, calls_until=time.time() + (1000.0 if told == "by the call" else 1.0)
+    )
+    while not executor.start_seconds:
+        executor.poll(0.1)
+    executor.start_seconds = 0.1
+    more = {"deadline": time.time() + 1.0} if told == "by the call" else {}
+    begun = time.monotonic()
+    executor.call("toys:hanging_call", folder=str(tmp_path), **more)
+    assert str(wait_for(executor, Returned).error).startswith("hung: no answer in")
+    assert 1.0 < time.monotonic() - begun < FOREVER / 2
+
+
 # --- starting and ending ---
 
 

@@ -167,6 +167,10 @@ def pid_of_call(folder: str) -> int:
     return os.getpid()
 
 
+def hanging_call(folder: str, deadline: float = 0.0) -> None:
+    time.sleep(600)
+
+
 def fails_call() -> None:
     raise RuntimeError("no such luck")
 

@@ -56,7 +56,11 @@ class Executor(Protocol):
     def submit(self, task: Task) -> None: ...
 
     def call(self, function: str, **arguments: Any) -> int:
-        """Run `module:name` with JSON arguments on a free worker; the id that its Returned will carry."""
+        """Run `module:name` with JSON arguments on a free worker; the id that its Returned will carry.
+
+        An argument called `deadline` (seconds since the epoch) is when the function means to be over, so that one that
+        hangs can be told.
+        """
         ...
 
     def stop(self, trial: int) -> None:
@@ -77,7 +81,8 @@ class Settings:
     `function` is the trial function as "module:name"; `pickled` is that function itself (base64 of cloudpickle) where
     it cannot be imported by name. `setup` reaches every trial in its Context; `preload` names modules to import while
     the worker starts. `patience` is the longest that one step may take, in seconds; `memory` the most bytes that one
-    worker may hold.
+    worker may hold. `calls_until` (seconds since the epoch) is when all that is called is to be over, where there is such a
+    time: a call that has not answered well after it hangs.
     """
 
     function: str
@@ -88,3 +93,4 @@ class Settings:
     pickled: str | None = None
     patience: float = 600.0
     memory: int | None = None
+    calls_until: float | None = None

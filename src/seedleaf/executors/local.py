@@ -28,7 +28,8 @@ GRACE = 3.0  # seconds that a worker has to abandon its step before it is killed
 WATCH_EVERY = 0.5  # seconds between looks at the clocks and the memory of the workers
 START_PATIENCE = 300.0  # seconds that a worker may take to import; a cold disk takes a minute
 STARTS = 3  # workers in a row that may be killed while they import before that is held to be no accident
-CALL_PATIENCE = 5.0  # a call may take as long as so many steps
+CALL_PATIENCE = 5.0  # a call that nobody set a time may take as long as so many steps
+LATE = 20.0  # seconds that a call may be late, however short the run
 
 
 @dataclass(slots=True)
@@ -42,6 +43,7 @@ class Worker:
     unread: bytes = b""
     task: Task | None = None
     call: int | None = None
+    call_patience: float = 0.0  # seconds that the call may take
     ready: bool = False
     last_sign: float = field(default_factory=time.monotonic)
     stopping: float | None = None
@@ -103,9 +105,17 @@ class LocalExecutor:
         worker = self._idle()
         self._calls += 1
         worker.call, worker.last_sign = self._calls, time.monotonic()
+        worker.call_patience = self._call_patience(arguments.get("deadline", self.settings.calls_until))
         given = {k: worker.device if v == OWN_DEVICE else v for k, v in arguments.items()}
         _send(worker, kind="call", call=worker.call, function=function, arguments=given)
         return worker.call
+
+    def _call_patience(self, until: float | None) -> float:
+        if until is None:
+            return CALL_PATIENCE * self.settings.patience
+        # A machine on which workers are slow to start is slow to answer; and the last step of a long run may be long.
+        late = max(LATE, 4 * self.start_seconds, 0.2 * self.settings.patience)
+        return max(until - time.time(), 0.0) + late
 
     def stop(self, trial: int) -> None:
         for worker in self._workers:
@@ -233,7 +243,7 @@ class LocalExecutor:
         if not worker.ready:
             slow = quiet > max(START_PATIENCE, patience)
             return self._replace(worker, f"it was not ready in {quiet:.0f} s", lost=True) if slow else []
-        if worker.call is not None and quiet > CALL_PATIENCE * patience:
+        if worker.call is not None and quiet > worker.call_patience:
             return self._replace(worker, f"hung: no answer in {quiet:.0f} s")
         if worker.task is None:
             return []

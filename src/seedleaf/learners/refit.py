@@ -12,7 +12,7 @@ import torch
 from seedleaf.core import Config, Context
 from seedleaf.learners.base import learner_named
 from seedleaf.learners.images import network, open_source
-from seedleaf.learners.trial import HORIZON, batch_seconds, load_model, memory_errors
+from seedleaf.learners.trial import HORIZON, batch_seconds, load_model, memory_errors, usable
 from seedleaf.seeds import seed_for
 from seedleaf.train import CHECKPOINT
 from seedleaf.train.feed import Feed
@@ -30,7 +30,7 @@ def pace(
     A second thread makes a step 1.5 times faster on an idle machine and up to 30 times slower beside a busy process, so
     that nothing but measuring says which. Takes about `seconds`, or a few batches where those are slower.
     """
-    before = torch.get_num_threads()
+    device, before = usable(device), torch.get_num_threads()
     whole = {**setup, **WHOLE}
     source = open_source(whole)
     feed = Feed.on(device, source.data.x_train, source.data.y_train, source.train)
@@ -70,7 +70,7 @@ def refit(
     only while no other worker trains. Returns {"steps", "train_seconds", "train_loss"} and {"valid_error",
     "valid_images"}: trained on as it was, who is worse there than a network that never saw it did not learn.
     """
-    before = torch.get_num_threads()
+    device, before = usable(device), torch.get_num_threads()
     torch.set_num_threads(max(threads, 1))
     ctx = Context(
         trial=-1,

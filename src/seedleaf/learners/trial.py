@@ -11,6 +11,7 @@ import ctypes
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,7 +43,17 @@ def run(config: Config, ctx: Context) -> Iterator[Measurement]:
     """
     prepare_process()
     with memory_errors():
-        yield from learner_named(str(ctx.setup.get("learner", "convnet"))).fit(config, ctx)
+        learner = learner_named(str(ctx.setup.get("learner", "convnet")))
+        yield from learner.fit(config, replace(ctx, device=usable(ctx.device)))
+
+
+@lru_cache
+def usable(device: str) -> str:
+    """`device`, or the CPU where this torch cannot use it (its driver is too old, say), which goes to the worker's log."""
+    if device == "cpu" or torch.cuda.is_available():
+        return device
+    print(f"{device} cannot be used by this torch ({torch.__version__}): training on the CPU")
+    return "cpu"
 
 
 def prepare_process() -> None:
@@ -113,7 +124,7 @@ def seconds_per_step(
     """About how long a step of `config` trains in each third of a training, from the median of a few batches each."""
     prepare_process()
     with memory_errors():
-        return seconds_by_third(config, open_source(setup), setup, batches, device)
+        return seconds_by_third(config, open_source(setup), setup, batches, usable(device))
 
 
 def seconds_by_third(

@@ -28,6 +28,7 @@ TOP = {
     "report",
     "result",
     "run",
+    "stopwatch",
     "summary",
     "workers",
 }

@@ -13,9 +13,9 @@ from seedleaf.core import Fidelity, Trial
 from seedleaf.errors import BudgetError
 
 # Seconds that delivery takes after the refit (export, comparison, latency, report) beside a pass over the test part.
-DELIVERY = 6.0
+DELIVERY = 2.5
 QUICK_START = 5.0  # seconds in which two workers come up on an idle machine
-SHORTEST = 12.0  # on an idle machine the start takes 5 s and the delivery 6
+SHORTEST = 9.0  # on an idle machine the start takes 5 s and the delivery 2
 FIRST_RUNG_SECONDS = 1.0  # shorter first rungs spend more on hand-over than on learning
 MOST_EPOCHS = 200
 LONGEST_SHARE = 0.4  # of the search, for one full training
@@ -54,7 +54,7 @@ class TimePlan:
 
 def delivery_seconds(n_test: int, n_train: int, epoch_seconds: float, start_seconds: float = 0.0) -> float:
     """Reserve for what follows the refit. Prediction costs about a third of training; three models are measured."""
-    # A machine on which workers start slowly, busy or small, imports and compiles the exporter as slowly.
+    # A machine on which workers start slowly, busy or small, delivers as slowly.
     slow = min(max(start_seconds / QUICK_START, 1.0), 4.0)
     return DELIVERY * slow + epoch_seconds * n_test / max(n_train, 1)
 

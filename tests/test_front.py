@@ -18,9 +18,11 @@ from seedleaf.core import Context, Fidelity, Limit, Measurement, State, Task, Tr
 from seedleaf.data.images import load_images
 from seedleaf.data.mapped import save_mapped
 from seedleaf.deliver import copy_delivery
-from seedleaf.errors import RunError
+from seedleaf.errors import LimitError, RunError
 from seedleaf.executors.base import Report, Returned
-from seedleaf.finish import Run
+from seedleaf.export import untrained_latency
+from seedleaf.finish import Run, check_limits
+from seedleaf.finish import _winner as chosen
 from seedleaf.front import conclude, fitting, pick
 from seedleaf.learners import trial as trials
 from seedleaf.learners.base import learner_named
@@ -217,6 +219,55 @@ def test_without_time_there_is_no_front_and_an_old_one_goes(
     assert told(run)["left_out"] > 0
     assert not (run.folder / "front").exists()
     assert not (run.folder / ".front.part").exists()
+
+
+# --- limits ---
+
+
+def limited(run: Run, **limits: float) -> Run:
+    """`run` with these limits, all of which its trials are thought to keep."""
+    from dataclasses import replace
+
+    wanted = tuple(Limit(k, v) for k, v in limits.items())
+    problem = replace(run.study.problem, limits=wanted, costs=lambda config: dict.fromkeys(limits, 0.0))
+    run.study.problem = problem
+    return run
+
+
+def test_the_best_that_keeps_the_limit_when_measured_is_taken(
+    searched: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, here = with_executor(limited(searched, latency_ms=1.0))
+    by_loss = sorted(run.study.trials, key=lambda t: (t.metrics["error"], t.metrics["loss"]))
+    slow = [5.0, 4.0, 0.5]
+    monkeypatch.setattr(
+        "seedleaf.export.latency", lambda *_: {"median": slow[len(here.calls) - 1], "p90": 9.0}
+    )
+    assert chosen(run) is by_loss[2]
+    assert here.calls == ["untrained_latency"] * 3
+    here.calls.clear()
+    slow[2] = 3.0
+    with pytest.raises(LimitError, match=r"latency_ms <= 1 when it is measured \(the quickest took 3\)"):
+        chosen(run)
+
+
+def test_the_latency_of_a_config_is_measured(searched: Run, tmp_path: Path) -> None:
+    found = untrained_latency(searched.default.config, searched.setup, str(tmp_path))
+    assert 0 < found["median"] <= found["p90"]
+    assert not list(tmp_path.glob("*.onnx"))
+
+
+def test_nothing_that_breaks_a_limit_is_delivered(searched: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {"params": 10, "macs": 10, "bytes": 500, "latency_ms": {"median": 2.0, "p90": 3.0}}
+    check_limits(limited(searched, params=10, bytes=500, latency_ms=2.0), found)
+    for limits in ({"bytes": 499.0}, {"latency_ms": 1.9}, {"params": 9.0}):
+        with pytest.raises(LimitError, match=next(iter(limits))):
+            check_limits(limited(searched, **limits), found)
+    run, _ = with_executor(limited(searched, latency_ms=1e-6))
+    monkeypatch.setattr("seedleaf.front._worst", lambda *_: 1.0)
+    conclude(run, time.time() + 60)
+    assert told(run)["members"] == []
+    assert told(run)["left_out"] > 0
 
 
 def test_a_finished_run_holds_what_it_says(finished: Finished) -> None:

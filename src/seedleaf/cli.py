@@ -50,6 +50,10 @@ def fit(
     time: Time = "10m",
     max_params: Annotated[str | None, typer.Option(help="At most so many parameters: 20000, 20k.")] = None,
     max_macs: Annotated[str | None, typer.Option(help="At most so many multiply-adds an image: 5M.")] = None,
+    max_latency: Annotated[
+        str | None, typer.Option(help="At most so many milliseconds an image, one thread: 0.2.")
+    ] = None,
+    max_bytes: Annotated[str | None, typer.Option(help="The model's file at most so large: 50k.")] = None,
     workers: Annotated[
         int | None, typer.Option(help="Worker processes; default: one per core or GPU.")
     ] = None,
@@ -76,6 +80,8 @@ def fit(
             time_limit=time or "10m",
             max_params=max_params,
             max_macs=max_macs,
+            max_latency=max_latency,
+            max_bytes=max_bytes,
             workers=workers,
             seed=seed,
             preset=preset,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
 from collections.abc import Mapping
@@ -10,16 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from seedleaf.card import shares, verdict, write_metrics
-from seedleaf.core import Trial
+from seedleaf.core import State, Trial
 from seedleaf.data.spec import ImageSpec
-from seedleaf.errors import RunError
+from seedleaf.errors import LimitError, RunError
 from seedleaf.executors.base import OWN_DEVICE, Executor, Returned
 from seedleaf.learners.base import Learner
 from seedleaf.planning import step_share
 from seedleaf.study import Study
 from seedleaf.timing import refit_step_seconds, refit_steps
 from seedleaf.train import CHECKPOINT
+from seedleaf.tuner.base import best_trial
 from seedleaf.view import View
+
+TRIED = 12  # trials whose latency is measured before a limit on it is given up
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ class Run:
 
 def finish(run: Run, refit_end: float) -> None:
     """Refit until `refit_end` (seconds since the epoch), deliver to best/, compare with the default."""
-    winner = run.study.best or run.default
+    winner = _winner(run)
     config = dict(winner.config)
     begun = time.time()
     try:
@@ -81,11 +85,61 @@ def finish(run: Run, refit_end: float) -> None:
         "refit_seconds": refit_seconds,
         "predict": predict,
     }
+    check_limits(run, {**costs, **delivered})
     run.study.note("verdict", **verdict(run, winner, compared))
     run.study.note("shares", **shares(run, fitted["train_seconds"], refit_seconds))
     write_metrics(run, final, staged)
     swap(staged, run.folder / "best")
     run.study.note("final", **final)
+
+
+def _winner(run: Run) -> Trial:
+    """The best trial; where the latency is limited, the best of those whose network keeps the limit when it is measured."""
+    limit = latency_limit(run)
+    if limit == math.inf:
+        return run.study.best or run.default
+    problem, history = run.study.problem, run.study.history
+    left = [t for t in run.study.trials if t.measurements and t.state is not State.FAILED]
+    quickest = math.inf
+    for _ in range(TRIED):
+        trial = best_trial(problem, history, left)
+        if trial is None:
+            break
+        arguments = {
+            "config": dict(trial.config),
+            "setup": dict(run.setup),
+            "scratch": str(run.folder.resolve()),
+            "at_most": limit,
+        }
+        calls = {"latency": ("seedleaf.export:untrained_latency", arguments)}
+        took = call_all(run, calls, "export", needed={"latency"})["latency"].value["median"]
+        if took <= limit:
+            return trial
+        quickest = min(quickest, took)
+        run.view.message(
+            f"trial {trial.id} takes {took:.3g} ms an image, more than the limit: the next best is taken"
+        )
+        left.remove(trial)
+    raise LimitError(
+        f"no network that was trained keeps latency_ms <= {limit:g} when it is measured (the quickest took "
+        f"{quickest:.3g}); if the machine was busy, go on with: seedleaf resume {run.folder}"
+    )
+
+
+def latency_limit(run: Run) -> float:
+    """Milliseconds; +inf where there is no limit."""
+    return next((x.at_most for x in run.study.problem.limits if x.metric == "latency_ms"), math.inf)
+
+
+def check_limits(run: Run, found: Mapping[str, Any]) -> None:
+    """LimitError where what is to be delivered breaks a limit: then it is not delivered."""
+    measured = {**found, "latency_ms": found["latency_ms"]["median"]}
+    broken = [x for x in run.study.problem.limits if measured.get(x.metric, 0.0) > x.at_most]
+    if broken:
+        said = ", ".join(f"{x.metric} is {measured[x.metric]:g}, the limit {x.at_most:g}" for x in broken)
+        raise LimitError(
+            f"the network is not delivered: {said}; if the machine was busy: seedleaf resume {run.folder}"
+        )
 
 
 def _refit(run: Run, winner: Trial, end: float) -> dict[str, float]:
@@ -139,6 +193,7 @@ def _deliver_and_compare(run: Run, winner: Trial, out: Path) -> tuple[dict[str, 
         "setup": dict(run.setup),
         "checkpoint": str((trained / CHECKPOINT).resolve()),
         "out": str(out.resolve()),
+        "max_latency": latency_limit(run),
     }
     calls: dict[str, tuple[str, dict[str, Any]]] = {"deliver": ("seedleaf.export:deliver", deliver)}
     default = run.default

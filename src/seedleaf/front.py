@@ -18,8 +18,9 @@ import numpy as np
 
 from seedleaf.card import member_card
 from seedleaf.core import State, Trial
+from seedleaf.errors import LimitError
 from seedleaf.executors.base import OWN_DEVICE, Returned
-from seedleaf.finish import Run, call_all, swap
+from seedleaf.finish import Run, call_all, check_limits, latency_limit, swap
 from seedleaf.planning import step_share
 from seedleaf.report import write_report
 from seedleaf.timing import refit_step_seconds
@@ -176,8 +177,9 @@ def _deliver(
         answers = call_all(run, calls, "front", needed=set())
         for trial in batch:
             answer = answers[str(trial.id)]
-            if answer.error is not None:
-                run.view.message(f"trial {trial.id} is not in front/: {answer.error}")
+            why = answer.error or _broken(run, trial, answer.value)
+            if why is not None:
+                run.view.message(f"trial {trial.id} is not in front/: {why}")
                 shutil.rmtree(staged / f"{trial.id:04d}", ignore_errors=True)
                 continue
             rows.append(_keep(run, trial, answer, checkpoints[trial.id], staged))
@@ -191,8 +193,18 @@ def _call(run: Run, trial: Trial, checkpoint: Path, staged: Path) -> tuple[str, 
         "setup": dict(run.setup),
         "checkpoint": str(checkpoint.resolve()),
         "out": str((staged / f"{trial.id:04d}").resolve()),
+        "max_latency": latency_limit(run),
     }
     return "seedleaf.export:deliver", arguments
+
+
+def _broken(run: Run, trial: Trial, delivered: Mapping[str, Any]) -> str | None:
+    """Which limit the exported network breaks, if any."""
+    try:
+        check_limits(run, {**run.learner.costs(run.spec, trial.config), **delivered})
+    except LimitError as error:
+        return str(error)
+    return None
 
 
 def _keep(run: Run, trial: Trial, answer: Returned, checkpoint: Path, staged: Path) -> dict[str, Any]:

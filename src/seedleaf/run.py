@@ -29,7 +29,7 @@ from seedleaf.folder import (
 from seedleaf.front import conclude
 from seedleaf.job import ARRAYS, Job
 from seedleaf.learners.base import learner_named
-from seedleaf.planning import axis_of, describe, open_study, search_until
+from seedleaf.planning import axis_of, describe, open_study, pace_of, search_until
 from seedleaf.result import Result
 from seedleaf.store import SqlStore
 from seedleaf.view import SilentView, View
@@ -78,6 +78,8 @@ def carry_out(
             try:
                 spec = prepare_data(folder, job, source, history)
                 learner = learner_named(job.learner)
+                if (pace := pace_of(history, job, executor)) is not None:
+                    learner = learner.paced(pace)
                 axis = axis_of(history, job, spec)
                 setup = setup_of(folder, job, axis)
                 executor.settings = replace(executor.settings, setup=setup)

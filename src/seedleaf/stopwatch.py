@@ -1,4 +1,4 @@
-"""The pace of this machine: some random networks are timed in ONNX Runtime, and what one of each quantity takes is solved for.
+"""The pace of this machine: random networks are timed in ONNX Runtime, and what one of each quantity takes is solved for.
 
 It takes seconds, once: what was found is kept by processor and by version of ONNX Runtime in the user's cache folder
 ($XDG_CACHE_HOME/seedleaf, else ~/.cache/seedleaf).
@@ -6,6 +6,7 @@ It takes seconds, once: what was found is kept by processor and by version of ON
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
@@ -52,6 +53,11 @@ def machine_pace(networks: int = NETWORKS) -> Pace:
     return pace
 
 
+def pace_as_json() -> dict[str, Any]:
+    """For a worker: the same as plain JSON."""
+    return machine_pace().to_json()
+
+
 def machine_name() -> str:
     """What the pace depends on: processor, ONNX Runtime, and how quantities are counted."""
     import onnxruntime
@@ -90,7 +96,8 @@ def _write(path: Path, pace: Pace) -> None:
         partial.write_text(json.dumps(pace.to_json(), indent=2) + "\n", encoding="utf-8")
         os.replace(partial, path)
     except OSError:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink()
 
 
 # --- measuring ---

@@ -156,6 +156,17 @@ def parse_count(text: str | float | int) -> int:
     return int(value)
 
 
+def parse_milliseconds(text: str | float | int) -> float:
+    """ "0.5", "0.5ms", 0.5 as milliseconds; ValueError says what was expected."""
+    try:
+        value = float(text.strip().lower().removesuffix("ms")) if isinstance(text, str) else float(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is not a latency; write it in milliseconds, as 0.5 or 0.5ms") from None
+    if not 0 < value < math.inf:
+        raise ValueError(f"a latency must be positive, got {text!r}")
+    return value
+
+
 def format_seconds(seconds: float) -> str:
     """12 -> "12s", 75 -> "1m15s", 5400 -> "1h30m"."""
     whole = round(seconds)

@@ -127,8 +127,8 @@ def _form(module: str) -> dict[str, Any]:
     return form
 
 
-def smallest_with(space: Space, spec: ImageSpec, first: str, second: str) -> Config:
-    """The least network of two stages of these modules."""
+def smallest_with(space: Space, spec: ImageSpec, first: str, second: str, groups: int = 4) -> Config:
+    """The least network of two stages of these modules, their convolutions in so many groups where they can be."""
     changes: dict[str, Value] = {"stage1": first, "stage2": second, "stage3": "none", "stage4": "none"}
     changes |= {"stem_width": NARROWEST, "stem_stride": stem_strides(spec)[-1], "stem_kernel": 3}
     changes["resolution"] = resolutions(spec)[0]
@@ -141,7 +141,7 @@ def smallest_with(space: Space, spec: ImageSpec, first: str, second: str) -> Con
             "expansion": 1.5,
             "se": 0.0,
         }
-        form: dict[str, Value] = {"form": "shaped", "form.stride": "halve", "form.groups": 4}
+        form: dict[str, Value] = {"form": "shaped", "form.stride": "halve", "form.groups": groups}
         changes |= {f"{stage}.{k}": v for k, v in {**least, **form}.items()}
     return space.walk(lambda node: closest(node.param, changes.get(node.key)))
 

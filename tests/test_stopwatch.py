@@ -16,7 +16,7 @@ from seedleaf.learners.pace import Pace
 from seedleaf.seeds import rng_for
 
 TRUTH = {"call": 0.01, "pixels": 0.002, "dense_macs": 3e-5, "dense": 0.004, "point_macs": 2e-5, "point_out": 1e-4,
-         "depth3_out": 1e-3, "depth5_macs": 5e-5, "loose7": 0.02, "reorder_map": 4e-4, "act_gelu": 5e-4}  # fmt: skip
+         "depth_out": 1e-3, "depth_macs": 5e-5, "loose": 0.02, "reorder_map": 4e-4, "act_gelu": 5e-4}  # fmt: skip
 
 
 def drawn(n: int, stream: str) -> list[NetPlan]:

@@ -11,6 +11,18 @@ EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))  # in the order of the 
 NODES = 4
 
 
+def signature(ops: Sequence[str]) -> str:
+    """What the cell computes: cells with one signature are one network (nothing through "none", no step at a skip)."""
+    nodes = ["x"]
+    for target in range(1, NODES):
+        parts = []
+        for name, (a, b) in zip(ops, EDGES, strict=True):
+            if b == target and name != "none" and nodes[a]:
+                parts.append(nodes[a] if name == "skip_connect" else f"{name}({nodes[a]})")
+        nodes.append("+".join(sorted(parts)) if len(parts) < 2 else f"[{'+'.join(sorted(parts))}]")
+    return nodes[-1]
+
+
 def op_module(name: str, channels: int) -> nn.Module:
     """One operation on an edge: ReLU, convolution, BatchNorm; pooling; nothing done; nothing let through."""
     if name.startswith("nor_conv"):

@@ -88,31 +88,10 @@ def zen(net: nn.Module, x: Tensor, y: Tensor) -> float:
     return math.log(moved + 1e-10) + sum(scales)
 
 
-def depth(net: nn.Module, x: Tensor, y: Tensor) -> float:
-    """The number of convolutions."""
-    return float(sum(isinstance(m, nn.Conv2d) for m in net.modules()))
-
-
-def params(net: nn.Module, x: Tensor, y: Tensor) -> float:
-    return math.log(sum(p.numel() for p in net.parameters()))
-
-
-def macs(net: nn.Module, x: Tensor, y: Tensor) -> float:
-    """log of the multiply-adds of one image."""
-    from torch.utils.flop_counter import FlopCounterMode
-
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        net.eval()(x[:1])
-    return math.log(max(counter.get_total_flops() / 2, 1))
-
-
 # synflow comes last: it changes the weights.
 PROXIES: Mapping[str, Proxy] = {
     "naswot": naswot,
     "grad_norm": grad_norm,
     "zen": zen,
-    "depth": depth,
-    "params": params,
-    "macs": macs,
     "synflow": synflow,
 }

@@ -38,8 +38,8 @@ def test_channels_are_worked_on_in_blocks() -> None:
     [
         (conv(16, 16), "dense", 1),
         (conv(16, 16, kernel=1), "point", 1),
-        (conv(16, 16, groups=16), "depth3", 1),
-        (conv(12, 12, kernel=5, groups=12), "loose5", 0),
+        (conv(16, 16, groups=16), "depth", 1),
+        (conv(12, 12, kernel=5, groups=12), "loose", 0),
         (conv(16, 16, groups=4), "grouped", 0),
         (conv(16, 16, groups=2), "dense", 1),
         (conv(18, 16), "odd", 0),
@@ -105,7 +105,7 @@ def test_the_default_keeps_a_limit_on_latency() -> None:
 def test_the_smallest_gives_parameters_away_where_a_limit_asks_for_it() -> None:
     """Grouped convolutions save weights and cost time."""
     spec = spec_of(28, 28, 1)
-    learner = LEARNER.paced(Pace({"call": 0.01, "grouped": 1.0, "loose3": 1.0}, 8, "made"))
+    learner = LEARNER.paced(Pace({"call": 0.01, "grouped": 1.0, "loose": 1.0}, 8, "made"))
     limits = [Limit("latency_ms", 0.5)]
     least, kept = learner.smallest(spec), learner.smallest(spec, limits)
     assert not learner.keeps(spec, least, limits)

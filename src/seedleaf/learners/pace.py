@@ -113,6 +113,8 @@ class _Tally:
         self.add(kind, 1.0)
         self.add(f"{kind}_macs", macs if op.groups < op.cin or op.cin == 1 else cout * whole)
         self.add(f"{kind}_out", self.elements(out))
+        if kind == "grouped":  # laid out anew for a matrix product
+            self.add("grouped_taps", op.cin * whole)
         self.add(f"{kind}_rows", op.height * cout * (cin if op.groups == 1 else 1) / self.block**2 / 1e3)
         self.activation(op.act, out, fused=blocked)
 
@@ -123,7 +125,7 @@ class _Tally:
         if op.groups == 1:
             return ("first" if op.cin < self.block else "point" if op.kernel == 1 else "dense"), True
         if op.groups == op.cin == op.cout:
-            return (f"depth{op.kernel}", True) if self.fills(op.cout) else (f"loose{op.kernel}", False)
+            return ("depth", True) if self.fills(op.cout) else ("loose", False)
         fills = self.fills(op.cin // op.groups) and self.fills(op.cout // op.groups)
         return ("dense", True) if fills else ("grouped", False)
 

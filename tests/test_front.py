@@ -72,9 +72,11 @@ def test_members_stand_for_the_whole_front() -> None:
     assert max(b / a for a, b in pairwise(costs)) < 30
 
 
-def test_equal_costs_are_one_member() -> None:
+def test_equal_costs_are_one_member_and_little_saved_is_none() -> None:
     best = made(0, 0.1, 1000, 100)
     assert len(pick([best, made(1, 0.2, 500, 50), made(2, 0.2, 500, 50)], best, worst=0.5)) == 1
+    assert pick([best, made(1, 0.2, 950, 95)], best, worst=0.5) == []
+    assert [t.id for t in pick([best, made(1, 0.2, 950, 90)], best, worst=0.5)] == [1]
 
 
 def test_what_is_trained_fits_the_time() -> None:

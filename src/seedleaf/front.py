@@ -30,6 +30,7 @@ from seedleaf.tuner.pareto import pareto_front
 from seedleaf.tuner.spread import spread
 
 MEMBERS = 5  # beside the best: what a person looks at, and what a few seconds measure
+LEAST = 0.1  # a network that is less accurate must be lighter by this share to be worth a folder
 ENOUGH = 0.5  # of the full steps: a shorter final training is worth less than what the trial had learned
 MARGIN = 1.0  # seconds that the report and the last notes take
 
@@ -73,27 +74,26 @@ def pick(trials: Iterable[Trial], best: Trial, worst: float, members: int = MEMB
         or (t.state is not State.FAILED and t.measurements and t.metrics.get("error", math.inf) <= worst)
     ]
     costly = [t for t in able if {"error", "macs", "params"} <= t.metrics.keys()]
-    if not costly:
+    if not costly or best not in costly:
         return []
     points = np.array([[t.metrics[k] for k in ("error", "macs", "params")] for t in costly])
-    points[:, 1:] = np.log(np.maximum(points[:, 1:], 1.0))
     on = np.flatnonzero(pareto_front(points))
-    order = spread(points[on], [costly[i].id for i in on])
-    chosen = [costly[on[i]] for i in order]
-    # Equal in everything (or as good and no smaller than the best): one of them is enough.
-    return [t for t in _distinct(chosen) if t.id != best.id and not _same(t, best)][:members]
+    worth = _worth(best, sorted((costly[i] for i in on), key=lambda t: (t.metrics["error"], t.id)))
+    if not worth:
+        return []
+    values = np.array(
+        [[t.metrics["error"], math.log(t.metrics["macs"]), math.log(t.metrics["params"])] for t in worth]
+    )
+    return [worth[i] for i in spread(values, [t.id for t in worth])][:members]
 
 
-def _distinct(trials: Sequence[Trial]) -> list[Trial]:
-    kept: list[Trial] = []
-    for trial in trials:
-        if not any(_same(trial, other) for other in kept):
+def _worth(best: Trial, others: Sequence[Trial]) -> list[Trial]:
+    """Of `others`, the most accurate first, those that save LEAST of the work or of the weights of each one before them."""
+    kept = [best]
+    for trial in others:
+        if all(any(trial.metrics[k] <= (1 - LEAST) * t.metrics[k] for k in ("macs", "params")) for t in kept):
             kept.append(trial)
-    return kept
-
-
-def _same(one: Trial, other: Trial) -> bool:
-    return all(one.metrics[k] == other.metrics.get(k) for k in ("macs", "params"))
+    return kept[1:]
 
 
 def _worst(run: Run, best: Trial) -> float:

@@ -24,6 +24,7 @@ TOP = {
     "front",
     "inspection",
     "job",
+    "members",
     "planning",
     "predictor",
     "report",

@@ -51,6 +51,7 @@ def fit(
     sampler: str = "auto",
     scheduler: str = "auto",
     fidelity: str = "auto",
+    tradeoff: str = "",
     view: View | None = None,
     command: str = "seedleaf.fit(…)",
     began: float | None = None,
@@ -61,7 +62,8 @@ def fit(
     arrays (x, y). `max_params`, `max_macs`, `max_bytes` ("20k", 5_000_000; of the model's file) and `max_latency`
     (milliseconds for one image on one thread of this machine, as measured) are upper bounds that nothing returned breaks.
     `fidelity` says what steps are spent on: "epochs", or at first a part of the "data", pictures of smaller "size", or
-    "both" (docs/guide.md). The run lands in `out`, or the next free runs/<data>-<n>/. Raises DataError, LimitError,
+    "both" (docs/guide.md). With `tradeoff` "macs" or "params" the whole front of error against that is searched for, not
+    the least error alone. The run lands in `out`, or the next free runs/<data>-<n>/. Raises DataError, LimitError,
     BudgetError, each saying what to do.
     """
     began = time.time() if began is None else began
@@ -80,6 +82,7 @@ def fit(
         sampler=sampler,
         scheduler=scheduler,
         fidelity=fidelity,
+        tradeoff=tradeoff,
         command=command,
         version=__version__,
     )

@@ -67,6 +67,9 @@ def fit(
     fidelity: Annotated[
         str, typer.Option(help="auto, epochs, data, size, both: what cheap steps save.")
     ] = "auto",
+    tradeoff: Annotated[
+        str, typer.Option(help="macs or params: search the whole front of error against it.")
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """Find, train, export and measure a light image classifier."""
@@ -89,6 +92,7 @@ def fit(
             sampler=sampler,
             scheduler=scheduler,
             fidelity=fidelity,
+            tradeoff=tradeoff,
             view=_view(f"seedleaf fit {data}", time or "10m", as_json),
             command=_command(),
             began=process_started(),

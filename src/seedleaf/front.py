@@ -1,7 +1,8 @@
-"""The front as a result: beside best/ the smaller networks of the search that no other beats, each exported and measured.
+"""The front as a result: beside best/ lighter networks that give away accuracy, each exported and measured.
 
-front/0007/ holds trial 7 as best/ holds the winner. Where time is kept for it, members that the search had stopped early are
-trained to the end on all that is not the test part; else they come as their trial left them, and their card says so.
+front/0007/ holds trial 7 as best/ holds the winner. Where time is kept for it, the winner is trained anew at smaller widths
+(front/0012-w50/), and members that the search had stopped early are trained to the end, on all that is not the test
+part; else members come as their trial left them, and their card says so.
 """
 
 from __future__ import annotations
@@ -10,28 +11,24 @@ import json
 import math
 import shutil
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from seedleaf.card import member_card
-from seedleaf.core import State, Trial
+from seedleaf.core import Trial
 from seedleaf.errors import LimitError
 from seedleaf.executors.base import OWN_DEVICE, Returned
 from seedleaf.finish import Run, call_all, check_limits, latency_limit, swap
+from seedleaf.members import MEMBERS, Member, fitting, narrower, pick
 from seedleaf.planning import step_share
 from seedleaf.report import write_report
 from seedleaf.timing import refit_step_seconds
 from seedleaf.train import CHECKPOINT
 from seedleaf.train.ramp import Ramp
-from seedleaf.tuner.pareto import pareto_front
-from seedleaf.tuner.spread import spread
 
-MEMBERS = 5  # beside the best: what a person looks at, and what a few seconds measure
-LEAST = 0.1  # a network that is less accurate must be lighter by this share to be worth a folder
 ENOUGH = 0.5  # of the full steps: a shorter final training is worth less than what the trial had learned
+SLOWER = 0.5  # a network with a tenth of the multiply-adds takes more than a tenth of the time: their share to this power
 MARGIN = 1.0  # seconds that the report and the last notes take
 
 
@@ -46,9 +43,9 @@ def deliver_front(run: Run, end: float) -> None:
     """Choose the members, train those that need it as far as time allows, export and measure them into front/."""
     final = run.study.history.note("final") or {}
     best = run.study.history.trials[int(final["trial"])]
-    members = pick(run.study.trials, best, _worst(run, best))
-    checkpoints = _train(run, members, end)
-    members = [t for t in members if t.id in checkpoints]
+    wanted = [*narrower(run.learner, run.spec, best), *pick(run.study.trials, best, _worst(run, best))]
+    checkpoints = _train(run, wanted, end)
+    members = [m for m in wanted if m.name in checkpoints]
     staged = run.folder / ".front.part"
     shutil.rmtree(staged, ignore_errors=True)
     rows = _deliver(run, members, checkpoints, staged, end)
@@ -64,38 +61,6 @@ def deliver_front(run: Run, end: float) -> None:
     run.study.note("front", members=order, left_out=len(members) - len(rows))
 
 
-def pick(trials: Iterable[Trial], best: Trial, worst: float, members: int = MEMBERS) -> list[Trial]:
-    """Of the trials that no other beats in validation error, multiply-adds and parameters at once, those that stand for
-    all of them, first the one that adds most; without `best` and without any whose error is above `worst`."""
-    able = [
-        t
-        for t in trials
-        if t.id == best.id
-        or (t.state is not State.FAILED and t.measurements and t.metrics.get("error", math.inf) <= worst)
-    ]
-    costly = [t for t in able if {"error", "macs", "params"} <= t.metrics.keys()]
-    if not costly or best not in costly:
-        return []
-    points = np.array([[t.metrics[k] for k in ("error", "macs", "params")] for t in costly])
-    on = np.flatnonzero(pareto_front(points))
-    worth = _worth(best, sorted((costly[i] for i in on), key=lambda t: (t.metrics["error"], t.id)))
-    if not worth:
-        return []
-    values = np.array(
-        [[t.metrics["error"], math.log(t.metrics["macs"]), math.log(t.metrics["params"])] for t in worth]
-    )
-    return [worth[i] for i in spread(values, [t.id for t in worth])][:members]
-
-
-def _worth(best: Trial, others: Sequence[Trial]) -> list[Trial]:
-    """Of `others`, the most accurate first, those that save LEAST of the work or of the weights of each one before them."""
-    kept = [best]
-    for trial in others:
-        if all(any(trial.metrics[k] <= (1 - LEAST) * t.metrics[k] for k in ("macs", "params")) for t in kept):
-            kept.append(trial)
-    return kept[1:]
-
-
 def _worst(run: Run, best: Trial) -> float:
     """Half-way from the best to always giving the most frequent class: above that a network is of no use."""
     trivial = float((run.study.history.note("baseline") or {}).get("error", 1.0))
@@ -105,45 +70,49 @@ def _worst(run: Run, best: Trial) -> float:
 # --- training ---
 
 
-def _train(run: Run, members: Sequence[Trial], end: float) -> dict[int, Path]:
+def _train(run: Run, members: Sequence[Member], end: float) -> dict[str, Path]:
     """The checkpoint that each member is delivered from; none where there is nothing that could be."""
     full = run.study.problem.full
-    share = step_share(run.study.history)
-    ready = {t.id: Path(run.trial_folder(t)) / CHECKPOINT for t in members if _saw_whole_pictures(run, t)}
-    seconds = end - time.time() - _delivery(run, len(members))
-    short = [t for t in members if t.step < full and t.measurements]
-    needs = {t.id: full * refit_step_seconds(t, 1, share) for t in short}
-    chosen = fitting(needs, seconds, run.workers)
+    ready = {
+        m.name: Path(run.trial_folder(m.trial)) / CHECKPOINT
+        for m in members
+        if m.share == 1 and _saw_whole_pictures(run, m.trial)
+    }
+    seconds = end - time.time() - _delivery(run, min(len(members), MEMBERS))
+    short = {m.name: m for m in members if m.share < 1 or m.trial.step < full}
+    chosen = fitting({name: _seconds(run, m) for name, m in short.items()}, seconds, run.workers)
+    possible = [m.name for m in members if m.name in chosen or m.name in ready][:MEMBERS]
     calls: dict[str, tuple[str, dict[str, Any]]] = {}
-    folders = {t: run.folder / "refit" / f"front-{t:04d}" for t in chosen}
-    for trial in (t for t in members if t.id in chosen):
+    for name in (n for n in chosen if n in possible):
         arguments = {
-            "config": dict(trial.config),
+            "config": dict(short[name].config),
             "setup": dict(run.setup),
-            "folder": str(folders[trial.id].resolve()),
+            "folder": str(_trained(run, name).resolve()),
             "steps": full,
             "deadline": time.time() + seconds,
             "threads": 1,
             "device": OWN_DEVICE,
         }
-        calls[str(trial.id)] = ("seedleaf.learners.refit:refit", arguments)
+        calls[name] = ("seedleaf.learners.refit:refit", arguments)
     answers = call_all(run, calls, "front", needed=set()) if calls else {}
     for name, answer in answers.items():
         if answer.error is None and answer.value["steps"] >= ENOUGH * full:
-            ready[int(name)] = folders[int(name)] / CHECKPOINT
-    return {t: path for t, path in ready.items() if path.exists()}
+            ready[name] = _trained(run, name) / CHECKPOINT
+    return {name: ready[name] for name in possible if name in ready and ready[name].exists()}
 
 
-def fitting(needs: Mapping[int, float], seconds: float, workers: int) -> list[int]:
-    """Those of `needs` (seconds each, the first one first) that `workers` can do side by side within `seconds`."""
-    loads = [0.0] * workers
-    chosen = []
-    for trial, need in needs.items():
-        lightest = loads.index(min(loads))
-        if loads[lightest] + need <= seconds:
-            loads[lightest] += need
-            chosen.append(trial)
-    return chosen
+def _trained(run: Run, name: str) -> Path:
+    return run.folder / "refit" / f"front-{name}"
+
+
+def _seconds(run: Run, member: Member) -> float:
+    """About how long its whole training takes, on one thread."""
+    share = step_share(run.study.history)
+    whole = run.study.problem.full * refit_step_seconds(member.trial, 1, share)
+    if member.share == 1:
+        return whole
+    lighter, macs = (run.learner.costs(run.spec, c)["macs"] for c in (member.config, member.trial.config))
+    return float(whole * (lighter / macs) ** SLOWER)
 
 
 def _saw_whole_pictures(run: Run, trial: Trial) -> bool:
@@ -163,7 +132,7 @@ def _delivery(run: Run, members: int) -> float:
 
 
 def _deliver(
-    run: Run, members: Sequence[Trial], checkpoints: Mapping[int, Path], staged: Path, end: float
+    run: Run, members: Sequence[Member], checkpoints: Mapping[str, Path], staged: Path, end: float
 ) -> list[dict[str, Any]]:
     """Export and measure, as many side by side as there are workers, until a round more would end too late."""
     rows: list[dict[str, Any]] = []
@@ -173,60 +142,61 @@ def _deliver(
         if begun + round_seconds > end:
             break
         batch = members[first : first + run.workers]
-        calls = {str(t.id): _call(run, t, checkpoints[t.id], staged) for t in batch}
+        calls = {m.name: _call(run, m, checkpoints[m.name], staged) for m in batch}
         answers = call_all(run, calls, "front", needed=set())
-        for trial in batch:
-            answer = answers[str(trial.id)]
-            why = answer.error or _broken(run, trial, answer.value)
+        for member in batch:
+            answer = answers[member.name]
+            why = answer.error or _broken(run, member, answer.value)
             if why is not None:
-                run.view.message(f"trial {trial.id} is not in front/: {why}")
-                shutil.rmtree(staged / f"{trial.id:04d}", ignore_errors=True)
+                run.view.message(f"{member.name} is not in front/: {why}")
+                shutil.rmtree(staged / member.name, ignore_errors=True)
                 continue
-            rows.append(_keep(run, trial, answer, checkpoints[trial.id], staged))
+            rows.append(_keep(run, member, answer, checkpoints[member.name], staged))
         round_seconds = time.time() - begun
     return rows
 
 
-def _call(run: Run, trial: Trial, checkpoint: Path, staged: Path) -> tuple[str, dict[str, Any]]:
+def _call(run: Run, member: Member, checkpoint: Path, staged: Path) -> tuple[str, dict[str, Any]]:
     arguments = {
-        "config": dict(trial.config),
+        "config": dict(member.config),
         "setup": dict(run.setup),
         "checkpoint": str(checkpoint.resolve()),
-        "out": str((staged / f"{trial.id:04d}").resolve()),
+        "out": str((staged / member.name).resolve()),
         "max_latency": latency_limit(run),
     }
     return "seedleaf.export:deliver", arguments
 
 
-def _broken(run: Run, trial: Trial, delivered: Mapping[str, Any]) -> str | None:
+def _broken(run: Run, member: Member, delivered: Mapping[str, Any]) -> str | None:
     """Which limit the exported network breaks, if any."""
     try:
-        check_limits(run, {**run.learner.costs(run.spec, trial.config), **delivered})
+        check_limits(run, {**run.learner.costs(run.spec, member.config), **delivered})
     except LimitError as error:
         return str(error)
     return None
 
 
-def _keep(run: Run, trial: Trial, answer: Returned, checkpoint: Path, staged: Path) -> dict[str, Any]:
+def _keep(run: Run, member: Member, answer: Returned, checkpoint: Path, staged: Path) -> dict[str, Any]:
     """Write the member's metrics and card; its row of the front."""
-    costs = run.learner.costs(run.spec, trial.config)
+    costs = run.learner.costs(run.spec, member.config)
     full = run.study.problem.full
     refitted = checkpoint.parent.parent.name == "refit"
     row = {
-        "trial": trial.id,
-        "folder": f"front/{trial.id:04d}",
+        "trial": member.trial.id,
+        "share_of_widths": member.share,
+        "folder": f"front/{member.name}",
         "test_accuracy": answer.value["test"]["accuracy"],
         "test": answer.value["test"],
-        "valid_error": trial.metrics["error"],
+        "valid_error": member.error,
         "params": costs["params"],
         "macs": costs["macs"],
         "bytes": answer.value["bytes"],
         "latency_ms": answer.value["latency_ms"],
-        "steps": full if refitted else trial.step,
+        "steps": full if refitted else member.trial.step,
         "full": full,
         "trained_on": "train+valid" if refitted else "train",
     }
-    folder = staged / f"{trial.id:04d}"
+    folder = staged / member.name
     text = json.dumps({**row, "per_class": answer.value["per_class"]}, indent=2, ensure_ascii=False) + "\n"
     (folder / "metrics.json").write_text(text, encoding="utf-8")
     (folder / "README.md").write_text(member_card(run.spec, row), encoding="utf-8")

@@ -103,7 +103,7 @@ def open_study(
     space = learner.space(spec, asked)
     study = Study(
         space,
-        minimize="error",
+        minimize=["error", job.tradeoff] if job.tradeoff else "error",
         tie_break="loss",
         fidelity=Fidelity("epoch" if axis == "epochs" else "step", int(known["low"]), int(known["full"])),
         limits=known["limits"],

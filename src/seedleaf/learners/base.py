@@ -37,6 +37,9 @@ class Learner(Protocol):
     def pace(self) -> Pace | None:
         """How fast the machine is, where that is known."""
 
+    def narrowed(self, spec: ImageSpec, config: Config, share: float) -> Config:
+        """The same network with its widths cut to that share, as near as the space has it."""
+
     def paced(self, pace: Pace) -> Learner:
         """The same family where that is the machine's pace: costs then also tell `latency_ms`."""
 

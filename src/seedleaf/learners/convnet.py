@@ -60,6 +60,13 @@ class ConvNet:
     def paced(self, pace: Pace) -> ConvNet:
         return replace(self, pace=pace)
 
+    def narrowed(self, spec: ImageSpec, config: Config, share: float) -> Config:
+        changes = {
+            k: share * float(v) if k.endswith(("width",)) else v  # type: ignore[arg-type]
+            for k, v in config.items()
+        }
+        return self.space(spec).walk(lambda node: closest(node.param, changes.get(node.key)))
+
     def smallest(self, spec: ImageSpec, limits: Sequence[Limit] = ()) -> Config:
         """The config with the fewest parameters, or of those that keep the limits if any does; else the one that exceeds
         them least."""

@@ -21,14 +21,16 @@ from seedleaf.deliver import copy_delivery
 from seedleaf.errors import LimitError, RunError
 from seedleaf.executors.base import Report, Returned
 from seedleaf.export import untrained_latency
-from seedleaf.finish import Run, check_limits
-from seedleaf.finish import _winner as chosen
-from seedleaf.front import conclude
+from seedleaf.finish import Run
+from seedleaf.front import deliver_front
 from seedleaf.learners import trial as trials
 from seedleaf.learners.base import learner_named
+from seedleaf.limits import check_limits, winner_within
 from seedleaf.members import fitting, narrower, pick
+from seedleaf.modality.registry import MODALITIES
 from seedleaf.planning import trivial_baseline
 from seedleaf.predictor import Predictor
+from seedleaf.report import write_report
 from seedleaf.stopwatch import made as made_spec
 from seedleaf.store import SqlStore
 from seedleaf.study import Study
@@ -175,7 +177,7 @@ def searched(pictures: Path, tmp_path: Path) -> Run:
         ctx = Context(task.trial, task.start, task.stop, STEPS, 1, folder, "cpu", setup)
         study.tell(task, [m.metrics for m in trials.run(task.config, ctx)], seconds=0.2)
     nothing: Any = None
-    run = Run(tmp_path, 2, setup, spec, learner, study, nothing, SilentView())
+    run = Run(tmp_path, 2, setup, spec, MODALITIES["images"], study, nothing, SilentView())
     final = {
         "trial": 0,
         "params": 20_000,
@@ -205,7 +207,7 @@ def test_members_are_delivered_as_their_trials_left_them_where_time_is_short(
     run, here = with_executor(searched)
     monkeypatch.setattr("seedleaf.front.fitting", lambda *_: [])
     monkeypatch.setattr("seedleaf.front._worst", lambda *_: 1.0)
-    conclude(run, time.time() + 60)
+    deliver_front(run, time.time() + 60)
     rows = told(run)["members"]
     assert [row["macs"] for row in rows] == sorted(row["macs"] for row in rows)
     smaller = [row for row in rows if row["folder"] != "best"]
@@ -219,6 +221,7 @@ def test_members_are_delivered_as_their_trials_left_them_where_time_is_short(
         assert answer.shape == (2, 3)
         assert json.loads((folder / "metrics.json").read_text())["params"] == row["params"] < 20_000
         assert len(copy_delivery(folder, run.folder / "copy" / str(row["trial"]))) == 4
+    write_report(run.study.history, run.folder / "report.html")
     page = (run.folder / "report.html").read_text(encoding="utf-8")
     assert "What was delivered: the front" in page
     assert all(row["folder"] in page for row in rows)
@@ -229,7 +232,7 @@ def test_members_are_trained_to_the_end_where_there_is_time(
 ) -> None:
     run, here = with_executor(searched)
     monkeypatch.setattr("seedleaf.front._worst", lambda *_: 1.0)
-    conclude(run, time.time() + 120)
+    deliver_front(run, time.time() + 120)
     smaller = [row for row in told(run)["members"] if row["folder"] != "best"]
     assert here.calls.count("refit") == len(smaller) >= 3
     assert all((row["steps"], row["trained_on"]) == (STEPS, "train+valid") for row in smaller)
@@ -250,7 +253,7 @@ def test_without_time_there_is_no_front_and_an_old_one_goes(
     run, _ = with_executor(searched)
     monkeypatch.setattr("seedleaf.front._worst", lambda *_: 1.0)
     (run.folder / "front" / "0009").mkdir(parents=True)
-    conclude(run, time.time())
+    deliver_front(run, time.time())
     assert told(run)["members"] == []
     assert told(run)["left_out"] > 0
     assert not (run.folder / "front").exists()
@@ -279,12 +282,12 @@ def test_the_best_that_keeps_the_limit_when_measured_is_taken(
     monkeypatch.setattr(
         "seedleaf.export.latency", lambda *_: {"median": slow[len(here.calls) - 1], "p90": 9.0}
     )
-    assert chosen(run) is by_loss[2]
+    assert winner_within(run) is by_loss[2]
     assert here.calls == ["untrained_latency"] * 3
     here.calls.clear()
     slow[2] = 3.0
     with pytest.raises(LimitError, match=r"latency_ms <= 1 when it is measured \(the quickest took 3\)"):
-        chosen(run)
+        winner_within(run)
 
 
 def test_the_latency_of_a_config_is_measured(searched: Run, tmp_path: Path) -> None:
@@ -301,7 +304,7 @@ def test_nothing_that_breaks_a_limit_is_delivered(searched: Run, monkeypatch: py
             check_limits(limited(searched, **limits), found)
     run, _ = with_executor(limited(searched, latency_ms=1e-6))
     monkeypatch.setattr("seedleaf.front._worst", lambda *_: 1.0)
-    conclude(run, time.time() + 60)
+    deliver_front(run, time.time() + 60)
     assert told(run)["members"] == []
     assert told(run)["left_out"] > 0
 

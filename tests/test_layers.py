@@ -16,6 +16,7 @@ ZERO = {"core", "errors", "seeds"}
 TOP = {
     "api",
     "card",
+    "crew",
     "deliver",
     "estimator",
     "export",
@@ -24,7 +25,9 @@ TOP = {
     "front",
     "inspection",
     "job",
+    "limits",
     "members",
+    "modality",
     "planning",
     "predictor",
     "report",

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import seedleaf.run
+import seedleaf.modality.images
 from seedleaf.core import Config, Context, Limit, Measurement
 from seedleaf.data.spec import ImageSpec
 from seedleaf.job import Job
@@ -157,9 +157,9 @@ def rows_of(data: str, n_train: int, n_test: int) -> Any:
 
 def one(method: str, source: Path, size: str, seed: int, given: argparse.Namespace) -> dict[str, Any]:
     """One run; its row."""
-    plain = seedleaf.run.learner_named
+    plain = seedleaf.modality.images.learner_named
     if method in KNOWN:
-        seedleaf.run.learner_named = lambda name: Fixed(KNOWN[method])
+        seedleaf.modality.images.learner_named = lambda name: Fixed(KNOWN[method])
     try:
         with tempfile.TemporaryDirectory() as scratch:
             job = Job(
@@ -188,7 +188,7 @@ def one(method: str, source: Path, size: str, seed: int, given: argparse.Namespa
                 "front": [[r["params"], r["macs"], r["test_accuracy"]] for r in result.front_rows],
             }
     finally:
-        seedleaf.run.learner_named = plain
+        seedleaf.modality.images.learner_named = plain
 
 
 def show(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:

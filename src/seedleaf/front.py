@@ -13,42 +13,36 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from seedleaf.card import member_card
 from seedleaf.core import Trial
 from seedleaf.errors import LimitError
 from seedleaf.executors.base import OWN_DEVICE, Returned
-from seedleaf.finish import Run, call_all, check_limits, latency_limit, swap
+from seedleaf.finish import Run, call_all, swap
+from seedleaf.learners.base import Learner, learner_named
+from seedleaf.limits import check_limits, latency_limit
 from seedleaf.members import MEMBERS, Member, fitting, narrower, pick
 from seedleaf.planning import step_share
-from seedleaf.report import write_report
 from seedleaf.timing import refit_step_seconds
 from seedleaf.train import CHECKPOINT
 from seedleaf.train.ramp import Ramp
 
-ENOUGH = 0.5  # of the full steps: a shorter final training is worth less than what the trial had learned
+SHORTEST = 3  # steps of a training that is worth its time
+ENOUGH = 0.5  # of the steps asked for: a shorter final training is worth less than what the trial had learned
 SLOWER = 0.5  # a network with a tenth of the multiply-adds takes more than a tenth of the time: their share to this power
-MARGIN = 1.0  # seconds that the report and the last notes take
-
-
-def conclude(run: Run, deadline: float) -> None:
-    """Deliver the front until `deadline` (seconds since the epoch), write the report."""
-    deliver_front(run, deadline - MARGIN)
-    run.study.note("took", seconds=time.time() - run.clock_started)
-    write_report(run.study.history, run.folder / "report.html")
 
 
 def deliver_front(run: Run, end: float) -> None:
     """Choose the members, train those that need it as far as time allows, export and measure them into front/."""
     final = run.study.history.note("final") or {}
     best = run.study.history.trials[int(final["trial"])]
-    wanted = [*narrower(run.learner, run.spec, best), *pick(run.study.trials, best, _worst(run, best))]
-    checkpoints = _train(run, wanted, end)
-    members = [m for m in wanted if m.name in checkpoints]
+    wanted = [*narrower(_learner(run), run.spec, best), *pick(run.study.trials, best, _worst(run, best))]
+    trained = _train(run, wanted, end)
+    members = [m for m in wanted if m.name in trained]
     staged = run.folder / ".front.part"
     shutil.rmtree(staged, ignore_errors=True)
-    rows = _deliver(run, members, checkpoints, staged, end)
+    rows = _deliver(run, members, trained, staged, end)
     place = run.folder / "front"
     if rows:
         order = sorted((_best_row(final), *rows), key=lambda row: row["macs"])
@@ -61,6 +55,10 @@ def deliver_front(run: Run, end: float) -> None:
     run.study.note("front", members=order, left_out=len(members) - len(rows))
 
 
+def _learner(run: Run) -> Learner:
+    return learner_named(str(run.setup.get("learner", "convnet")))
+
+
 def _worst(run: Run, best: Trial) -> float:
     """Half-way from the best to always giving the most frequent class: above that a network is of no use."""
     trivial = float((run.study.history.note("baseline") or {}).get("error", 1.0))
@@ -70,25 +68,33 @@ def _worst(run: Run, best: Trial) -> float:
 # --- training ---
 
 
-def _train(run: Run, members: Sequence[Member], end: float) -> dict[str, Path]:
-    """The checkpoint that each member is delivered from; none where there is nothing that could be."""
-    full = run.study.problem.full
+class Trained(NamedTuple):
+    """What a member is delivered from; `whole`: on all that is not the test part."""
+
+    checkpoint: Path
+    steps: int
+    whole: bool
+
+
+def _train(run: Run, members: Sequence[Member], end: float) -> dict[str, Trained]:
+    """What each member is delivered from, MEMBERS at most; nothing for one that there is nothing of."""
     ready = {
-        m.name: Path(run.trial_folder(m.trial)) / CHECKPOINT
+        m.name: Trained(Path(run.trial_folder(m.trial)) / CHECKPOINT, m.trial.step, whole=False)
         for m in members
         if m.share == 1 and _saw_whole_pictures(run, m.trial)
     }
     seconds = end - time.time() - _delivery(run, min(len(members), MEMBERS))
-    short = {m.name: m for m in members if m.share < 1 or m.trial.step < full}
-    chosen = fitting({name: _seconds(run, m) for name, m in short.items()}, seconds, run.workers)
+    short = {m.name: m for m in members if m.share < 1 or m.trial.step < run.study.problem.full}
+    steps, chosen = _as_long_as_fits(run, short, seconds)
     possible = [m.name for m in members if m.name in chosen or m.name in ready][:MEMBERS]
     calls: dict[str, tuple[str, dict[str, Any]]] = {}
-    for name in (n for n in chosen if n in possible):
+    folders = {name: run.folder / "refit" / f"front-{name}-{steps}" for name in chosen if name in possible}
+    for name, folder in folders.items():
         arguments = {
             "config": dict(short[name].config),
             "setup": dict(run.setup),
-            "folder": str(_trained(run, name).resolve()),
-            "steps": full,
+            "folder": str(folder.resolve()),
+            "steps": steps,
             "deadline": time.time() + seconds,
             "threads": 1,
             "device": OWN_DEVICE,
@@ -96,13 +102,23 @@ def _train(run: Run, members: Sequence[Member], end: float) -> dict[str, Path]:
         calls[name] = ("seedleaf.learners.refit:refit", arguments)
     answers = call_all(run, calls, "front", needed=set()) if calls else {}
     for name, answer in answers.items():
-        if answer.error is None and answer.value["steps"] >= ENOUGH * full:
-            ready[name] = _trained(run, name) / CHECKPOINT
-    return {name: ready[name] for name in possible if name in ready and ready[name].exists()}
+        if answer.error is None and answer.value["steps"] >= ENOUGH * steps:
+            ready[name] = Trained(folders[name] / CHECKPOINT, int(answer.value["steps"]), whole=True)
+    return {name: ready[name] for name in possible if name in ready and ready[name].checkpoint.exists()}
 
 
-def _trained(run: Run, name: str) -> Path:
-    return run.folder / "refit" / f"front-{name}"
+def _as_long_as_fits(run: Run, short: Mapping[str, Member], seconds: float) -> tuple[int, list[str]]:
+    """For how many steps to train and whom: the longest training that leaves time for the winner at smaller widths."""
+    full = run.study.problem.full
+    wanted = sum(m.share < 1 for m in short.values()) or 1
+    steps, chosen = full, list[str]()
+    while steps >= SHORTEST:
+        needs = {name: steps / full * _seconds(run, m) for name, m in short.items()}
+        chosen = fitting(needs, seconds, run.workers)
+        if sum(name in chosen for name in list(short)[:wanted]) >= min(wanted, run.workers):
+            break
+        steps //= 2
+    return steps, chosen if steps >= SHORTEST else []
 
 
 def _seconds(run: Run, member: Member) -> float:
@@ -111,7 +127,7 @@ def _seconds(run: Run, member: Member) -> float:
     whole = run.study.problem.full * refit_step_seconds(member.trial, 1, share)
     if member.share == 1:
         return whole
-    lighter, macs = (run.learner.costs(run.spec, c)["macs"] for c in (member.config, member.trial.config))
+    lighter, macs = (_learner(run).costs(run.spec, c)["macs"] for c in (member.config, member.trial.config))
     return float(whole * (lighter / macs) ** SLOWER)
 
 
@@ -128,11 +144,11 @@ def _delivery(run: Run, members: int) -> float:
     """Seconds that exporting and measuring so many takes, about: a pass over the test part each."""
     plan = run.study.history.note("plan") or {}
     a_pass = float(plan.get("epoch_seconds", 0.0)) * run.spec.n_test / max(run.spec.n_train, 1) / 3
-    return (1.0 + a_pass) * math.ceil(members / run.workers)
+    return float(1.0 + a_pass) * math.ceil(members / run.workers)
 
 
 def _deliver(
-    run: Run, members: Sequence[Member], checkpoints: Mapping[str, Path], staged: Path, end: float
+    run: Run, members: Sequence[Member], trained: Mapping[str, Trained], staged: Path, end: float
 ) -> list[dict[str, Any]]:
     """Export and measure, as many side by side as there are workers, until a round more would end too late."""
     rows: list[dict[str, Any]] = []
@@ -142,7 +158,7 @@ def _deliver(
         if begun + round_seconds > end:
             break
         batch = members[first : first + run.workers]
-        calls = {m.name: _call(run, m, checkpoints[m.name], staged) for m in batch}
+        calls = {m.name: _call(run, m, trained[m.name].checkpoint, staged) for m in batch}
         answers = call_all(run, calls, "front", needed=set())
         for member in batch:
             answer = answers[member.name]
@@ -151,7 +167,7 @@ def _deliver(
                 run.view.message(f"{member.name} is not in front/: {why}")
                 shutil.rmtree(staged / member.name, ignore_errors=True)
                 continue
-            rows.append(_keep(run, member, answer, checkpoints[member.name], staged))
+            rows.append(_keep(run, member, answer, trained[member.name], staged))
         round_seconds = time.time() - begun
     return rows
 
@@ -170,17 +186,15 @@ def _call(run: Run, member: Member, checkpoint: Path, staged: Path) -> tuple[str
 def _broken(run: Run, member: Member, delivered: Mapping[str, Any]) -> str | None:
     """Which limit the exported network breaks, if any."""
     try:
-        check_limits(run, {**run.learner.costs(run.spec, member.config), **delivered})
+        check_limits(run, {**_learner(run).costs(run.spec, member.config), **delivered})
     except LimitError as error:
         return str(error)
     return None
 
 
-def _keep(run: Run, member: Member, answer: Returned, checkpoint: Path, staged: Path) -> dict[str, Any]:
+def _keep(run: Run, member: Member, answer: Returned, trained: Trained, staged: Path) -> dict[str, Any]:
     """Write the member's metrics and card; its row of the front."""
-    costs = run.learner.costs(run.spec, member.config)
-    full = run.study.problem.full
-    refitted = checkpoint.parent.parent.name == "refit"
+    costs = _learner(run).costs(run.spec, member.config)
     row = {
         "trial": member.trial.id,
         "share_of_widths": member.share,
@@ -192,9 +206,9 @@ def _keep(run: Run, member: Member, answer: Returned, checkpoint: Path, staged: 
         "macs": costs["macs"],
         "bytes": answer.value["bytes"],
         "latency_ms": answer.value["latency_ms"],
-        "steps": full if refitted else member.trial.step,
-        "full": full,
-        "trained_on": "train+valid" if refitted else "train",
+        "steps": trained.steps,
+        "full": run.study.problem.full,
+        "trained_on": "train+valid" if trained.whole else "train",
     }
     folder = staged / member.name
     text = json.dumps({**row, "per_class": answer.value["per_class"]}, indent=2, ensure_ascii=False) + "\n"

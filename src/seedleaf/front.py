@@ -40,6 +40,12 @@ def deliver_front(run: Run, end: float) -> None:
     wanted = [*narrower(_learner(run), run.spec, best), *pick(run.study.trials, best, _worst(run, best))]
     trained = _train(run, wanted, end)
     members = [m for m in wanted if m.name in trained]
+    if any(
+        t.whole for t in trained.values()
+    ):  # beside these, what was stopped early says nothing of its size
+        members = [
+            m for m in members if trained[m.name].whole or trained[m.name].steps >= run.study.problem.full
+        ]
     staged = run.folder / ".front.part"
     shutil.rmtree(staged, ignore_errors=True)
     rows = _deliver(run, members, trained, staged, end)

@@ -101,7 +101,7 @@ def _card(spec: ImageSpec, measured: Mapping[str, Any], said: str) -> str:
 {said}
 
 `model.onnx` takes uint8 images (N, {spec.height}, {spec.width}, {spec.channels}) and gives probabilities;
-`config.json` names the classes.
+`config.json` names the classes and, under `scale`, the value that was white in training where that is not 255 of uint8.
 
 ```python
 import onnxruntime, numpy

@@ -25,6 +25,7 @@ import numpy as np
 import seedleaf.modality.images
 from seedleaf.core import Config, Context, Limit, Measurement
 from seedleaf.data.spec import ImageSpec
+from seedleaf.folder import new_folder
 from seedleaf.job import Job
 from seedleaf.learners.convnet import ConvNet
 from seedleaf.learners.netspace import STAGES, may_mirror, surely_mirrors, usual_shift
@@ -170,7 +171,7 @@ def one(method: str, source: Path, size: str, seed: int, given: argparse.Namespa
                 seed=seed,
                 **SEARCHES.get(method, {}),
             )
-            result = begin(Path(scratch), job, str(source))
+            result = begin(new_folder(given.data, Path(scratch) / "run"), job, str(source))
             return {
                 "data": given.data,
                 "time": given.time,

@@ -52,13 +52,13 @@ def test_what_was_measured_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     calls = []
 
-    def measured(n: int) -> tuple[list[NetPlan], np.ndarray]:
+    def measured(n: int, seconds: float) -> tuple[list[NetPlan], np.ndarray]:
         calls.append(n)
-        plans = drawn(60, "kept")
+        plans = drawn(n, "kept")
         return plans, np.array([Pace(TRUTH, 8, "")(p) for p in plans])
 
     monkeypatch.setattr(stopwatch, "measure_networks", measured)
-    first = stopwatch.machine_pace()
+    first = stopwatch.machine_pace(60)
     assert stopwatch.machine_pace() == first
     assert len(calls) == 1
     assert Pace.from_json(stopwatch.pace_as_json()) == first
@@ -72,8 +72,20 @@ def test_what_was_measured_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     ):
         path.write_text(spoilt)
         before = len(calls)
-        assert stopwatch.machine_pace() == first
+        assert stopwatch.machine_pace(60) == first
         assert len(calls) == before + 1
+
+
+def test_a_busy_machine_is_measured_by_fewer_networks_and_not_for_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(stopwatch, "milliseconds", Pace(TRUTH, 8, "").__call__)
+    monkeypatch.setattr(stopwatch, "PATIENCE", 0.0)
+    assert len(stopwatch.measure_networks(200, seconds=0.0)[0]) == stopwatch.FEWEST
+    found = stopwatch.machine_pace()
+    assert found.machine == stopwatch.machine_name()
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(
@@ -83,5 +95,5 @@ def test_a_cache_that_cannot_be_written_is_done_without(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     plans = drawn(40, "no cache")
     times = np.array([Pace(TRUTH, 8, "")(p) for p in plans])
-    monkeypatch.setattr(stopwatch, "measure_networks", lambda n: (plans, times))
+    monkeypatch.setattr(stopwatch, "measure_networks", lambda n, seconds: (plans, times))
     assert stopwatch.machine_pace().machine == stopwatch.machine_name()

@@ -31,6 +31,7 @@ from seedleaf.seeds import rng_for
 
 VERSION = 1  # of the quantities: what was measured by other ones is measured anew
 NETWORKS = 180
+FEWEST, PATIENCE = 60, 15.0  # networks that must be measured; seconds after which these are enough
 RUNS, WARM = 24, 4  # of each network; the first ones are slower
 QUIET = 0.2  # this quantile of the runs is taken: what disturbs a run only makes it longer
 BLOCKS = (8, 16)  # channels per vector register: AVX2 and NEON, AVX-512
@@ -48,8 +49,10 @@ def machine_pace(networks: int = NETWORKS) -> Pace:
     known = read_pace(path, name)
     if known is not None:
         return known
-    pace = solve(*measure_networks(networks), name)
-    _write(path, pace)
+    plans, times = measure_networks(networks, seconds=PATIENCE)
+    pace = solve(plans, times, name)
+    if len(plans) == networks:  # else it is only good enough for now
+        _write(path, pace)
     return pace
 
 
@@ -103,16 +106,24 @@ def _write(path: Path, pace: Pace) -> None:
 # --- measuring ---
 
 
-def measure_networks(n: int, stream: str = "pace") -> tuple[list[NetPlan], Floats]:
-    """`n` random networks of different sizes and images, and the milliseconds of each for one image on one thread."""
+def measure_networks(n: int, stream: str = "pace", seconds: float = math.inf) -> tuple[list[NetPlan], Floats]:
+    """`n` random networks of different sizes and images, and the milliseconds of each for one image on one thread.
+
+    After `seconds` no more are measured than FEWEST: a busy machine must not eat the time of a run.
+    """
     rng, learner = rng_for(0, stream), ConvNet()
+    kinds = [(made(*shape), Limit("params", SIZES[i % len(SIZES)])) for i, shape in enumerate(SHAPES)]
+    spaces = [learner.space(spec, [limit]) for spec, limit in kinds]
     plans: list[NetPlan] = []
-    while len(plans) < n:
-        spec, limit = made(*SHAPES[len(plans) % len(SHAPES)]), Limit("params", SIZES[len(plans) % len(SIZES)])
-        config = learner.space(spec, [limit]).sample(rng)
+    times: list[float] = []
+    begun = time.monotonic()
+    while len(plans) < n and (len(plans) < FEWEST or time.monotonic() - begun < seconds):
+        kind = len(plans) % len(kinds)
+        (spec, limit), config = kinds[kind], spaces[kind].sample(rng)
         if learner.keeps(spec, config, [limit, Limit("macs", MOST_MACS)]):
             plans.append(learner.plan(spec, config))
-    return plans, np.array([milliseconds(plan) for plan in plans])
+            times.append(milliseconds(plans[-1]))
+    return plans, np.array(times)
 
 
 def made(height: int, width: int, channels: int, n_classes: int = 10) -> ImageSpec:

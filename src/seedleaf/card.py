@@ -74,7 +74,10 @@ def image_metrics(final: Mapping[str, Any]) -> dict[str, Any]:
 
 def model_card(spec: ImageSpec, final: Mapping[str, Any], told: Mapping[str, Any]) -> str:
     """The model card of a classifier of images; `told` is the verdict."""
-    return _card(spec, final, f"{str(told.get('text', '')).capitalize()}.")
+    said = f"{str(told.get('text', '')).capitalize()}."
+    if final.get("trained_on") == "train":
+        said += f" This is the network of trial {final['trial']} as the search left it: no last training was better."
+    return _card(spec, final, said)
 
 
 def member_card(spec: ImageSpec, row: Mapping[str, Any]) -> str:

@@ -130,7 +130,7 @@ def _as_long_as_fits(run: Run, short: Mapping[str, Member], seconds: float) -> t
 def _seconds(run: Run, member: Member) -> float:
     """About how long its whole training takes, on one thread."""
     share = step_share(run.study.history)
-    whole = run.study.problem.full * refit_step_seconds(member.trial, 1, share)
+    whole = run.study.problem.full * refit_step_seconds(member.trial, share)
     if member.share == 1:
         return whole
     lighter, macs = (_learner(run).costs(run.spec, c)["macs"] for c in (member.config, member.trial.config))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from seedleaf.core import State, Trial
@@ -19,12 +19,14 @@ def latency_limit(run: Run) -> float:
     return next((x.at_most for x in run.study.problem.limits if x.metric == "latency_ms"), math.inf)
 
 
-def winner_within(run: Run) -> Trial:
-    """The best trial; where the latency is limited, the best of those whose network keeps the limit when it is measured."""
+def winner_within(run: Run, trials: Iterable[Trial] | None = None) -> Trial:
+    """The best of `trials` (all), or the default where none was measured; where the latency is limited, the best of those
+    whose network keeps the limit when it is measured. LimitError where none of TRIED does."""
     limit = latency_limit(run)
+    listed = run.study.trials if trials is None else trials
+    left = [t for t in listed if t.measurements and t.state is not State.FAILED]
     if limit == math.inf:
-        return run.study.best or run.default
-    left = [t for t in run.study.trials if t.measurements and t.state is not State.FAILED]
+        return best_trial(run.study.problem, run.study.history, left) or run.default
     quickest = math.inf
     for _ in range(TRIED):
         trial = best_trial(run.study.problem, run.study.history, left)
@@ -57,7 +59,8 @@ def _milliseconds(run: Run, trial: Trial, limit: float) -> float:
 
 def check_limits(run: Run, found: Mapping[str, Any]) -> None:
     """LimitError where what is to be delivered breaks a limit: then it is not delivered."""
-    measured = {**found, "latency_ms": found["latency_ms"]["median"]}
+    took = found.get("latency_ms")
+    measured = {**found, "latency_ms": took["median"] if took else 0.0}
     broken = [x for x in run.study.problem.limits if measured.get(x.metric, 0.0) > x.at_most]
     if broken:
         said = ", ".join(f"{x.metric} is {measured[x.metric]:g}, the limit {x.at_most:g}" for x in broken)

@@ -20,7 +20,7 @@ FIRST_RUNG_SECONDS = 1.0  # shorter first rungs spend more on hand-over than on 
 MOST_EPOCHS = 200
 LONGEST_SHARE = 0.4  # of the search, for one full training
 FRONT_SHARE = 0.1  # of the time for training, for the other networks of the front
-FRONT_FROM = 100.0  # seconds of training time: with less, the front is delivered as the search left it
+FRONT_FROM = 30.0  # seconds of training time: with less, the front is delivered as the search left it
 
 
 @dataclass(frozen=True)

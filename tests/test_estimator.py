@@ -79,7 +79,8 @@ def pictures(n: int = 30) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_parameters_are_those_of_fit_and_are_passed_on(stand_in: None, tmp_path: Path) -> None:
-    given = {"time_limit": "2m", "max_params": "20k", "max_macs": 5_000_000, "preset": "best", "workers": 3,
+    given = {"time_limit": "2m", "max_params": "20k", "max_macs": 5_000_000,
+             "max_latency": 0.5, "max_bytes": "50k", "preset": "best", "workers": 3,
              "random_state": 7, "out": tmp_path / "run"}  # fmt: skip
     model = ImageClassifier(**given)
     assert model.get_params() == given

@@ -18,16 +18,20 @@ from seedleaf.core import Context, Fidelity, Limit, Measurement, State, Task, Tr
 from seedleaf.data.images import load_images
 from seedleaf.data.mapped import save_mapped
 from seedleaf.deliver import copy_delivery
-from seedleaf.errors import RunError
+from seedleaf.errors import LimitError, RunError
 from seedleaf.executors.base import Report, Returned
+from seedleaf.export import untrained_latency
 from seedleaf.finish import Run
-from seedleaf.front import deliver_front, fitting, pick
+from seedleaf.front import deliver_front
 from seedleaf.learners import trial as trials
 from seedleaf.learners.base import learner_named
+from seedleaf.limits import check_limits, winner_within
+from seedleaf.members import fitting, narrower, pick
 from seedleaf.modality.registry import MODALITIES
 from seedleaf.planning import trivial_baseline
 from seedleaf.predictor import Predictor
 from seedleaf.report import write_report
+from seedleaf.stopwatch import made as made_spec
 from seedleaf.store import SqlStore
 from seedleaf.study import Study
 from seedleaf.view import SilentView
@@ -57,7 +61,7 @@ def test_a_member_is_beaten_by_nobody_and_of_use() -> None:
         made(7, 0.01, 1, 1, State.FAILED),
     ]
     found = pick([best, *others], best, worst=0.5)
-    assert {t.id for t in found} == {1, 3, 5}
+    assert {m.trial.id for m in found} == {1, 3, 5}
     assert len(pick([best, *others], best, worst=0.5, members=2)) == 2
     assert pick([best], best, worst=0.5) == []
 
@@ -65,22 +69,47 @@ def test_a_member_is_beaten_by_nobody_and_of_use() -> None:
 def test_members_stand_for_the_whole_front() -> None:
     best = made(0, 0.1, 1e6, 1e5)
     line = [made(i, 0.1 + 0.01 * i, 1e6 * 0.8**i, 1e5 * 0.8**i) for i in range(1, 30)]
-    costs = sorted(t.metrics["macs"] for t in pick([best, *line], best, worst=0.6))
+    costs = sorted(m.trial.metrics["macs"] for m in pick([best, *line], best, worst=0.6))
     assert len(costs) == 5
     assert costs[0] < 1e6 * 0.8**20
     assert costs[-1] > 1e6 * 0.8**15
     assert max(b / a for a, b in pairwise(costs)) < 30
 
 
-def test_equal_costs_are_one_member() -> None:
+def test_equal_costs_are_one_member_and_little_saved_is_none() -> None:
     best = made(0, 0.1, 1000, 100)
     assert len(pick([best, made(1, 0.2, 500, 50), made(2, 0.2, 500, 50)], best, worst=0.5)) == 1
+    assert pick([best, made(1, 0.2, 950, 95)], best, worst=0.5) == []
+    assert [m.trial.id for m in pick([best, made(1, 0.2, 950, 90)], best, worst=0.5)] == [1]
 
 
 def test_what_is_trained_fits_the_time() -> None:
-    assert fitting({1: 5.0, 2: 5.0, 3: 5.0}, 5.0, 2) == [1, 2]
-    assert fitting({1: 9.0, 2: 4.0, 3: 1.0}, 5.0, 1) == [2, 3]
-    assert fitting({1: 1.0}, -1.0, 2) == []
+    assert fitting({"a": 5.0, "b": 5.0, "c": 5.0}, 5.0, 2) == ["a", "b"]
+    assert fitting({"a": 9.0, "b": 4.0, "c": 1.0}, 5.0, 1) == ["b", "c"]
+    assert fitting({"a": 1.0}, -1.0, 2) == []
+
+
+@pytest.mark.parametrize("shape", [(8, 8, 1), (28, 28, 1), (48, 48, 3)])
+def test_the_winner_made_narrower_is_a_config_of_the_space(shape: tuple[int, int, int]) -> None:
+    learner, spec = learner_named("convnet"), made_spec(*shape)
+    best = made(3, 0.1, 1.0, 1.0)
+    best.config.update(learner.default(spec))
+    found = narrower(learner, spec, best)
+    assert len(found) >= 2
+    assert all(learner.space(spec).contains(m.config) for m in found)
+    by_share = sorted(found, key=lambda m: m.share)
+    costs = [learner.costs(spec, m.config) for m in by_share] + [learner.costs(spec, best.config)]
+    for small, large in pairwise(costs):
+        assert small["macs"] <= 0.9 * large["macs"] or small["params"] <= 0.9 * large["params"]
+    assert [m.name for m in by_share][-1] == "0003-w70"
+    assert all(m.error is None for m in found)
+
+
+def test_what_cannot_be_narrower_is_no_member() -> None:
+    learner, spec = learner_named("convnet"), made_spec(8, 8, 1)
+    best = made(0, 0.1, 1.0, 1.0)
+    best.config.update(learner.smallest(spec))
+    assert narrower(learner, spec, best) == []
 
 
 # --- delivered ---
@@ -205,8 +234,17 @@ def test_members_are_trained_to_the_end_where_there_is_time(
     monkeypatch.setattr("seedleaf.front._worst", lambda *_: 1.0)
     deliver_front(run, time.time() + 120)
     smaller = [row for row in told(run)["members"] if row["folder"] != "best"]
-    assert here.calls.count("refit") == len(smaller) > 0
+    assert here.calls.count("refit") == len(smaller) >= 3
     assert all((row["steps"], row["trained_on"]) == (STEPS, "train+valid") for row in smaller)
+    cut = [row for row in smaller if row["share_of_widths"] < 1]
+    assert len(cut) >= 2
+    for row in cut:
+        assert row["trial"] == 0
+        assert row["valid_error"] is None
+        assert "-w" in row["folder"]
+        assert f"widths of the best network, cut to {row['share_of_widths']:.0%}" in (
+            run.folder / row["folder"] / "README.md"
+        ).read_text(encoding="utf-8")
 
 
 def test_without_time_there_is_no_front_and_an_old_one_goes(
@@ -220,6 +258,55 @@ def test_without_time_there_is_no_front_and_an_old_one_goes(
     assert told(run)["left_out"] > 0
     assert not (run.folder / "front").exists()
     assert not (run.folder / ".front.part").exists()
+
+
+# --- limits ---
+
+
+def limited(run: Run, **limits: float) -> Run:
+    """`run` with these limits, all of which its trials are thought to keep."""
+    from dataclasses import replace
+
+    wanted = tuple(Limit(k, v) for k, v in limits.items())
+    problem = replace(run.study.problem, limits=wanted, costs=lambda config: dict.fromkeys(limits, 0.0))
+    run.study.problem = problem
+    return run
+
+
+def test_the_best_that_keeps_the_limit_when_measured_is_taken(
+    searched: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, here = with_executor(limited(searched, latency_ms=1.0))
+    by_loss = sorted(run.study.trials, key=lambda t: (t.metrics["error"], t.metrics["loss"]))
+    slow = [5.0, 4.0, 0.5]
+    monkeypatch.setattr(
+        "seedleaf.export.latency", lambda *_: {"median": slow[len(here.calls) - 1], "p90": 9.0}
+    )
+    assert winner_within(run) is by_loss[2]
+    assert here.calls == ["untrained_latency"] * 3
+    here.calls.clear()
+    slow[2] = 3.0
+    with pytest.raises(LimitError, match=r"latency_ms <= 1 when it is measured \(the quickest took 3\)"):
+        winner_within(run)
+
+
+def test_the_latency_of_a_config_is_measured(searched: Run, tmp_path: Path) -> None:
+    found = untrained_latency(searched.default.config, searched.setup, str(tmp_path))
+    assert 0 < found["median"] <= found["p90"]
+    assert not list(tmp_path.glob("*.onnx"))
+
+
+def test_nothing_that_breaks_a_limit_is_delivered(searched: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {"params": 10, "macs": 10, "bytes": 500, "latency_ms": {"median": 2.0, "p90": 3.0}}
+    check_limits(limited(searched, params=10, bytes=500, latency_ms=2.0), found)
+    for limits in ({"bytes": 499.0}, {"latency_ms": 1.9}, {"params": 9.0}):
+        with pytest.raises(LimitError, match=next(iter(limits))):
+            check_limits(limited(searched, **limits), found)
+    run, _ = with_executor(limited(searched, latency_ms=1e-6))
+    monkeypatch.setattr("seedleaf.front._worst", lambda *_: 1.0)
+    deliver_front(run, time.time() + 60)
+    assert told(run)["members"] == []
+    assert told(run)["left_out"] > 0
 
 
 def test_a_finished_run_holds_what_it_says(finished: Finished) -> None:

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import seedleaf
+from seedleaf.errors import StudyError
 from seedleaf.folder import new_folder
-from seedleaf.job import ARRAYS, name_of
+from seedleaf.job import ARRAYS, Job, name_of
 
 
 def test_paths_are_kept_whole_and_names_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,3 +55,10 @@ def test_fit_keeps_the_whole_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     seedleaf.fit("digits")
     assert kept == [str(tmp_path / "pictures"), "digits"]
     assert sorted(p.name for p in (tmp_path / "runs").iterdir()) == ["digits-1", "pictures-1"]
+
+
+def test_accuracy_is_searched_against_what_is_known_of_every_config() -> None:
+    with pytest.raises(StudyError, match="no tradeoff is called 'speed'; there are: macs, params"):
+        Job("digits", 60.0, tradeoff="speed").check()
+    for known in ("", "macs", "params"):
+        Job("digits", 60.0, tradeoff=known).check()

@@ -207,7 +207,7 @@ def test_it_ends_well(story: Story) -> None:
         result.best.metrics["test"]["accuracy"] > 0.4
     )  # a third by chance; seconds of training on a busy machine
     assert result.predict_proba(draw_array(story)).shape == (1, 3)
-    assert sorted(p.name for p in story.folder.iterdir()) == [
+    assert sorted(p.name for p in story.folder.iterdir() if p.name != "front") == [  # if there was time for one
         "best", "leaderboard.csv", "report.html", "run.json", "study.db", "trials", "workers",
     ]  # fmt: skip
 

@@ -27,7 +27,7 @@ from seedleaf.run import resume as _resume
 from seedleaf.space import Space
 from seedleaf.space.problem import Costs, no_costs
 from seedleaf.study import Study
-from seedleaf.timing import parse_count, parse_seconds
+from seedleaf.timing import parse_count, parse_milliseconds, parse_seconds
 from seedleaf.tuner.base import Sampler, Scheduler
 from seedleaf.view import SilentView, View
 from seedleaf.workers import default_workers, devices, memory_per_worker, why_no_cuda
@@ -42,6 +42,8 @@ def fit(
     time_limit: str | float = "10m",
     max_params: str | int | None = None,
     max_macs: str | int | None = None,
+    max_latency: str | float | None = None,
+    max_bytes: str | int | None = None,
     workers: int | None = None,
     seed: int = 0,
     preset: str = "good",
@@ -50,6 +52,7 @@ def fit(
     sampler: str = "auto",
     scheduler: str = "auto",
     fidelity: str = "auto",
+    tradeoff: str = "",
     view: View | None = None,
     command: str = "seedleaf.fit(…)",
     began: float | None = None,
@@ -57,17 +60,22 @@ def fit(
     """Find, train, export and measure a light image classifier within `time_limit` of wall time.
 
     `data`: "digits", a folder of class folders, an .npz, a folder of IDX files, the name of a torchvision set, or
-    arrays (x, y). `max_params` and `max_macs` are upper bounds ("20k", 5_000_000) that nothing returned breaks.
+    arrays (x, y). `max_params`, `max_macs`, `max_bytes` ("20k", 5_000_000; of the model's file) and `max_latency`
+    (milliseconds for one image on one thread of this machine, as measured) are upper bounds that nothing returned breaks.
     `fidelity` says what steps are spent on: "epochs", or at first a part of the "data", pictures of smaller "size", or
-    "both" (docs/guide.md). The run lands in `out`, or the next free runs/<data>-<n>/. Raises DataError, LimitError,
+    "both" (docs/guide.md). With `tradeoff` "macs" or "params" the whole front of error against that is searched for, not
+    the least error alone. The run lands in `out`, or the next free runs/<data>-<n>/. Raises DataError, LimitError,
     BudgetError, each saying what to do.
     """
     began = time.time() if began is None else began
-    asked = {"params": max_params, "macs": max_macs}
+    asked = {"params": max_params, "macs": max_macs, "bytes": max_bytes}
+    limits = {k: float(parse_count(v)) for k, v in asked.items() if v is not None}
+    if max_latency is not None:
+        limits["latency_ms"] = parse_milliseconds(max_latency)
     job = Job(
         data=name_of(data),
         time_limit=parse_seconds(time_limit),
-        limits={k: float(parse_count(v)) for k, v in asked.items() if v is not None},
+        limits=limits,
         workers=_positive("workers", default_workers() if workers is None else workers),
         seed=int(seed),
         preset=preset,
@@ -75,6 +83,7 @@ def fit(
         sampler=sampler,
         scheduler=scheduler,
         fidelity=fidelity,
+        tradeoff=tradeoff,
         command=command,
         version=__version__,
     )

@@ -51,6 +51,10 @@ def fit(
     time: Annotated[str, TIME] = "10m",
     max_params: Annotated[str | None, typer.Option(help="At most so many parameters: 20000, 20k.")] = None,
     max_macs: Annotated[str | None, typer.Option(help="At most so many multiply-adds an image: 5M.")] = None,
+    max_latency: Annotated[
+        str | None, typer.Option(help="At most so many milliseconds an image, one thread: 0.2.")
+    ] = None,
+    max_bytes: Annotated[str | None, typer.Option(help="The model's file at most so large: 50k.")] = None,
     workers: Annotated[
         int | None, typer.Option(help="Worker processes; default: one per core or GPU.")
     ] = None,
@@ -64,6 +68,9 @@ def fit(
     fidelity: Annotated[
         str, typer.Option(help="auto, epochs, data, size, both: what cheap steps save.")
     ] = "auto",
+    tradeoff: Annotated[
+        str, typer.Option(help="macs or params: search the whole front of error against it.")
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """Find, train, export and measure a light image classifier."""
@@ -77,6 +84,8 @@ def fit(
             time_limit=time,
             max_params=max_params,
             max_macs=max_macs,
+            max_latency=max_latency,
+            max_bytes=max_bytes,
             workers=workers,
             seed=seed,
             preset=preset,
@@ -84,6 +93,7 @@ def fit(
             sampler=sampler,
             scheduler=scheduler,
             fidelity=fidelity,
+            tradeoff=tradeoff,
             view=_view(f"seedleaf fit {data}", time, as_json),
             command=_command(),
             began=process_started(),

@@ -35,6 +35,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         time_limit: str | float = "10m",
         max_params: str | int | None = None,
         max_macs: str | int | None = None,
+        max_latency: str | float | None = None,
+        max_bytes: str | int | None = None,
         preset: str = "good",
         workers: int | None = None,
         random_state: int | np.random.RandomState | None = None,
@@ -43,6 +45,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.time_limit = time_limit
         self.max_params = max_params
         self.max_macs = max_macs
+        self.max_latency = max_latency
+        self.max_bytes = max_bytes
         self.preset = preset
         self.workers = workers
         self.random_state = random_state
@@ -68,6 +72,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             time_limit=self.time_limit,
             max_params=self.max_params,
             max_macs=self.max_macs,
+            max_latency=self.max_latency,
+            max_bytes=self.max_bytes,
             preset=self.preset,
             workers=self.workers,
             seed=seed,

@@ -1,7 +1,8 @@
-"""The front as a result: beside best/ the smaller networks of the search that no other beats, each exported and measured.
+"""The front as a result: beside best/ lighter networks that give away accuracy, each exported and measured.
 
-front/0007/ holds trial 7 as best/ holds the winner. Where time is kept for it, members that the search had stopped early are
-trained to the end on all that is not the test part; else they come as their trial left them, and their card says so.
+front/0007/ holds trial 7 as best/ holds the winner. Where time is kept for it, the winner is trained anew at smaller widths
+(front/0012-w50/), and members that the search had stopped early are trained to the end, on all that is not the test
+part; else members come as their trial left them, and their card says so.
 """
 
 from __future__ import annotations
@@ -10,38 +11,44 @@ import json
 import math
 import shutil
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import Any, NamedTuple
 
 from seedleaf.card import member_card
-from seedleaf.core import State, Trial
+from seedleaf.core import Trial
+from seedleaf.errors import LimitError
 from seedleaf.executors.base import OWN_DEVICE, Returned
 from seedleaf.finish import Run, call_all, swap
-from seedleaf.learners.base import learner_named
+from seedleaf.learners.base import Learner, learner_named
+from seedleaf.limits import check_limits, latency_limit
+from seedleaf.members import MEMBERS, Member, fitting, narrower, pick
 from seedleaf.planning import step_share
 from seedleaf.timing import refit_step_seconds
 from seedleaf.train import CHECKPOINT
 from seedleaf.train.ramp import Ramp
-from seedleaf.tuner.pareto import pareto_front
-from seedleaf.tuner.spread import spread
 
-MEMBERS = 5  # beside the best: what a person looks at, and what a few seconds measure
-ENOUGH = 0.5  # of the full steps: a shorter final training is worth less than what the trial had learned
+SHORTEST = 3  # steps of a training that is worth its time
+ENOUGH = 0.5  # of the steps asked for: a shorter final training is worth less than what the trial had learned
+SLOWER = 0.5  # a network with a tenth of the multiply-adds takes more than a tenth of the time: their share to this power
 
 
 def deliver_front(run: Run, end: float) -> None:
     """Choose the members, train those that need it as far as time allows, export and measure them into front/."""
     final = run.study.history.note("final") or {}
     best = run.study.history.trials[int(final["trial"])]
-    members = pick(run.study.trials, best, _worst(run, best))
-    checkpoints = _train(run, members, end)
-    members = [t for t in members if t.id in checkpoints]
+    wanted = [*narrower(_learner(run), run.spec, best), *pick(run.study.trials, best, _worst(run, best))]
+    trained = _train(run, wanted, end)
+    members = [m for m in wanted if m.name in trained]
+    if any(
+        t.whole for t in trained.values()
+    ):  # beside these, what was stopped early says nothing of its size
+        members = [
+            m for m in members if trained[m.name].whole or trained[m.name].steps >= run.study.problem.full
+        ]
     staged = run.folder / ".front.part"
     shutil.rmtree(staged, ignore_errors=True)
-    rows = _deliver(run, members, checkpoints, staged, end)
+    rows = _deliver(run, members, trained, staged, end)
     place = run.folder / "front"
     if rows:
         order = sorted((_best_row(final), *rows), key=lambda row: row["macs"])
@@ -54,37 +61,8 @@ def deliver_front(run: Run, end: float) -> None:
     run.study.note("front", members=order, left_out=len(members) - len(rows))
 
 
-def pick(trials: Iterable[Trial], best: Trial, worst: float, members: int = MEMBERS) -> list[Trial]:
-    """Of the trials that no other beats in validation error, multiply-adds and parameters at once, those that stand for
-    all of them, first the one that adds most; without `best` and without any whose error is above `worst`."""
-    able = [
-        t
-        for t in trials
-        if t.id == best.id
-        or (t.state is not State.FAILED and t.measurements and t.metrics.get("error", math.inf) <= worst)
-    ]
-    costly = [t for t in able if {"error", "macs", "params"} <= t.metrics.keys()]
-    if not costly:
-        return []
-    points = np.array([[t.metrics[k] for k in ("error", "macs", "params")] for t in costly])
-    points[:, 1:] = np.log(np.maximum(points[:, 1:], 1.0))
-    on = np.flatnonzero(pareto_front(points))
-    order = spread(points[on], [costly[i].id for i in on])
-    chosen = [costly[on[i]] for i in order]
-    # Equal in everything (or as good and no smaller than the best): one of them is enough.
-    return [t for t in _distinct(chosen) if t.id != best.id and not _same(t, best)][:members]
-
-
-def _distinct(trials: Sequence[Trial]) -> list[Trial]:
-    kept: list[Trial] = []
-    for trial in trials:
-        if not any(_same(trial, other) for other in kept):
-            kept.append(trial)
-    return kept
-
-
-def _same(one: Trial, other: Trial) -> bool:
-    return all(one.metrics[k] == other.metrics.get(k) for k in ("macs", "params"))
+def _learner(run: Run) -> Learner:
+    return learner_named(str(run.setup.get("learner", "convnet")))
 
 
 def _worst(run: Run, best: Trial) -> float:
@@ -96,45 +74,67 @@ def _worst(run: Run, best: Trial) -> float:
 # --- training ---
 
 
-def _train(run: Run, members: Sequence[Trial], end: float) -> dict[int, Path]:
-    """The checkpoint that each member is delivered from; none where there is nothing that could be."""
-    full = run.study.problem.full
-    share = step_share(run.study.history)
-    ready = {t.id: Path(run.trial_folder(t)) / CHECKPOINT for t in members if _saw_whole_pictures(run, t)}
-    seconds = end - time.time() - _delivery(run, len(members))
-    short = [t for t in members if t.step < full and t.measurements]
-    needs = {t.id: full * refit_step_seconds(t, share) for t in short}
-    chosen = fitting(needs, seconds, run.workers)
+class Trained(NamedTuple):
+    """What a member is delivered from; `whole`: on all that is not the test part."""
+
+    checkpoint: Path
+    steps: int
+    whole: bool
+
+
+def _train(run: Run, members: Sequence[Member], end: float) -> dict[str, Trained]:
+    """What each member is delivered from, MEMBERS at most; nothing for one that there is nothing of."""
+    ready = {
+        m.name: Trained(Path(run.trial_folder(m.trial)) / CHECKPOINT, m.trial.step, whole=False)
+        for m in members
+        if m.share == 1 and _saw_whole_pictures(run, m.trial)
+    }
+    seconds = end - time.time() - _delivery(run, min(len(members), MEMBERS))
+    short = {m.name: m for m in members if m.share < 1 or m.trial.step < run.study.problem.full}
+    steps, chosen = _as_long_as_fits(run, short, seconds)
+    possible = [m.name for m in members if m.name in chosen or m.name in ready][:MEMBERS]
     calls: dict[str, tuple[str, dict[str, Any]]] = {}
-    folders = {t: run.folder / "refit" / f"front-{t:04d}" for t in chosen}
-    for trial in (t for t in members if t.id in chosen):
+    folders = {name: run.folder / "refit" / f"front-{name}-{steps}" for name in chosen if name in possible}
+    for name, folder in folders.items():
         arguments = {
-            "config": dict(trial.config),
+            "config": dict(short[name].config),
             "setup": dict(run.setup),
-            "folder": str(folders[trial.id].resolve()),
-            "steps": full,
+            "folder": str(folder.resolve()),
+            "steps": steps,
             "deadline": time.time() + seconds,
             "threads": 1,
             "device": OWN_DEVICE,
         }
-        calls[str(trial.id)] = ("seedleaf.learners.refit:refit", arguments)
+        calls[name] = ("seedleaf.learners.refit:refit", arguments)
     answers = call_all(run, calls, "front", needed=set()) if calls else {}
     for name, answer in answers.items():
-        if answer.error is None and answer.value["steps"] >= ENOUGH * full:
-            ready[int(name)] = folders[int(name)] / CHECKPOINT
-    return {t: path for t, path in ready.items() if path.exists()}
+        if answer.error is None and answer.value["steps"] >= ENOUGH * steps:
+            ready[name] = Trained(folders[name] / CHECKPOINT, int(answer.value["steps"]), whole=True)
+    return {name: ready[name] for name in possible if name in ready and ready[name].checkpoint.exists()}
 
 
-def fitting(needs: Mapping[int, float], seconds: float, workers: int) -> list[int]:
-    """Those of `needs` (seconds each, the first one first) that `workers` can do side by side within `seconds`."""
-    loads = [0.0] * workers
-    chosen = []
-    for trial, need in needs.items():
-        lightest = loads.index(min(loads))
-        if loads[lightest] + need <= seconds:
-            loads[lightest] += need
-            chosen.append(trial)
-    return chosen
+def _as_long_as_fits(run: Run, short: Mapping[str, Member], seconds: float) -> tuple[int, list[str]]:
+    """For how many steps to train and whom: the longest training that leaves time for the winner at smaller widths."""
+    full = run.study.problem.full
+    wanted = sum(m.share < 1 for m in short.values()) or 1
+    steps, chosen = full, list[str]()
+    while steps >= SHORTEST:
+        needs = {name: steps / full * _seconds(run, m) for name, m in short.items()}
+        chosen = fitting(needs, seconds, run.workers)
+        if sum(name in chosen for name in list(short)[:wanted]) >= min(wanted, run.workers):
+            break
+        steps //= 2
+    return steps, chosen if steps >= SHORTEST else []
+
+
+def _seconds(run: Run, member: Member) -> float:
+    """About how long its whole training takes, on one thread."""
+    share = step_share(run.study.history)
+    whole = run.study.problem.full * refit_step_seconds(member.trial, share)
+    if member.share == 1:
+        return whole
+    lighter, macs = (_learner(run).costs(run.spec, c)["macs"] for c in (member.config, member.trial.config))
+    return float(whole * (lighter / macs) ** SLOWER)
 
 
 def _saw_whole_pictures(run: Run, trial: Trial) -> bool:
@@ -154,7 +154,7 @@ def _delivery(run: Run, members: int) -> float:
 
 
 def _deliver(
-    run: Run, members: Sequence[Trial], checkpoints: Mapping[int, Path], staged: Path, end: float
+    run: Run, members: Sequence[Member], trained: Mapping[str, Trained], staged: Path, end: float
 ) -> list[dict[str, Any]]:
     """Export and measure, as many side by side as there are workers, until a round more would end too late."""
     rows: list[dict[str, Any]] = []
@@ -164,50 +164,59 @@ def _deliver(
         if begun + round_seconds > end:
             break
         batch = members[first : first + run.workers]
-        calls = {str(t.id): _call(run, t, checkpoints[t.id], staged) for t in batch}
+        calls = {m.name: _call(run, m, trained[m.name].checkpoint, staged) for m in batch}
         answers = call_all(run, calls, "front", needed=set())
-        for trial in batch:
-            answer = answers[str(trial.id)]
-            if answer.error is not None:
-                run.view.message(f"trial {trial.id} is not in front/: {answer.error}")
-                shutil.rmtree(staged / f"{trial.id:04d}", ignore_errors=True)
+        for member in batch:
+            answer = answers[member.name]
+            why = answer.error or _broken(run, member, answer.value)
+            if why is not None:
+                run.view.message(f"{member.name} is not in front/: {why}")
+                shutil.rmtree(staged / member.name, ignore_errors=True)
                 continue
-            rows.append(_keep(run, trial, answer, checkpoints[trial.id], staged))
+            rows.append(_keep(run, member, answer, trained[member.name], staged))
         round_seconds = time.time() - begun
     return rows
 
 
-def _call(run: Run, trial: Trial, checkpoint: Path, staged: Path) -> tuple[str, dict[str, Any]]:
+def _call(run: Run, member: Member, checkpoint: Path, staged: Path) -> tuple[str, dict[str, Any]]:
     arguments = {
-        "config": dict(trial.config),
+        "config": dict(member.config),
         "setup": dict(run.setup),
         "checkpoint": str(checkpoint.resolve()),
-        "out": str((staged / f"{trial.id:04d}").resolve()),
+        "out": str((staged / member.name).resolve()),
+        "max_latency": latency_limit(run),
     }
     return "seedleaf.export:deliver", arguments
 
 
-def _keep(run: Run, trial: Trial, answer: Returned, checkpoint: Path, staged: Path) -> dict[str, Any]:
+def _broken(run: Run, member: Member, delivered: Mapping[str, Any]) -> str | None:
+    """Which limit the exported network breaks, if any."""
+    try:
+        check_limits(run, {**_learner(run).costs(run.spec, member.config), **delivered})
+    except LimitError as error:
+        return str(error)
+    return None
+
+
+def _keep(run: Run, member: Member, answer: Returned, trained: Trained, staged: Path) -> dict[str, Any]:
     """Write the member's metrics and card; its row of the front."""
-    learner = learner_named(str(run.setup.get("learner", "convnet")))
-    costs = learner.costs(run.spec, trial.config)
-    full = run.study.problem.full
-    refitted = checkpoint.parent.parent.name == "refit"
+    costs = _learner(run).costs(run.spec, member.config)
     row = {
-        "trial": trial.id,
-        "folder": f"front/{trial.id:04d}",
+        "trial": member.trial.id,
+        "share_of_widths": member.share,
+        "folder": f"front/{member.name}",
         "test_accuracy": answer.value["test"]["accuracy"],
         "test": answer.value["test"],
-        "valid_error": trial.metrics["error"],
+        "valid_error": member.error,
         "params": costs["params"],
         "macs": costs["macs"],
         "bytes": answer.value["bytes"],
         "latency_ms": answer.value["latency_ms"],
-        "steps": full if refitted else trial.step,
-        "full": full,
-        "trained_on": "train+valid" if refitted else "train",
+        "steps": trained.steps,
+        "full": run.study.problem.full,
+        "trained_on": "train+valid" if trained.whole else "train",
     }
-    folder = staged / f"{trial.id:04d}"
+    folder = staged / member.name
     text = json.dumps({**row, "per_class": answer.value["per_class"]}, indent=2, ensure_ascii=False) + "\n"
     (folder / "metrics.json").write_text(text, encoding="utf-8")
     (folder / "README.md").write_text(member_card(run.spec, row), encoding="utf-8")

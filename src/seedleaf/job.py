@@ -14,6 +14,10 @@ from seedleaf.timing import PRESETS, SHORTEST
 from seedleaf.train.ramp import AUTO, AXES
 from seedleaf.tuner.registry import SAMPLERS, SCHEDULERS
 
+TRADEOFFS = (
+    "macs",
+    "params",
+)  # what accuracy may be searched against: known from the config, in every measurement
 ARRAYS = "<arrays>"  # what stands for the data of a run that was given arrays and no path
 
 
@@ -50,6 +54,7 @@ class Job:
     sampler: str = "auto"
     scheduler: str = "auto"
     fidelity: str = "auto"
+    tradeoff: str = ""
     command: str = ""
     version: str = ""
 
@@ -78,6 +83,7 @@ class Job:
             ("sampler", self.sampler, {"auto": None, **SAMPLERS}),
             ("scheduler", self.scheduler, {"auto": None, **SCHEDULERS}),
             ("fidelity", self.fidelity, {AUTO: None, **AXES}),
+            ("tradeoff", self.tradeoff or TRADEOFFS[0], dict.fromkeys(TRADEOFFS)),
         ):
             if name not in known:
                 raise StudyError(f"no {kind} is called {name!r}; there are: {', '.join(known)}")

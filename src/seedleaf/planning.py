@@ -15,6 +15,7 @@ from seedleaf.executors.local import LocalExecutor
 from seedleaf.folder import STUDY
 from seedleaf.job import Job
 from seedleaf.learners.base import Learner
+from seedleaf.learners.pace import Pace
 from seedleaf.machine import cores
 from seedleaf.store import SqlStore
 from seedleaf.study import Study
@@ -36,6 +37,26 @@ MACS_OVER_DEFAULT = 2.5
 OFTEN_RIGHT = ("tpe", "asha")
 
 
+def pace_of(history: History, job: Job, executor: LocalExecutor) -> Pace | None:
+    """The machine's pace where the latency is limited: as the log says, else from the cache, else measured in seconds."""
+    if "latency_ms" not in job.limits:
+        return None
+    known = (history.note("plan") or {}).get("pace")
+    if known is None:
+        call = executor.call("seedleaf.stopwatch:pace_as_json")
+        known = _answer(executor, call)
+    return Pace.from_json(known)
+
+
+def _answer(executor: LocalExecutor, call: int) -> Any:
+    while True:
+        for report in executor.poll(1.0):
+            if isinstance(report, Returned) and report.call == call:
+                if report.error is not None:
+                    raise StudyError(f"this machine's pace could not be measured: {report.error}")
+                return report.value
+
+
 def open_study(
     store: SqlStore,
     history: History,
@@ -49,6 +70,7 @@ def open_study(
     """The run's study, planned by a throughput probe when it is new; and the seconds to keep for delivery and the front."""
     asked = tuple(Limit(k, v) for k, v in job.limits.items())
     default = learner.default(spec, asked)
+    pace = learner.pace
     known = history.note("plan")
     if known is None:
         thirds = probe(executor, job, default)
@@ -75,16 +97,17 @@ def open_study(
             "axis": axis,
             "says": AXES[axis].says,
             "third_seconds": thirds,
+            "pace": None if pace is None else pace.to_json(),
         }
     space = learner.space(spec, asked)
     study = Study(
         space,
-        minimize="error",
+        minimize=["error", job.tradeoff] if job.tradeoff else "error",
         tie_break="loss",
         fidelity=Fidelity("epoch" if axis == "epochs" else "step", int(known["low"]), int(known["full"])),
         limits=known["limits"],
         costs=lambda config: learner.costs(spec, config),
-        anchor=learner.smallest(spec),
+        anchor=learner.smallest(spec, asked),
         by_time=bool(history.header.get("by_time", not history.header)),  # as the log began, if there is one
         seed=job.seed,
         sampler=OFTEN_RIGHT[0] if job.sampler == "auto" else job.sampler,
@@ -191,7 +214,7 @@ def describe(spec: ImageSpec, study: Study) -> list[str]:
         lines.append(f"noticed   {spec.findings[0]}{more}")
     baseline, problem = study.history.note("baseline") or {}, study.problem
     lines.append(f"baseline  {baseline.get('what')}: error {baseline.get('error', 1.0):.3f}")
-    bounds = ", ".join(f"{x.metric} <= {x.at_most:,.0f}" for x in problem.limits)
+    bounds = ", ".join(f"{x.metric} <= {_bound(x.at_most)}" for x in problem.limits)
     steps = problem.fidelity.name if problem.fidelity else "step"
     lines.append(
         f"search    {len(problem.space)} parameters, {study.sampler.name} + {study.scheduler.name}, "
@@ -200,3 +223,7 @@ def describe(spec: ImageSpec, study: Study) -> list[str]:
     if steps != "epoch":
         lines[-1] += f"; {(study.history.note('plan') or {}).get('says')}"
     return lines
+
+
+def _bound(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:g}"

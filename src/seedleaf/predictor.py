@@ -24,7 +24,7 @@ Floats = npt.NDArray[np.float32]
 
 def open_session(path: Path) -> onnxruntime.InferenceSession:
     """An ONNX Runtime session on one thread. RunError where the file is missing or no model."""
-    return _session(_read(path), str(path))
+    return session_of(_read(path), str(path))
 
 
 def _read(path: Path) -> bytes:
@@ -38,7 +38,8 @@ def _read(path: Path) -> bytes:
         raise RunError(f"{path} cannot be read: {error.strerror}") from None
 
 
-def _session(model: bytes, where: str) -> onnxruntime.InferenceSession:
+def session_of(model: bytes, where: str) -> onnxruntime.InferenceSession:
+    """The same for a model in memory; `where` names it in the error."""
     import onnxruntime as ort
 
     options = ort.SessionOptions()
@@ -78,12 +79,12 @@ class Predictor:
             opened = cls(model, tuple(map(str, body["classes"])), (height, width, channels), scale)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise RunError(f"{best / 'config.json'} cannot be read: {first_line(error)}") from None
-        opened.__dict__["session"] = _session(model, str(best / "model.onnx"))
+        opened.__dict__["session"] = session_of(model, str(best / "model.onnx"))
         return opened
 
     @cached_property
     def session(self) -> onnxruntime.InferenceSession:
-        return _session(self.model, "the model")
+        return session_of(self.model, "the model")
 
     def __getstate__(self) -> dict[str, Any]:
         return {k: v for k, v in self.__dict__.items() if k != "session"}

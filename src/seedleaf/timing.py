@@ -20,7 +20,7 @@ FIRST_RUNG_SECONDS = 1.0  # shorter first rungs spend more on hand-over than on 
 MOST_EPOCHS = 200
 LONGEST_SHARE = 0.4  # of the search, for one full training
 FRONT_SHARE = 0.1  # of the time for training, for the other networks of the front
-FRONT_FROM = 100.0  # seconds of training time: with less, the front is delivered as the search left it
+FRONT_FROM = 30.0  # seconds of training time: with less, the front is delivered as the search left it
 
 
 @dataclass(frozen=True)
@@ -149,6 +149,17 @@ def parse_count(text: str | float | int) -> int:
     if not (value >= 1 and math.isfinite(value)):
         raise ValueError(f"a limit must be at least 1, got {text!r}")
     return int(value)
+
+
+def parse_milliseconds(text: str | float | int) -> float:
+    """ "0.5", "0.5ms", 0.5 as milliseconds; ValueError says what was expected."""
+    try:
+        value = float(text.strip().lower().removesuffix("ms")) if isinstance(text, str) else float(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is not a latency; write it in milliseconds, as 0.5 or 0.5ms") from None
+    if not 0 < value < math.inf:
+        raise ValueError(f"a latency must be positive, got {text!r}")
+    return value
 
 
 def format_seconds(seconds: float) -> str:

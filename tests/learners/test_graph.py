@@ -14,7 +14,7 @@ from seedleaf.export import traced
 from seedleaf.learners import graph
 from seedleaf.learners.base import LEARNERS
 from seedleaf.learners.blocks import ACTIVATIONS, Net
-from seedleaf.predictor import _session
+from seedleaf.predictor import session_of
 from seedleaf.seeds import rng_for
 
 
@@ -39,7 +39,7 @@ def lived(net: nn.Module) -> nn.Module:
 
 
 def answers(model: bytes, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    return np.asarray(_session(model, "the graph").run(None, {"images": images})[0])
+    return np.asarray(session_of(model, "the graph").run(None, {"images": images})[0])
 
 
 @pytest.mark.parametrize("shape", [(8, 8, 1), (28, 28, 1), (33, 20, 3)])

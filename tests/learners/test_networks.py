@@ -18,6 +18,7 @@ from seedleaf.export import export_onnx
 from seedleaf.learners.base import LEARNERS
 from seedleaf.learners.blocks import build
 from seedleaf.learners.fold import RepConv, folded, n_parameters
+from seedleaf.learners.graph import write
 from seedleaf.learners.ops import Conv, Head, Join, Resize
 from seedleaf.learners.plan import BLOCKS, plan_network, stage_strides
 from seedleaf.predictor import open_session
@@ -58,7 +59,11 @@ def test_counted_built_and_folded_are_one(shape: tuple[int, int, int], seed: int
     assert found["params"] == n_parameters(model)
     assert 2 * found["macs"] == counter.get_total_flops()
     deployed = folded(model)
-    assert found["bytes"] == 4 * sum(p.numel() for p in deployed.parameters())
+    weights = 4 * sum(p.numel() for p in deployed.parameters())
+    written = write(model, spec)
+    assert written is not None
+    size = len(written.SerializeToString())
+    assert weights < size <= found["bytes"] < 1.4 * size + 2500
     assert not any(isinstance(m, (nn.BatchNorm2d, RepConv)) for m in deployed.modules())
     with torch.no_grad():
         scale = float(expected.abs().max()) + 1e-3

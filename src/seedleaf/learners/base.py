@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from seedleaf.core import Config, Context, Limit, Measurement
 from seedleaf.errors import SpaceError
 from seedleaf.learners.convnet import ConvNet
+from seedleaf.learners.pace import Pace
 from seedleaf.space import Space
 
 if TYPE_CHECKING:
@@ -29,11 +30,21 @@ class Learner(Protocol):
     def default(self, spec: ImageSpec, limits: Sequence[Limit] = ()) -> Config:
         """A config known to do well, as large as the limits allow. LimitError where none keeps them."""
 
-    def smallest(self, spec: ImageSpec) -> Config:
-        """The config of the space that costs least."""
+    def smallest(self, spec: ImageSpec, limits: Sequence[Limit] = ()) -> Config:
+        """The config of the space that costs least; with limits the least that keeps them, if any does."""
 
-    def costs(self, spec: ImageSpec, config: Mapping[str, Any]) -> dict[str, int]:
-        """params, macs and bytes, from the config alone, in well under a millisecond."""
+    @property
+    def pace(self) -> Pace | None:
+        """How fast the machine is, where that is known."""
+
+    def narrowed(self, spec: ImageSpec, config: Config, share: float) -> Config:
+        """The same network with its widths cut to that share, as near as the space has it."""
+
+    def paced(self, pace: Pace) -> Learner:
+        """The same family where that is the machine's pace: costs then also tell `latency_ms`."""
+
+    def costs(self, spec: ImageSpec, config: Mapping[str, Any]) -> dict[str, float]:
+        """params, macs, bytes (and latency_ms where the pace is known), from the config alone, within a millisecond."""
 
     def build(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from seedleaf.core import Config, Context, Limit, Measurement, Value
@@ -19,6 +19,7 @@ from seedleaf.learners.netspace import (
     surely_mirrors,
     usual_shift,
 )
+from seedleaf.learners.pace import Pace
 from seedleaf.learners.plan import BLOCKS, NetPlan, plan_network
 from seedleaf.space import Space
 from seedleaf.train.regime import training_space
@@ -29,11 +30,15 @@ if TYPE_CHECKING:
     from seedleaf.data.spec import ImageSpec
 
 
+SAFE = 1.1  # a network is held to take that much longer than is predicted: few that keep a limit so break it when measured
+
+
 @dataclass(frozen=True)
 class ConvNet:
     """The family as a learner."""
 
     name: str = "convnet"
+    pace: Pace | None = None  # of this machine: where it is known, costs tell the latency
 
     def space(self, spec: ImageSpec, limits: Sequence[Limit] = ()) -> Space:
         training = training_space(
@@ -47,23 +52,47 @@ class ConvNet:
             config = space.walk(lambda node, c=candidate: closest(node.param, c.get(node.key)))  # type: ignore[misc]
             if self.keeps(spec, config, limits):
                 return config
-        config = self.smallest(spec)
+        config = self.smallest(spec, limits)
         if self.keeps(spec, config, limits):
             return config
         raise LimitError(_too_tight(self.costs(spec, config), limits))
 
-    def smallest(self, spec: ImageSpec) -> Config:
+    def paced(self, pace: Pace) -> ConvNet:
+        return replace(self, pace=pace)
+
+    def narrowed(self, spec: ImageSpec, config: Config, share: float) -> Config:
+        changes = {
+            k: share * float(v) if k.endswith(("width",)) else v  # type: ignore[arg-type]
+            for k, v in config.items()
+        }
+        return self.space(spec).walk(lambda node: closest(node.param, changes.get(node.key)))
+
+    def smallest(self, spec: ImageSpec, limits: Sequence[Limit] = ()) -> Config:
+        """The config with the fewest parameters, or of those that keep the limits if any does; else the one that exceeds
+        them least."""
         space = self.space(spec)
-        candidates = [smallest_with(space, spec, first, second) for first in BLOCKS for second in BLOCKS]
-        return min(candidates, key=lambda c: tuple(self.costs(spec, c)[k] for k in ("params", "macs")))
+        candidates = [
+            smallest_with(space, spec, first, second, groups)
+            for first in BLOCKS
+            for second in BLOCKS
+            for groups in (4, 1)  # a grouped convolution has fewer parameters and takes longer
+        ]
+
+        def order(config: Config) -> tuple[float, ...]:
+            found = self.costs(spec, config)
+            return _excess(found, limits), found["params"], found["macs"]
+
+        return min(candidates, key=order)
 
     def keeps(self, spec: ImageSpec, config: Config, limits: Sequence[Limit]) -> bool:
         """Does `config` keep the limits that can be known before training?"""
         found = self.costs(spec, config)
         return all(found.get(limit.metric, 0) <= limit.at_most for limit in limits)
 
-    def costs(self, spec: ImageSpec, config: Mapping[str, Any]) -> dict[str, int]:
-        return cost.costs(self.plan(spec, config))
+    def costs(self, spec: ImageSpec, config: Mapping[str, Any]) -> dict[str, float]:
+        plan = self.plan(spec, config)
+        found: dict[str, float] = {**cost.costs(plan)}
+        return found if self.pace is None else {**found, "latency_ms": SAFE * self.pace(plan)}
 
     def plan(self, spec: ImageSpec, config: Mapping[str, Any]) -> NetPlan:
         """The network of `config` as data."""
@@ -131,9 +160,18 @@ def _sized(scale: float, spec: ImageSpec) -> dict[str, Value]:
     return changes | {f"{s}.width": round(w * scale) for s, w in zip(STAGES, widths, strict=False)}
 
 
-def _too_tight(found: Mapping[str, int], limits: Sequence[Limit]) -> str:
+def _excess(found: Mapping[str, float], limits: Sequence[Limit]) -> float:
+    """How far beyond its limits a network is: the largest factor, 1 where it keeps them all."""
+    return max([1.0, *(found.get(x.metric, 0.0) / x.at_most for x in limits)])
+
+
+def _too_tight(found: Mapping[str, float], limits: Sequence[Limit]) -> str:
     broken = [x for x in limits if found.get(x.metric, 0) > x.at_most]
     said = ", ".join(
-        f"{x.metric} <= {x.at_most:g} (the smallest network has {found[x.metric]:,})" for x in broken
+        f"{x.metric} <= {x.at_most:g} (the smallest network has {_figure(found[x.metric])})" for x in broken
     )
     return f"no network of this family keeps {said}"
+
+
+def _figure(value: float) -> str:
+    return f"{value:,}" if value == int(value) else f"{value:.3g}"

@@ -15,6 +15,7 @@ from seedleaf.errors import RunError
 from seedleaf.executors.base import OWN_DEVICE, Returned
 from seedleaf.finish import call_all
 from seedleaf.learners.base import learner_named
+from seedleaf.limits import check_limits, latency_limit, winner_within
 from seedleaf.modality.base import Made
 from seedleaf.planning import step_share
 from seedleaf.timing import refit_steps
@@ -30,7 +31,7 @@ ENOUGH = 0.5  # of what the winner's trial was trained for: a shorter last train
 
 def make(run: Run, refit_end: float, staged: Path) -> Made:
     """Refit until `refit_end`, deliver what is better, the refit or the trial, to `staged`, compare with the default."""
-    winner = run.study.best or run.default
+    winner = winner_within(run)
     begun = time.time()
     fitted, why_not = _fitted(run, winner, refit_end)
     if why_not:
@@ -42,6 +43,7 @@ def make(run: Run, refit_end: float, staged: Path) -> Made:
     delivered, compared = _deliver_and_compare(run, winner, staged)
     config = dict(winner.config)
     costs = learner_named(str(run.setup.get("learner", "convnet"))).costs(run.spec, config)
+    check_limits(run, {**costs, **delivered})
     final = {
         "trial": winner.id,
         "config": config,
@@ -90,11 +92,9 @@ def seen_whole(run: Run, winner: Trial) -> Trial | None:
     ramp = Ramp(str(run.setup.get("fidelity", "epochs")), run.study.problem.full)
     able = [t for t in run.study.history.trials.values() if t.measurements and ramp.at(t.step).side == 1]
     able = [t for t in able if (Path(run.trial_folder(t)) / CHECKPOINT).exists()]
-    return (
-        winner
-        if winner.id in {t.id for t in able}
-        else best_trial(run.study.problem, run.study.history, able)
-    )
+    if winner.id in {t.id for t in able}:
+        return winner
+    return winner_within(run, able) if best_trial(run.study.problem, run.study.history, able) else None
 
 
 def _pace(run: Run, winner: Trial, end: float) -> tuple[dict[str, float], float]:
@@ -161,6 +161,7 @@ def _deliver_and_compare(run: Run, winner: Trial, out: Path) -> tuple[dict[str, 
         "setup": dict(run.setup),
         "checkpoint": str((trained / CHECKPOINT).resolve()),
         "out": str(out.resolve()),
+        "max_latency": latency_limit(run),
     }
     calls: dict[str, tuple[str, dict[str, Any]]] = {"deliver": ("seedleaf.export:deliver", deliver)}
     default = run.default

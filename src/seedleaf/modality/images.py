@@ -16,7 +16,7 @@ from seedleaf.job import Job
 from seedleaf.learners.base import learner_named
 from seedleaf.modality.base import Made
 from seedleaf.modality.image_finish import make
-from seedleaf.planning import axis_of, describe, open_study, search_until
+from seedleaf.planning import axis_of, describe, open_study, pace_of, search_until
 from seedleaf.store import SqlStore
 from seedleaf.study import Study
 
@@ -65,7 +65,10 @@ class Images:
         deadline: float,
     ) -> tuple[Study, float]:
         axis = axis_of(history, job, spec)
-        return open_study(store, history, job, spec, learner_named(job.learner), executor, deadline, axis)
+        learner = learner_named(job.learner)
+        if (pace := pace_of(history, job, executor)) is not None:
+            learner = learner.paced(pace)
+        return open_study(store, history, job, spec, learner, executor, deadline, axis)
 
     def search_until(self, study: Study, job: Job, end: float) -> Callable[[History], str | None]:
         return search_until(study, job, end)

@@ -29,8 +29,9 @@ def front_section(facts: Facts) -> str:
     left_out = number(facts.note("front"), "left_out")
     more = f" {plural(int(left_out), 'more network')} had no time to be measured." if left_out > 0 else ""
     said = (
-        "They were chosen by their validation error, multiply-adds and parameters: in these three at once no other "
-        f"trial beats any of them. What was reached on the test part is only shown.{more}"
+        "Those named after a trial alone were chosen by validation error, multiply-adds and parameters: in these three at "
+        "once no other trial beats them. A name with a w is the winner at that percentage of its widths, trained anew. What "
+        f"was reached on the test part is only shown.{more}"
     )
     return f'<p class="lede">{esc(said)}</p>{table(heads, [_row(m) for m in rows], css="front")}'
 

@@ -96,11 +96,11 @@ def _tiles(facts: Facts) -> list[tuple[str, str, str]]:
         ("Test accuracy", share(test), span),
         ("Parameters", count(_params(facts)), allowed.get("params", "")),
         ("Multiply-adds", short(macs), allowed.get("macs", "per image")),
-        ("File", size(number(final, "bytes")), "model.onnx"),
+        ("File", size(number(final, "bytes")), allowed.get("bytes", "model.onnx")),
         (
             "Latency",
             f"{figure(median, 2)} ms" if math.isfinite(median) else MISSING,
-            tail or "one image, one thread",
+            allowed.get("latency_ms") or tail or "one image, one thread",
         ),
         (
             "Time",

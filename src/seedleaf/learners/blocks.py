@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from seedleaf.learners.plan import Conv, Head, NetPlan, Op, Residual, SqueezeExcite
+from seedleaf.learners.plan import Chain, Conv, Head, NetPlan, Op, Residual, SqueezeExcite
 
 BN_MOMENTUM = 0.1
 
@@ -72,7 +72,7 @@ class Net(nn.Module):
     shift: Tensor
     scale: Tensor
 
-    def __init__(self, body: nn.Sequential, mean: Sequence[float], std: Sequence[float]) -> None:
+    def __init__(self, body: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
         self.body = body
         m, s = torch.tensor(mean, dtype=torch.float32), torch.tensor(std, dtype=torch.float32)
@@ -102,6 +102,8 @@ def _module(op: Op) -> nn.Module:
         return _conv(op)
     if isinstance(op, SqueezeExcite):
         return Gate(op.channels, op.hidden)
+    if isinstance(op, Chain):
+        return nn.Sequential(*(_module(inner) for inner in op.ops))
     if isinstance(op, Residual):
         body = nn.Sequential(*(_module(inner) for inner in op.body))
         return Skip(body, ACTIVATIONS[op.act]() if op.act else None)
@@ -111,6 +113,8 @@ def _module(op: Op) -> nn.Module:
 def _conv(op: Conv) -> nn.Sequential:
     layer = nn.Conv2d(op.cin, op.cout, op.kernel, op.stride, op.kernel // 2, groups=op.groups, bias=False)
     nn.init.kaiming_normal_(layer.weight, mode="fan_in", nonlinearity="relu")
+    if not op.norm:
+        return nn.Sequential(layer, *([ACTIVATIONS[op.act]()] if op.act else []))
     norm = nn.BatchNorm2d(op.cout, momentum=BN_MOMENTUM)
     if op.zero:
         nn.init.zeros_(norm.weight)

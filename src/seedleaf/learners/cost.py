@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from seedleaf.learners.plan import Conv, Head, NetPlan, Op, Residual
+from seedleaf.learners.plan import Chain, Conv, Head, NetPlan, Op, Residual
 
 FLOAT_BYTES = 4
 
@@ -21,11 +21,11 @@ def _count(ops: Iterable[Op]) -> tuple[int, int, int]:
     for op in ops:
         if isinstance(op, Conv):
             weights = op.cin // op.groups * op.cout * op.kernel * op.kernel
-            params += weights + 2 * op.cout
-            deployed += weights + op.cout
+            params += weights + 2 * op.cout * op.norm
+            deployed += weights + op.cout * op.norm
             macs += weights * op.height * op.width
-        elif isinstance(op, Residual):
-            inner = _count(op.body)
+        elif isinstance(op, Residual | Chain):
+            inner = _count(op.body if isinstance(op, Residual) else op.ops)
             params, macs, deployed = params + inner[0], macs + inner[1], deployed + inner[2]
         else:
             weights, biases = _linear(op)

@@ -15,7 +15,8 @@ class Conv(NamedTuple):
     """A convolution with "same" padding, then BatchNorm, then an activation ("" for none).
 
     `height` and `width` are those of its output; `zero` starts the BatchNorm scale at 0 (the last of a residual
-    branch: the block begins as the identity, Goyal et al. 2017).
+    branch: the block begins as the identity, Goyal et al. 2017). Without `norm` it is a bare linear map: a factor of a
+    decomposed convolution.
     """
 
     cin: int
@@ -27,6 +28,13 @@ class Conv(NamedTuple):
     width: int
     act: str
     zero: bool = False
+    norm: bool = True
+
+
+class Chain(NamedTuple):
+    """One op after the other: what a decomposed convolution became."""
+
+    ops: tuple[Op, ...]
 
 
 class SqueezeExcite(NamedTuple):
@@ -51,7 +59,7 @@ class Head(NamedTuple):
     dropout: float
 
 
-Op = Conv | SqueezeExcite | Residual | Head
+Op = Conv | Chain | SqueezeExcite | Residual | Head
 
 
 class NetPlan(NamedTuple):

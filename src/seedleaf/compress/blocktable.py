@@ -134,10 +134,8 @@ def _session(chain: Sequence[Layer]) -> tuple[Any, dict[str, Any]]:
         weights.append(numpy_helper.from_array(rng.normal(0, 0.05, size).astype(np.float32), f"w{i}"))
         if conv:
             pads = [x.kernel[0] // 2, x.kernel[1] // 2] * 2
-            strides = [x.stride if x.kernel[0] > 1 or len(chain) == 1 else 1] * 2
-            nodes.append(
-                helper.make_node("Conv", [at, f"w{i}"], [f"c{i}"], kernel_shape=list(x.kernel), pads=pads, strides=strides, group=x.groups)
-            )  # fmt: skip
+            shape_of = {"kernel_shape": list(x.kernel), "pads": pads, "strides": [x.stride] * 2, "group": x.groups}
+            nodes.append(helper.make_node("Conv", [at, f"w{i}"], [f"c{i}"], **shape_of))
         else:
             nodes.append(helper.make_node("MatMul", [at, f"w{i}"], [f"c{i}"]))
         at = f"c{i}"

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from seedleaf.compress.skeleton import Axis, Group, Layer, Member, Skeleton
+from seedleaf.compress.skeleton import Axis, Block, Group, Layer, Member, Skeleton
 from seedleaf.compress.subject import Factor, Keep, masked, positions, replace_module, sliced
 from seedleaf.errors import RunError, first_line
 from seedleaf.learners.blocks import Net
@@ -38,7 +38,14 @@ class ForeignNet:
     def skeleton(self) -> Skeleton:
         found = trace(self.net, self.example)
         groups = tuple(g if g.refused else self._tried(found, g) for g in found.groups)
-        return Skeleton(found.layers, groups)
+        return Skeleton(found.layers, groups, tuple(shortcuts(self.net, self.example, found.layers)))
+
+    def decomposable(self, layer: str) -> bool:
+        module = self.net.get_submodule(layer)
+        if isinstance(module, nn.Conv2d):
+            plain = module.padding_mode == "zeros" and module.dilation == (1, 1) and module.stride[0] == module.stride[1]
+            return plain and not isinstance(module.padding, str)
+        return isinstance(module, nn.Linear)
 
     def pruned(self, keep: Keep) -> ForeignNet:
         smaller = rebuilt(self.net, self.skeleton, keep)
@@ -58,6 +65,12 @@ class ForeignNet:
             layer = net.get_submodule(name)
             made = _linears if isinstance(layer, nn.Linear) else _convolutions
             replace_module(net, name, made(layer, chain))  # type: ignore[arg-type]
+        return ForeignNet(net.eval(), self.example)
+
+    def dropped(self, blocks: Sequence[str]) -> ForeignNet:
+        net = copy.deepcopy(self.net)
+        for name in blocks:
+            replace_module(net, name, nn.Identity())
         return ForeignNet(net.eval(), self.example)
 
     def fresh(self) -> ForeignNet:
@@ -242,6 +255,43 @@ def _why_not(name: str, module: nn.Module) -> str:
     elif isinstance(module, NORMS) and not module.affine:
         return f"{name} normalises without a scale"
     return ""
+
+
+def shortcuts(net: Net, example: Tensor, layers: Sequence[Layer]) -> list[Block]:
+    """The innermost modules that pass their input on when all their weights are zero: residual blocks, found by trying."""
+    probe = copy.deepcopy(net).eval()
+    seen: dict[str, list[tuple[Tensor, Tensor]]] = {}
+
+    def hook(name: str) -> Any:
+        def record(_: nn.Module, given: Any, out: Any) -> None:
+            if len(given) == 1 and isinstance(given[0], Tensor) and isinstance(out, Tensor):
+                seen.setdefault(name, []).append((given[0].clone(), out.clone()))
+
+        return record
+
+    for name, module in probe.named_modules():
+        holds = [x.name for x in layers if x.name.startswith(f"{name}.") and x.kind == "conv"]
+        if holds and name not in ("", "body"):
+            module.register_forward_hook(hook(name))
+    with torch.no_grad():
+        probe(example)
+        found = [n for n, calls in seen.items() if len(calls) == 1 and _passes_on(probe.get_submodule(n), *calls[0])]
+    inner = [n for n in found if not any(other.startswith(f"{n}.") for other in found)]
+    return [Block(n, tuple(x.name for x in layers if x.name.startswith(f"{n}."))) for n in inner]
+
+
+def _passes_on(module: nn.Module, given: Tensor, out: Tensor) -> bool:
+    if given.shape != out.shape:
+        return False
+    module = copy.deepcopy(module)
+    module._forward_hooks.clear()
+    for parameter in module.parameters():
+        parameter.zero_()
+    try:
+        passed = module(given.clone())
+    except Exception:  # a block that cannot run alone is no block to leave out
+        return False
+    return bool(torch.allclose(passed, given, atol=1e-6))
 
 
 # --- decomposed layers ---

@@ -8,8 +8,9 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import torch
+from torch import nn
 
-from seedleaf.compress.skeleton import Axis, Group, Layer, Member, Skeleton, identity
+from seedleaf.compress.skeleton import Axis, Block, Group, Layer, Member, Skeleton, identity
 from seedleaf.compress.subject import Factor, Keep, sliced
 from seedleaf.errors import RunError
 from seedleaf.learners.blocks import Net, build
@@ -26,6 +27,9 @@ class OwnNet:
     @cached_property
     def skeleton(self) -> Skeleton:
         return skeleton_of(self.plan)
+
+    def decomposable(self, layer: str) -> bool:
+        return isinstance(self.net.get_submodule(layer), nn.Conv2d)
 
     def pruned(self, keep: Keep) -> OwnNet:
         widths = self.skeleton.full() | {g: len(kept) for g, kept in keep.items()}
@@ -46,6 +50,11 @@ class OwnNet:
             for i, factor in enumerate(factors[layer]):
                 moved[f"{path}.{i}.0.weight"] = factor.weight
         return self._with(factored(self.plan, {p: factors[n] for p, n in paths.items()}), moved)
+
+    def dropped(self, blocks: Sequence[str]) -> OwnNet:
+        plan = self.plan._replace(ops=_emptied(self.plan.ops, "body", frozenset(blocks)))
+        gone = tuple(f"{b}.body." for b in blocks)
+        return self._with(plan, {k: v for k, v in self.net.state_dict().items() if not k.startswith(gone)})
 
     def fresh(self) -> OwnNet:
         net = build(self.plan)
@@ -145,7 +154,10 @@ def skeleton_of(plan: NetPlan) -> Skeleton:
                 channels[root] = n
                 names.setdefault(root, layer.name)
     groups = tuple(Group(names[g], channels[g], tuple(found)) for g, found in members.items())
-    return Skeleton(tuple(site.layer for site in walk.sites), groups)
+    layers = tuple(site.layer for site in walk.sites)
+    paths = [f"body.{i}" for i, op in enumerate(plan.ops) if isinstance(op, Residual) and op.body]
+    inside = {p: tuple(x.name for x in layers if x.name.startswith(f"{p}.")) for p in paths}
+    return Skeleton(layers, groups, tuple(Block(p, names) for p, names in inside.items()))
 
 
 # --- new plans ---
@@ -175,6 +187,12 @@ def _narrowed(ops: Sequence[Op], path: str, layers: Mapping[str, Layer]) -> tupl
         else:
             found.append(op._replace(cin=layers[f"{here}.{2 if op.dropout else 1}"].cin))
     return tuple(found)
+
+
+def _emptied(ops: Sequence[Op], path: str, blocks: frozenset[str]) -> tuple[Op, ...]:
+    """The ops with empty bodies in those residual blocks: their activation of the shortcut is what stays."""
+    named = [(f"{path}.{i}", op) for i, op in enumerate(ops)]
+    return tuple(op._replace(body=()) if isinstance(op, Residual) and n in blocks else op for n, op in named)
 
 
 def factored(plan: NetPlan, factors: Mapping[str, Sequence[Factor]]) -> NetPlan:

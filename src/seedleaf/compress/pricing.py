@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from seedleaf.compress.blocktable import BlockTable
-from seedleaf.compress.skeleton import Layer, Skeleton, Widths, costs, costs_of
+from seedleaf.compress.skeleton import Layer, Skeleton, Widths, costs_of
 
 METRICS = ("params", "macs", "bytes", "latency_ms")
 Costs = dict[str, float]
@@ -14,41 +14,36 @@ Costs = dict[str, float]
 
 @dataclass
 class Pricer:
-    """Costs of a skeleton at any widths.
+    """Costs of a skeleton at any widths, and without some of its blocks.
 
-    `base` holds what was measured of the network as it stands (latency_ms, bytes of the file): what the layers do not explain
-    (activations, sums, the graph itself) shrinks in proportion. `gain` divides latency and bytes where the network will be quantised.
+    `scale` brings what the layers sum to up to what was measured of the original: what they do not explain (activations, sums,
+    the graph itself) is taken to shrink in proportion. Where the network will be quantised, it holds that gain as well.
     """
 
     skeleton: Skeleton
     table: BlockTable
-    base: Mapping[str, float] = field(default_factory=dict)
-    gain: Mapping[str, float] = field(default_factory=dict)
+    scale: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._memo: dict[tuple[str, int, int], Costs] = {}
         self._full = {x.name: x for x in self.skeleton.layers}
-        raw = self._sum(self.skeleton.layers)
-        self._scale = {m: self.base[m] / raw[m] if self.base.get(m) and raw[m] else 1.0 for m in raw}
 
-    def price(self, widths: Widths) -> Costs:
-        """params, macs, bytes and latency_ms of the network with those widths."""
-        raw = self._sum(self.skeleton.narrowed(widths))
-        return {m: raw[m] * self._scale[m] / self.gain.get(m, 1.0) for m in raw}
+    def price(self, widths: Widths | None = None, dropped: Collection[str] = ()) -> Costs:
+        """params, macs, bytes and latency_ms with those widths; all of them without."""
+        gone = {name for b in self.skeleton.blocks if b.name in dropped for name in b.layers}
+        layers = self.skeleton.layers if widths is None else self.skeleton.narrowed(widths)
+        return self.sum(x for x in layers if x.name not in gone)
 
     def change(self, widths: Widths, group: str, to: int) -> Costs:
         """How much cheaper it becomes when one group goes from its width to `to`; positive is cheaper."""
-        other = {**widths, group: to}
-        found = dict.fromkeys(METRICS, 0.0)
-        for layer in self.skeleton.touched[group]:
-            before, after = self._layer(self.skeleton.at(layer, widths)), self._layer(self.skeleton.at(layer, other))
-            for m in METRICS:
-                found[m] += (before[m] - after[m]) * self._scale[m] / self.gain.get(m, 1.0)
-        return found
+        touched = self.skeleton.touched[group]
+        before = self.sum(self.skeleton.at(x, widths) for x in touched)
+        after = self.sum(self.skeleton.at(x, {**widths, group: to}) for x in touched)
+        return {m: before[m] - after[m] for m in METRICS}
 
-    def _sum(self, layers: Sequence[Layer]) -> Costs:
+    def sum(self, layers: Iterable[Layer]) -> Costs:
         rows = [self._layer(x) for x in layers]
-        return {m: sum(r[m] for r in rows) for m in METRICS}
+        return {m: sum(r[m] for r in rows) * self.scale.get(m, 1.0) for m in METRICS}
 
     def _layer(self, layer: Layer) -> Costs:
         key = layer.name, layer.cin, layer.cout
@@ -59,9 +54,12 @@ class Pricer:
         return self._memo[key]
 
 
+def scale_of(skeleton: Skeleton, table: BlockTable, measured: Mapping[str, float]) -> dict[str, float]:
+    """How many times what its layers sum to a network was measured to cost."""
+    raw = Pricer(skeleton, table).price()
+    return {m: measured[m] / raw[m] if measured.get(m) and raw[m] else 1.0 for m in METRICS}
+
+
 def broken(found: Mapping[str, float], targets: Mapping[str, float]) -> dict[str, float]:
     """The targets that are not met: metric -> how many times too much."""
     return {m: found[m] / limit for m, limit in targets.items() if found[m] > limit}
-
-
-__all__ = ["METRICS", "BlockTable", "Costs", "Pricer", "broken", "costs"]

@@ -62,12 +62,21 @@ class Layer:
         return self.kind != "norm" and self.groups == 1
 
 
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A residual branch: without it only the shortcut is left, so the network still runs."""
+
+    name: str
+    layers: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Skeleton:
-    """All layers in the order in which they run, and the groups of their channels."""
+    """All layers in the order in which they run, the groups of their channels, and the blocks that can be left out."""
 
     layers: tuple[Layer, ...]
     groups: tuple[Group, ...]
+    blocks: tuple[Block, ...] = ()
 
     @cached_property
     def free(self) -> tuple[Group, ...]:
@@ -123,7 +132,8 @@ class Skeleton:
     # --- JSON ---
 
     def to_json(self) -> dict[str, Any]:
-        return {"layers": [asdict(x) for x in self.layers], "groups": [asdict(g) for g in self.groups]}
+        parts = {"layers": self.layers, "groups": self.groups, "blocks": self.blocks}
+        return {name: [asdict(x) for x in part] for name, part in parts.items()}
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Skeleton:
@@ -137,7 +147,8 @@ class Skeleton:
             )
             for g in body["groups"]
         )
-        return cls(layers, groups)
+        blocks = tuple(Block(b["name"], tuple(b["layers"])) for b in body["blocks"])
+        return cls(layers, groups, blocks)
 
 
 def costs_of(layer: Layer) -> tuple[int, int, int]:

@@ -33,11 +33,17 @@ class Subject(Protocol):
     @property
     def skeleton(self) -> Skeleton: ...
 
+    def decomposable(self, layer: str) -> bool:
+        """May the layer of that name become a chain?"""
+
     def pruned(self, keep: Keep) -> Subject:
         """Another network without the channels that `keep` does not name; groups it does not name stay whole."""
 
     def decomposed(self, factors: Mapping[str, Sequence[Factor]]) -> Subject:
         """Another network in which each named layer is the chain of its factors."""
+
+    def dropped(self, blocks: Sequence[str]) -> Subject:
+        """Another network in which only the shortcuts of those blocks are left."""
 
     def fresh(self) -> Subject:
         """A network of the same shape with untrained weights: the control."""

@@ -104,6 +104,8 @@ def _module(op: Op) -> nn.Module:
         return Gate(op.channels, op.hidden)
     if isinstance(op, Chain):
         return nn.Sequential(*(_module(inner) for inner in op.ops))
+    if isinstance(op, Residual) and not op.body:  # only the shortcut is left
+        return ACTIVATIONS[op.act]() if op.act else nn.Identity()
     if isinstance(op, Residual):
         body = nn.Sequential(*(_module(inner) for inner in op.body))
         return Skip(body, ACTIVATIONS[op.act]() if op.act else None)

@@ -45,7 +45,7 @@ class SqueezeExcite(NamedTuple):
 
 
 class Residual(NamedTuple):
-    """act(body(x) + x); `body` keeps the shape."""
+    """act(body(x) + x); `body` keeps the shape. Without a body act(x): a block of which only the shortcut is left."""
 
     body: tuple[Op, ...]
     act: str

@@ -62,6 +62,9 @@ def fit(
     out: Annotated[Path | None, typer.Option(help="The run's folder; default: runs/DATA-N.")] = None,
     sampler: Annotated[str, typer.Option(help="auto, tpe, …: docs/samplers.md lists them.")] = "auto",
     scheduler: Annotated[str, typer.Option(help="auto, full, asha, …: docs/samplers.md.")] = "auto",
+    fidelity: Annotated[
+        str, typer.Option(help="auto, epochs, data, size, both: what cheap steps save.")
+    ] = "auto",
     as_json: Json = False,
 ) -> None:
     """Find, train, export and measure a light image classifier."""
@@ -81,6 +84,7 @@ def fit(
             out=out,
             sampler=sampler,
             scheduler=scheduler,
+            fidelity=fidelity,
             view=_view(f"seedleaf fit {data}", time or "10m", as_json),
             command=_command(),
             began=process_started(),

@@ -33,7 +33,23 @@ Floats = npt.NDArray[np.float32]
 
 
 def export_onnx(network: nn.Module, spec: ImageSpec, path: Path) -> None:
-    """Write `network` (uint8 images -> logits) with a softmax as ONNX to `path`, complete or not at all."""
+    """Write `network` (uint8 images -> logits) with a softmax as ONNX to `path`, complete or not at all.
+
+    Our own networks are written module by module in milliseconds, others traced by torch's exporter (some 8 s).
+    """
+    from seedleaf.learners.graph import write
+
+    model = write(network.eval(), spec)
+    if model is None:
+        model = traced(network, spec)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".part")
+    partial.write_bytes(model.SerializeToString())
+    os.replace(partial, path)
+
+
+def traced(network: nn.Module, spec: ImageSpec) -> Any:
+    """The ONNX model that torch's exporter makes of any network (uint8 images -> logits) with a softmax."""
     import torch
     from torch import nn
 
@@ -52,14 +68,11 @@ def export_onnx(network: nn.Module, spec: ImageSpec, path: Path) -> None:
             verbose=False,
         )
     assert program is not None
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".part")
-    program.save(str(partial), external_data=False)
-    os.replace(partial, path)
+    return program.model_proto
 
 
 def warm_up(config: Config, setup: Mapping[str, Any], scratch: str) -> None:
-    """Pay for the exporter's imports and first run (some 8 s) while another worker still trains."""
+    """Pay for what the export imports, and for a first run of it, while another worker still trains."""
     from seedleaf.learners.base import learner_named
     from seedleaf.learners.images import open_source
 

@@ -15,6 +15,7 @@ from seedleaf.data.spec import ImageSpec
 from seedleaf.errors import RunError
 from seedleaf.executors.base import OWN_DEVICE, Executor, Returned
 from seedleaf.learners.base import Learner
+from seedleaf.planning import step_share
 from seedleaf.report import write_report
 from seedleaf.study import Study
 from seedleaf.timing import refit_step_seconds, refit_steps
@@ -94,7 +95,8 @@ def _refit(run: Run, winner: Trial, end: float) -> dict[str, float]:
     """The winner on train+valid. While it trains, a second worker warms the exporter up."""
     full = run.study.problem.full
     left = end - time.time()
-    step = refit_step_seconds(winner, run.threads) if winner.measurements else 0.0
+    share = step_share(run.study.history)
+    step = refit_step_seconds(winner, run.threads, share) if winner.measurements else 0.0
     # A run that was resumed too late still gets a model: a tenth of what the refit would take, at least.
     left = max(left, 0.1 * full * step, 2.0)
     steps = refit_steps(left / step, full) if step else full

@@ -28,7 +28,7 @@ from seedleaf.folder import (
 )
 from seedleaf.job import ARRAYS, Job
 from seedleaf.learners.base import learner_named
-from seedleaf.planning import describe, open_study, search_until
+from seedleaf.planning import axis_of, describe, open_study, search_until
 from seedleaf.result import Result
 from seedleaf.store import SqlStore
 from seedleaf.view import SilentView, View
@@ -77,7 +77,10 @@ def carry_out(
             try:
                 spec = prepare_data(folder, job, source, history)
                 learner = learner_named(job.learner)
-                study, delivery = open_study(store, history, job, spec, learner, executor, deadline)
+                axis = axis_of(history, job, spec)
+                setup = setup_of(folder, job, axis)
+                executor.settings = replace(executor.settings, setup=setup)
+                study, delivery = open_study(store, history, job, spec, learner, executor, deadline, axis)
                 study.note("session", began=began, used=used, time_limit=job.time_limit)
                 view.start({"started": began - used, "workers": job.workers})
                 for line in describe(spec, study):
@@ -90,7 +93,7 @@ def carry_out(
                     Run(
                         folder,
                         job.workers,
-                        setup_of(folder, job),
+                        setup,
                         spec,
                         learner,
                         study,

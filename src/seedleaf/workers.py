@@ -16,9 +16,10 @@ from seedleaf.job import Job
 from seedleaf.timing import cores
 
 
-def setup_of(folder: Path, job: Job) -> dict[str, Any]:
-    """What every trial is told: where the images lie, how they are split, which learner."""
-    return {"data": str((folder / "cache").resolve()), "learner": job.learner, "seed": job.seed}
+def setup_of(folder: Path, job: Job, axis: str = "epochs") -> dict[str, Any]:
+    """What every trial is told: where the images lie, how they are split, which learner, what steps are spent on."""
+    place = str((folder / "cache").resolve())
+    return {"data": place, "learner": job.learner, "seed": job.seed, "fidelity": axis}
 
 
 def start_workers(folder: Path, job: Job) -> LocalExecutor:

@@ -17,6 +17,7 @@ _WHERE = {
     "fit": "seedleaf.api",
     "tune": "seedleaf.api",
     "resume": "seedleaf.api",
+    "compress": "seedleaf.compressing",
     "load": "seedleaf.api",
     "ImageClassifier": "seedleaf.estimator",
     "Study": "seedleaf.study",
@@ -46,6 +47,7 @@ __all__ = [
     "Space",
     "Study",
     "__version__",
+    "compress",
     "fit",
     "load",
     "resume",
@@ -54,6 +56,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from seedleaf.api import fit, load, resume, tune
+    from seedleaf.compressing import compress
     from seedleaf.core import Fidelity, Measurement
     from seedleaf.errors import SeedleafError
     from seedleaf.estimator import ImageClassifier

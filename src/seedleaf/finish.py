@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from seedleaf.card import shares, verdict, write_metrics
 from seedleaf.core import Trial
@@ -85,7 +85,7 @@ def finish(run: Run, refit_end: float) -> None:
     run.study.note("verdict", **verdict(run, winner, compared))
     run.study.note("shares", **shares(run, fitted["train_seconds"], refit_seconds))
     write_metrics(run, final, staged)
-    _swap(staged, run.folder / "best")
+    swap(staged, run.folder / "best")
     run.study.note("final", **final)
     run.study.note("took", seconds=time.time() - run.clock_started)
     write_report(run.study.history, run.folder / "report.html")
@@ -158,10 +158,30 @@ def _deliver_and_compare(run: Run, winner: Trial, out: Path) -> tuple[dict[str, 
     return answers["deliver"].value, answers.get("compare")
 
 
+class Calling(Protocol):
+    """Of a run, what its calls need."""
+
+    @property
+    def folder(self) -> Path: ...
+    @property
+    def study(self) -> Study: ...
+    @property
+    def executor(self) -> Executor: ...
+    @property
+    def view(self) -> View: ...
+
+
 def call_all(
-    run: Run, calls: Mapping[str, tuple[str, Mapping[str, Any]]], phase: str, needed: set[str]
+    run: Calling,
+    calls: Mapping[str, tuple[str, Mapping[str, Any]]],
+    phase: str,
+    needed: set[str],
+    go_on: str = "; go on with: seedleaf resume {}",
 ) -> dict[str, Returned]:
-    """Run named calls on the workers at once; what came of each. RunError where a needed one fails twice."""
+    """Run named calls on the workers at once; what came of each.
+
+    RunError, with how to `go_on`, where a needed one fails twice.
+    """
     waiting: dict[int, str] = {}
     answers: dict[str, Returned] = {}
     todo, tries = list(calls), dict.fromkeys(calls, 0)
@@ -177,14 +197,14 @@ def call_all(
             if report.error is None or name not in needed:
                 answers[name] = report
             elif tries[name] > 1:
-                raise RunError(f"{name} failed: {report.error}; go on with: seedleaf resume {run.folder}")
+                raise RunError(f"{name} failed: {report.error}{go_on.format(run.folder)}")
             else:
                 todo.append(name)  # its worker may have been killed; what it had saved is taken up
         run.view.update(run.study.history, time.time(), phase)
     return answers
 
 
-def _swap(new: Path, place: Path) -> None:
+def swap(new: Path, place: Path) -> None:
     """Put the folder `new` where `place` is: a model never lies beside another one's metrics."""
     old = place.with_name(f".{place.name}.old")
     shutil.rmtree(old, ignore_errors=True)

@@ -20,7 +20,9 @@ TILTED = 16  # groups up to which each gets a preference of its own
 def compress_space(orders: Sequence[str], groups: Sequence[str], int8: str) -> Space:
     """`orders` are those that can reach the targets, `groups` the prunable ones; `int8` is "search", "always" or "never"."""
     offered: Any = {name: _options(name, groups) for name in orders}
-    quantise = {"always": Const("static"), "never": Const("off")}.get(int8, Choice("off", "static", default="static"))
+    quantise = {"always": Const("static"), "never": Const("off")}.get(
+        int8, Choice("off", "static", default="static")
+    )
     return Space(
         {
             "passes": Choice(**offered, default=orders[0]),
@@ -44,7 +46,10 @@ def _options(order: str, groups: Sequence[str]) -> dict[str, Any]:
     if len(parts) > 1:
         found["share"] = Float(0.2, 0.9, default=0.5)
     if "prune" in parts:
-        free: dict[str, Any] = {"caution": Float(0.0, 3.0, default=1.0), "slope": Float(-1.0, 1.0, default=0.0)}
+        free: dict[str, Any] = {
+            "caution": Float(0.0, 3.0, default=1.0),
+            "slope": Float(-1.0, 1.0, default=0.0),
+        }
         if len(groups) <= TILTED:
             tilts: Any = {f"tilt {i}": Float(-1.0, 1.0, default=0.0) for i in range(len(groups))}
             tilted = {**free, **tilts}
@@ -64,7 +69,7 @@ def _options(order: str, groups: Sequence[str]) -> dict[str, Any]:
 def steps_of(config: Mapping[str, Value], groups: Sequence[str]) -> list[tuple[str, dict[str, Any], float]]:
     """(pass, its options, share of the way that it goes) in order; the last structural pass goes all of it."""
     order = str(config["passes"])
-    under = {k.removeprefix(f"passes."): v for k, v in config.items() if k.startswith("passes.")}
+    under = {k.removeprefix("passes."): v for k, v in config.items() if k.startswith("passes.")}
     parts, share = order.split("_"), float(under.get("share") or 1.0)
     found: list[tuple[str, dict[str, Any], float]] = []
     for i, part in enumerate(parts):

@@ -12,7 +12,12 @@ import torch
 from torch import Tensor
 
 ALS_ROUNDS = 60
-RIDGES = (0.0, 1e-4, 1e-3, 1e-2)  # of the mean squared norm of the components, tried until the sensitivity is in bounds
+RIDGES = (
+    0.0,
+    1e-4,
+    1e-3,
+    1e-2,
+)  # of the mean squared norm of the components, tried until the sensitivity is in bounds
 SENSITIVITY = 30.0  # most that a CP may amplify an error in its factors, relative to its own squared norm
 
 
@@ -28,7 +33,8 @@ class Piece:
 def basis(weight: Tensor, axis: int, rank: int) -> Tensor:
     """The leading `rank` eigenvectors (n, rank) of the Gram matrix of `weight` unfolded along `axis`."""
     unfolded = weight.movedim(axis, 0).flatten(1).double()
-    return torch.linalg.eigh(unfolded @ unfolded.T).eigenvectors.flip(1)[:, :rank]
+    vectors: Tensor = torch.linalg.eigh(unfolded @ unfolded.T).eigenvectors
+    return vectors.flip(1)[:, :rank]
 
 
 def tucker_parts(weight: Tensor, ranks: tuple[int, int], rounds: int = 3) -> tuple[Tensor, Tensor, Tensor]:
@@ -109,7 +115,8 @@ def _als(target: Tensor, r: int, ridge: float) -> tuple[Tensor, Tensor, Tensor]:
 def _solve(right: Tensor, gram: Tensor, ridge: float) -> Tensor:
     eps = ridge * float(gram.diagonal().mean()) + 1e-10 * float(gram.diagonal().max()) + 1e-30
     eye = torch.eye(len(gram), dtype=gram.dtype)
-    return torch.linalg.solve(gram + eps * eye, right.T).T
+    solved: Tensor = torch.linalg.solve(gram + eps * eye, right.T)
+    return solved.T
 
 
 def sensitivity(a: Tensor, b: Tensor, s: Tensor) -> float:
@@ -124,7 +131,9 @@ def product(pieces: Sequence[Piece]) -> Tensor:
     for piece in pieces[1:]:
         w = piece.weight.double()
         if piece.groups > 1 and piece.groups == w.shape[0]:  # depthwise
-            total = torch.einsum("rikl,rmn->rimn" if total.shape[2:] == (1, 1) else "rikl,rmn->rikl", total, w[:, 0])
+            total = torch.einsum(
+                "rikl,rmn->rimn" if total.shape[2:] == (1, 1) else "rikl,rmn->rikl", total, w[:, 0]
+            )
         elif total.shape[2:] == (1, 1):
             total = torch.einsum("oimn,ij->ojmn", w, total[:, :, 0, 0])
         else:

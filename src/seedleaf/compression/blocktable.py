@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from seedleaf.compress.skeleton import Layer
+from seedleaf.compression.skeleton import Layer
 from seedleaf.errors import first_line
 
 SHARES = (0.125, 0.25, 0.5, 0.75, 1.0)  # of a layer's channels, at which it is measured
@@ -80,7 +80,9 @@ class BlockTable:
 
 
 def _key(x: Layer) -> str:
-    return f"{x.kind} {x.cin}>{x.cout} {x.kernel[0]}x{x.kernel[1]}/{x.stride} g{x.groups} {x.height}x{x.width}"
+    return (
+        f"{x.kind} {x.cin}>{x.cout} {x.kernel[0]}x{x.kernel[1]}/{x.stride} g{x.groups} {x.height}x{x.width}"
+    )
 
 
 def _up(n: int, unit: int) -> int:
@@ -97,7 +99,9 @@ def _sized(layer: Layer, cin: int, cout: int) -> Layer:
     groups = cout if layer.depthwise else layer.groups
     if layer.groups > 1 and not layer.depthwise:
         cin, cout = layer.cin, layer.cout  # grouped convolutions stay as they are
-    return Layer(layer.name, layer.kind, cin, cout, layer.kernel, layer.stride, groups, layer.height, layer.width)
+    return Layer(
+        layer.name, layer.kind, cin, cout, layer.kernel, layer.stride, groups, layer.height, layer.width
+    )
 
 
 def measure(chain: Sequence[Layer]) -> float:
@@ -109,7 +113,9 @@ def measure(chain: Sequence[Layer]) -> float:
         session, feed = _session(timed)
         session.run(None, feed)
     except Exception as error:
-        raise RuntimeError(f"{'; '.join(map(_key, timed))} cannot be measured: {first_line(error)}") from error
+        raise RuntimeError(
+            f"{'; '.join(map(_key, timed))} cannot be measured: {first_line(error)}"
+        ) from error
     times: list[float] = []
     end = time.perf_counter() + RUN_SECONDS
     while len(times) < 5 or (time.perf_counter() < end and len(times) < 200):
@@ -127,20 +133,33 @@ def _session(chain: Sequence[Layer]) -> tuple[Any, dict[str, Any]]:
 
     rng, first = np.random.default_rng(0), chain[0]
     conv = first.kind == "conv"
-    shape = [1, first.cin, first.height * first.stride, first.width * first.stride] if conv else [first.width, first.cin]
+    shape = (
+        [1, first.cin, first.height * first.stride, first.width * first.stride]
+        if conv
+        else [first.width, first.cin]
+    )
     nodes, weights, at = [], [], "x"
     for i, x in enumerate(chain):
         size = [x.cout, x.cin // x.groups, *x.kernel] if conv else [x.cin, x.cout]
         weights.append(numpy_helper.from_array(rng.normal(0, 0.05, size).astype(np.float32), f"w{i}"))
         if conv:
             pads = [x.kernel[0] // 2, x.kernel[1] // 2] * 2
-            shape_of = {"kernel_shape": list(x.kernel), "pads": pads, "strides": [x.stride] * 2, "group": x.groups}
+            shape_of: Any = {
+                "kernel_shape": list(x.kernel),
+                "pads": pads,
+                "strides": [x.stride] * 2,
+                "group": x.groups,
+            }
             nodes.append(helper.make_node("Conv", [at, f"w{i}"], [f"c{i}"], **shape_of))
         else:
             nodes.append(helper.make_node("MatMul", [at, f"w{i}"], [f"c{i}"]))
         at = f"c{i}"
     nodes.append(helper.make_node("Relu", [at], ["r"]))
-    nodes.append(helper.make_node("GlobalAveragePool", ["r"], ["y"]) if conv else helper.make_node("Identity", ["r"], ["y"]))
+    nodes.append(
+        helper.make_node("GlobalAveragePool", ["r"], ["y"])
+        if conv
+        else helper.make_node("Identity", ["r"], ["y"])
+    )
     graph = helper.make_graph(
         nodes,
         "chain",
@@ -148,7 +167,9 @@ def _session(chain: Sequence[Layer]) -> tuple[Any, dict[str, Any]]:
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
         weights,
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=onnx.IR_VERSION_2023_5_5)
+    model = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=onnx.IR_VERSION_2023_5_5
+    )
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from seedleaf.compress.pricing import broken
-from seedleaf.compress.recipe import Body, Work
-from seedleaf.compress.shop import Shop, recalibrated
+from seedleaf.compression.pricing import broken
+from seedleaf.compression.recipe import Body, Work
+from seedleaf.compression.shop import Shop, recalibrated
 from seedleaf.errors import LimitError
 
 
@@ -23,18 +23,21 @@ class Drop:
     name: str = "drop"
     cites: str = "Huang et al. 2016 (stochastic depth); Wang et al. 2019 (DBP)"
 
-    def resolve(self, work: Work, shop: Shop, options: Mapping[str, Any], targets: Mapping[str, float]) -> Body:
+    def resolve(
+        self, work: Work, shop: Shop, options: Mapping[str, Any], targets: Mapping[str, float]
+    ) -> Body:
         """Drop the block that harms least for what it saves, then look again, until the targets are met or none is left.
 
-        Harm is the rise of the loss on the calibration images, BatchNorm recalibrated. Options: `most`, the share of all blocks
-        that may go.
+        Harm is the rise of the loss on the calibration images, BatchNorm recalibrated. Options: `most`, the share of
+        all blocks that may go.
         """
         subject = work.subject
         pricer = shop.pricer(subject)
         blocks = [b.name for b in subject.skeleton.blocks]
         if not blocks:
             raise LimitError("the network has no residual block that could be left out")
-        most, chosen = int(float(options.get("most", 0.75)) * len(blocks)), []
+        most = int(float(options.get("most", 0.75)) * len(blocks))
+        chosen: list[str] = []
         harm: dict[str, float] = {}
         before = shop.loss(subject.net)
         while len(chosen) < most and (over := broken(pricer.price(None, chosen), targets)):

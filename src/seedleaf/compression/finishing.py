@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,16 +10,24 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from seedleaf.compress.deploy import probabilities, times
-from seedleaf.compress.distil import trainer_with
-from seedleaf.compress.quantise import write_int8
-from seedleaf.compress.recipe import Recipe
-from seedleaf.compress.registry import PASSES
-from seedleaf.compress.space import training_of
-from seedleaf.compress.trial import Bench, counted, open_bench, with_weights
+from seedleaf.compression.deploy import probabilities, times
+from seedleaf.compression.distil import trainer_with
+from seedleaf.compression.original import DELIVERED
+from seedleaf.compression.quantise import write_int8
+from seedleaf.compression.recipe import Recipe
+from seedleaf.compression.registry import PASSES
+from seedleaf.compression.space import training_of
+from seedleaf.compression.trial import Bench, counted, open_bench, with_weights
 from seedleaf.core import Config, Context
 from seedleaf.errors import RunError
-from seedleaf.export import accuracy_interval, export_onnx
+from seedleaf.export import (
+    accuracy_interval,
+    confusion,
+    export_onnx,
+    per_class,
+    save_weights,
+    write_signature,
+)
 from seedleaf.learners.images import open_source
 from seedleaf.learners.trial import memory_errors, prepare_process
 from seedleaf.seeds import seed_for
@@ -43,7 +50,7 @@ def finetune(
     threads: int = 1,
     fresh: bool = False,
 ) -> dict[str, float]:
-    """Train the network of `recipe` on train+valid for `steps` steps, ending by `deadline`; its checkpoint stays in `folder`.
+    """Train the network of `recipe` on train+valid for `steps` steps, ending by `deadline`; its checkpoint in `folder`.
 
     `fresh` trains the same network from nothing, without a teacher, by the original's own training config: the control.
     """
@@ -73,7 +80,12 @@ def finetune(
 
 
 def deliver(
-    recipe: Mapping[str, Any], setup: Mapping[str, Any], tuned: str, control: str | None, out: str
+    recipe: Mapping[str, Any],
+    setup: Mapping[str, Any],
+    tuned: str,
+    control: str | None,
+    out: str,
+    config: Config,
 ) -> Body:
     """Write `out`/model.onnx, measure it beside the original and the control, and say layer by layer what was done.
 
@@ -89,16 +101,18 @@ def deliver(
     net = with_weights(work.subject, Path(tuned) / checkpoint.NAME)
     graph = folder / "model.onnx"
     _write(net, bench, work.quantise, graph)
-    original = folder / "original.onnx"
-    export_onnx(bench.original.net, spec, original)
+    original = Path(setup["original"]) / DELIVERED
+    if not original.exists():
+        export_onnx(bench.original.net, spec, original)
     mine, theirs = times([graph, original], np.asarray(data.x_test[:1]), seconds=2.0)
     answered = probabilities(graph, data.x_test)
     before = probabilities(original, data.x_test)
     size, original_size = graph.stat().st_size, original.stat().st_size
-    original.unlink()
     right, was_right = answered.argmax(1) == y, before.argmax(1) == y
     params, macs = counted(net, np.asarray(data.x_test[:1]))
-    checkpoint.save(folder / "weights.pt", {"model": net.state_dict()})
+    save_weights(net, folder)
+    structure = work.subject.to_json()
+    write_signature(folder, spec, config, {"structure": structure, "training": dict(setup["training"])})
     (folder / "recipe.json").write_text(resolved.dumps(), encoding="utf-8")
     found: Body = {
         "test": accuracy_interval(right),
@@ -114,10 +128,10 @@ def deliver(
         "bytes": size,
         "params": params,
         "macs": macs,
-        "confusion": _confusion(answered.argmax(1), y, spec.n_classes),
+        "confusion": confusion(answered.argmax(1), y, spec.n_classes),
         "onnx_max_difference": _difference(net, answered, data.x_test),
         "layers": layers_told(resolved, bench),
-        "structure": work.subject.to_json(),
+        "per_class": per_class(answered.argmax(1), y, spec.class_names),
         "control": None,
     }
     if control is not None:
@@ -172,18 +186,3 @@ def layers_told(recipe: Recipe, bench: Bench) -> list[Body]:
         if why != "its outputs are the network's"
     ]
     return rows
-
-
-def _confusion(predicted: npt.NDArray[np.int64], y: npt.NDArray[np.int64], n: int) -> list[list[int]]:
-    if n > 30:
-        return []
-    table = np.zeros((n, n), dtype=int)
-    np.add.at(table, (y, predicted), 1)
-    found: list[list[int]] = table.tolist()
-    return found
-
-
-def recipe_in(folder: Path) -> Body:
-    """The resolved recipe of a trial's folder."""
-    body: Body = json.loads((folder / "recipe.json").read_text(encoding="utf-8"))["recipe"]
-    return body

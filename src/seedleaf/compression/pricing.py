@@ -1,12 +1,12 @@
-"""What a network would cost at other widths, in the terms of the targets: pure arithmetic over a skeleton and a block table."""
+"""What a network would cost at other widths, in the terms of the targets: arithmetic over a skeleton and a block table."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from seedleaf.compress.blocktable import BlockTable
-from seedleaf.compress.skeleton import Layer, Skeleton, Widths, costs_of
+from seedleaf.compression.blocktable import BlockTable
+from seedleaf.compression.skeleton import Layer, Skeleton, Widths, costs_of
 
 METRICS = ("params", "macs", "bytes", "latency_ms")
 Costs = dict[str, float]
@@ -16,8 +16,8 @@ Costs = dict[str, float]
 class Pricer:
     """Costs of a skeleton at any widths, and without some of its blocks.
 
-    `scale` brings what the layers sum to up to what was measured of the original: what they do not explain (activations, sums,
-    the graph itself) is taken to shrink in proportion. Where the network will be quantised, it holds that gain as well.
+    `scale` brings what the layers sum to up to what was measured of the original: what they do not explain (activations,
+    sums, the graph itself) is taken to shrink in proportion.
     """
 
     skeleton: Skeleton

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from seedleaf.compress.skeleton import Axis, Block, Group, Layer, Member, Skeleton, identity
-from seedleaf.compress.subject import Factor, Keep, sliced
+from seedleaf.compression.skeleton import Axis, Block, Group, Layer, Member, Skeleton, identity
+from seedleaf.compression.subject import Factor, Keep, sliced
 from seedleaf.errors import RunError
 from seedleaf.learners.blocks import Net, build
 from seedleaf.learners.plan import Chain, Conv, Head, NetPlan, Op, Residual, SqueezeExcite
@@ -125,9 +125,7 @@ class _Walk:
         depthwise = op.groups > 1
         target = group if depthwise else self.new()
         k = (op.kernel, op.kernel)
-        layer = Layer(
-            f"{path}.0", "conv", op.cin, op.cout, k, op.stride, op.groups, op.height, op.width
-        )
+        layer = Layer(f"{path}.0", "conv", op.cin, op.cout, k, op.stride, op.groups, op.height, op.width)
         self.sites.append(_Site(layer, group, target))
         if op.norm:
             self.sites.append(_Site(Layer(f"{path}.1", "norm", op.cout, op.cout), target, target))

@@ -132,7 +132,11 @@ class Skeleton:
     # --- JSON ---
 
     def to_json(self) -> dict[str, Any]:
-        parts = {"layers": self.layers, "groups": self.groups, "blocks": self.blocks}
+        parts: dict[str, tuple[Any, ...]] = {
+            "layers": self.layers,
+            "groups": self.groups,
+            "blocks": self.blocks,
+        }
         return {name: [asdict(x) for x in part] for name, part in parts.items()}
 
     @classmethod
@@ -142,7 +146,9 @@ class Skeleton:
             Group(
                 g["id"],
                 g["channels"],
-                tuple(Member(m["layer"], m["axis"], tuple(m["index"]), tuple(m["root"])) for m in g["members"]),
+                tuple(
+                    Member(m["layer"], m["axis"], tuple(m["index"]), tuple(m["root"])) for m in g["members"]
+                ),
                 g["refused"],
             )
             for g in body["groups"]

@@ -1,7 +1,7 @@
 """The model that is to be compressed, on its way to the workers: its structure in the setup, its weights in a file.
 
-A module of somebody's goes by value (cloudpickle, without its numbers) from the driver to its own workers over their own socket;
-on disk lie only tensors, which are read without running code. Nothing that was stored is unpickled.
+A module of somebody's goes by value (cloudpickle, without its numbers) from the driver to its own workers over their own
+socket; on disk lie only tensors, which are read without running code. Nothing that was stored is unpickled.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from seedleaf.compress.foreign import ForeignNet
-from seedleaf.compress.own import OwnNet, plan_from_json, plan_to_json
-from seedleaf.compress.subject import Subject
+from seedleaf.compression.foreign import ForeignNet
+from seedleaf.compression.own import OwnNet, plan_from_json, plan_to_json
+from seedleaf.compression.subject import Subject
 from seedleaf.data.spec import ImageSpec
 from seedleaf.errors import CheckpointError, DataError, RunError, first_line
 from seedleaf.learners.blocks import Net, build
@@ -29,6 +29,7 @@ from seedleaf.learners.plan import NetPlan
 from seedleaf.train import checkpoint
 
 WEIGHTS, PLAN = "original.pt", "original.json"
+DELIVERED = "delivered.onnx"  # the original as torch's exporter writes it
 
 
 def save_own(folder: Path, plan: NetPlan, state: Mapping[str, Tensor]) -> dict[str, Any]:
@@ -69,7 +70,12 @@ def _open(folder: str, module: str | None, example: tuple[int, ...]) -> Subject:
 
 def tensors_of(net: nn.Module) -> dict[str, Tensor]:
     """Parameters and all buffers, also those that a state dict leaves out."""
-    return {n: t.detach().cpu() for n, t in (*net.named_parameters(), *net.named_buffers())}
+    return {n: t.detach().cpu() for n, t in (*_named(net.named_parameters), *_named(net.named_buffers))}
+
+
+def _named(listing: Any) -> list[tuple[str, Tensor]]:
+    """All of them, tied ones under each of their names."""
+    return list(listing(remove_duplicate=False))
 
 
 def pack(net: Net) -> str:
@@ -97,7 +103,11 @@ def _home_made(net: nn.Module) -> set[str]:
         name = type(part).__module__
         module = sys.modules.get(name)
         file = getattr(module, "__file__", None)
-        if module is None or name == "__main__" or name.partition(".")[0] in ("torch", "seedleaf", "builtins"):
+        if (
+            module is None
+            or name == "__main__"
+            or name.partition(".")[0] in ("torch", "seedleaf", "builtins")
+        ):
             continue  # cloudpickle sends __main__ by value of itself
         if file and not file.startswith(installed):
             found.add(name)
@@ -132,14 +142,16 @@ def check_foreign(net: Net, spec: ImageSpec) -> None:
             out = net.eval()(example)
     except Exception as error:  # whatever a forward pass of somebody's raises
         raise DataError(
-            f"the model does not run on float images of shape {shape}: {first_line(error)}; give data of the shape it was made for"
+            f"the model does not run on float images of shape {shape}: {first_line(error)}; "
+            "give data of the shape it was made for"
         ) from error
     if not isinstance(out, Tensor) or out.ndim != 2:
         found = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
         raise RunError(f"the model answers {found} for two images; it must give logits of shape (N, classes)")
     if out.shape != (2, spec.n_classes):
         raise DataError(
-            f"the model answers {out.shape[1]} classes but {spec.name} has {spec.n_classes}: give the data it was trained for"
+            f"the model answers {out.shape[1]} classes but {spec.name} has {spec.n_classes}: "
+            "give the data it was trained for"
         )
     if not any(p.ndim > 1 for p in net.parameters()):
         raise RunError("the model has no weights that could be compressed")
@@ -150,12 +162,10 @@ def check_traceable(net: Net, spec: ImageSpec, folder: Path) -> None:
     from seedleaf.export import export_onnx
 
     try:
-        export_onnx(net, spec, folder / "traced.onnx")
+        export_onnx(net, spec, folder / DELIVERED)
     except Exception as error:  # torch raises its own kinds for each stage
         said = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise RunError(
             f"the model cannot be traced to one graph (control flow that depends on the data, or an operator that ONNX does "
             f"not know), so it can be neither measured nor delivered: {said[:200]}"
         ) from error
-    finally:
-        (folder / "traced.onnx").unlink(missing_ok=True)

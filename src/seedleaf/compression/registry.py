@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from seedleaf.compress.decompose import Decompose
-from seedleaf.compress.distil import Distil
-from seedleaf.compress.drop import Drop
-from seedleaf.compress.prune import Prune
-from seedleaf.compress.quantise import Quantise
-from seedleaf.compress.recipe import Pass
+from seedleaf.compression.decompose import Decompose
+from seedleaf.compression.distil import Distil
+from seedleaf.compression.drop import Drop
+from seedleaf.compression.prune import Prune
+from seedleaf.compression.quantise import Quantise
+from seedleaf.compression.recipe import Pass
 
 PASSES: Mapping[str, Pass] = {
     "drop": Drop(),

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from seedleaf.compress.allocate import Taste, greedy, keep_best, uniform
-from seedleaf.compress.importance import CRITERIA
-from seedleaf.compress.recipe import Body, Work
-from seedleaf.compress.shop import Shop
+from seedleaf.compression.allocate import Taste, greedy, keep_best, uniform
+from seedleaf.compression.importance import CRITERIA
+from seedleaf.compression.recipe import Body, Work
+from seedleaf.compression.shop import Shop
 
 
 @dataclass(frozen=True)
@@ -17,9 +17,13 @@ class Prune:
     """Body: {"criterion", "allocation", "keep": {group: [channels that stay]}, "of": {group: channels}}."""
 
     name: str = "prune"
-    cites: str = "Fang et al. 2023 (DepGraph); Molchanov et al. 2019 (Taylor); Shen et al. 2022 (latency-aware)"
+    cites: str = (
+        "Fang et al. 2023 (DepGraph); Molchanov et al. 2019 (Taylor); Shen et al. 2022 (latency-aware)"
+    )
 
-    def resolve(self, work: Work, shop: Shop, options: Mapping[str, Any], targets: Mapping[str, float]) -> Body:
+    def resolve(
+        self, work: Work, shop: Shop, options: Mapping[str, Any], targets: Mapping[str, float]
+    ) -> Body:
         """Options: criterion, allocation ("greedy" or "uniform"), caution, slope, tilt.<group>."""
         subject, criterion = work.subject, str(options.get("criterion", "taylor"))
         pricer = shop.pricer(subject)
@@ -34,7 +38,10 @@ class Prune:
             widths = greedy(pricer, targets, scores, taste)
         cut = {g: n for g, n in widths.items() if n < subject.skeleton.by_id[g].channels}
         keep = keep_best(scores, cut)
-        lost = {g: float(scores[g].sum() - scores[g][kept].sum()) / max(float(scores[g].sum()), 1e-30) for g, kept in keep.items()}
+        lost = {
+            g: float(scores[g].sum() - scores[g][kept].sum()) / max(float(scores[g].sum()), 1e-30)
+            for g, kept in keep.items()
+        }
         return {
             "criterion": criterion,
             "allocation": allocation,

@@ -1,8 +1,8 @@
 """How many channels each group keeps, so that targets are met at the least damage.
 
 `greedy` is the knapsack of latency-aware pruning (Shen et al. 2022, HALP) taken step by step: remove what costs least damage
-for what it brings towards the targets, channel block by channel block, along the staircase that was measured. `uniform` keeps
-the same share everywhere: the control that it must beat.
+for what it brings towards the targets, channel block by channel block, along the staircase that was measured. `uniform`
+keeps the same share everywhere: the control that it must beat.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from seedleaf.compress.importance import Scores, weakest_first
-from seedleaf.compress.pricing import Pricer, broken
-from seedleaf.compress.skeleton import Group
+from seedleaf.compression.importance import Scores, weakest_first
+from seedleaf.compression.pricing import Pricer, broken
+from seedleaf.compression.skeleton import Group
 from seedleaf.errors import LimitError
 
 LEAST = 2  # channels that every group keeps at least
@@ -52,7 +53,10 @@ def greedy(pricer: Pricer, targets: Mapping[str, float], scores: Scores, taste: 
     """The widths at which the targets are met. LimitError where the narrowest network does not meet them."""
     _check(pricer, targets)
     order = {g.id: i for i, g in enumerate(pricer.skeleton.free)}
-    curves = {g.id: _damage(g, scores[g.id], taste, order[g.id] / max(len(order) - 1, 1)) for g in pricer.skeleton.free}
+    curves = {
+        g.id: _damage(g, scores[g.id], taste, order[g.id] / max(len(order) - 1, 1))
+        for g in pricer.skeleton.free
+    }
     widths = pricer.skeleton.full()
     while over := broken(pricer.price(widths), targets):
         best: tuple[float, str, int] | None = None
@@ -84,7 +88,9 @@ def _any_step(pricer: Pricer, widths: dict[str, int]) -> tuple[float, str, int]:
     return 0.0, wide, max(widths[wide] - max(widths[wide] // 8, 1), LEAST)
 
 
-def _damage(group: Group, scores: np.ndarray, taste: Taste, place: float) -> dict[int, float]:  # type: ignore[type-arg]
+def _damage(
+    group: Group, scores: np.ndarray[Any, np.dtype[np.float64]], taste: Taste, place: float
+) -> dict[int, float]:
     """Kept channels -> damage of keeping only the best so many."""
     ordered = scores[weakest_first(scores)]
     lost = np.concatenate([[0.0], np.cumsum(ordered)])
@@ -92,9 +98,7 @@ def _damage(group: Group, scores: np.ndarray, taste: Taste, place: float) -> dic
     weight = math.exp(2.0 * taste.slope * (2 * place - 1) + 2.0 * tilt)
     n = group.channels
     # The sum underestimates what goes when much goes: channels that are left cannot stand in for all others.
-    return {
-        n - k: weight * float(lost[k]) * (n / max(n - k, 1)) ** taste.caution for k in range(0, n + 1)
-    }
+    return {n - k: weight * float(lost[k]) * (n / max(n - k, 1)) ** taste.caution for k in range(0, n + 1)}
 
 
 def narrowest(pricer: Pricer) -> dict[str, int]:
@@ -108,8 +112,15 @@ def _check(pricer: Pricer, targets: Mapping[str, float]) -> None:
     least = pricer.price(narrowest(pricer))
     full = pricer.price(pricer.skeleton.full())
     if over := broken(least, targets):
-        said = ", ".join(f"{said_of(m, targets[m])} (pruning reaches {said_of(m, least[m], '')}, from {said_of(m, full[m], '')})" for m in over)
-        raise LimitError(f"cannot be reached by pruning: {said}; a larger target, or a smaller network from seedleaf fit")
+        said = ", ".join(_unreachable(m, targets[m], least[m], full[m]) for m in over)
+        raise LimitError(
+            f"cannot be reached by pruning: {said}; a larger target, or a smaller network from seedleaf fit"
+        )
+
+
+def _unreachable(metric: str, target: float, least: float, full: float) -> str:
+    reached = f"pruning reaches {said_of(metric, least, '')}, from {said_of(metric, full, '')}"
+    return f"{said_of(metric, target)} ({reached})"
 
 
 def said_of(metric: str, value: float, sign: str = "<= ") -> str:

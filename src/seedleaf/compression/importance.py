@@ -1,7 +1,7 @@
 """How much each channel matters: one function and one row in CRITERIA per criterion. Higher is more.
 
-Scores of a group sum to the damage of removing it all, in one unit over the groups where the criterion has one (Taylor), else
-in shares of the group.
+Scores of a group sum to the damage of removing it all, in one unit over the groups where the criterion has one (Taylor),
+else in shares of the group.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from seedleaf.compress.skeleton import Group, Member, Skeleton
-from seedleaf.compress.subject import Subject
+from seedleaf.compression.skeleton import Group, Member, Skeleton
+from seedleaf.compression.subject import Subject
 from seedleaf.seeds import rng_for
 
 Scores = Mapping[str, npt.NDArray[np.float64]]  # group -> (channels,)

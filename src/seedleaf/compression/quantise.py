@@ -13,13 +13,24 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from seedleaf.compress.recipe import Body, Work
-from seedleaf.compress.shop import Shop
+from seedleaf.compression.recipe import Body, Work
+from seedleaf.compression.shop import Shop
 from seedleaf.errors import RunError, first_line
 
 Pixels = npt.NDArray[np.uint8]
 MODES = ("static", "dynamic")
-OPS = ("Conv", "Gemm", "MatMul", "Add", "Relu", "MaxPool", "AveragePool", "GlobalAveragePool", "ReduceMean", "Concat")
+OPS = (
+    "Conv",
+    "Gemm",
+    "MatMul",
+    "Add",
+    "Relu",
+    "MaxPool",
+    "AveragePool",
+    "GlobalAveragePool",
+    "ReduceMean",
+    "Concat",
+)
 IMAGES, BATCH = 256, 32
 
 
@@ -30,7 +41,9 @@ class Quantise:
     name: str = "quantise"
     cites: str = "Jacob et al. 2018"
 
-    def resolve(self, work: Work, shop: Shop, options: Mapping[str, Any], targets: Mapping[str, float]) -> Body:
+    def resolve(
+        self, work: Work, shop: Shop, options: Mapping[str, Any], targets: Mapping[str, float]
+    ) -> Body:
         mode = str(options.get("mode", "off"))
         return {"mode": mode} if mode in MODES else {}
 
@@ -40,7 +53,11 @@ class Quantise:
     def told(self, body: Body) -> list[dict[str, Any]]:
         if not body:
             return []
-        how = "weights per channel, activations by calibration images" if body["mode"] == "static" else "weights; activations as they come"
+        how = (
+            "weights per channel, activations by calibration images"
+            if body["mode"] == "static"
+            else "weights; activations as they come"
+        )
         return [{"layer": "graph", "what": f"int8, {body['mode']}", "why": how}]
 
 
@@ -71,7 +88,9 @@ def write_int8(source: Path, target: Path, mode: str, images: Pixels) -> None:
         try:
             quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
             if mode == "dynamic":
-                quantize_dynamic(str(prepared), str(target), per_channel=True, op_types_to_quantize=["MatMul", "Gemm"])
+                quantize_dynamic(
+                    str(prepared), str(target), per_channel=True, op_types_to_quantize=["MatMul", "Gemm"]
+                )
                 return
             reader: Any = _Reader("images", images[:IMAGES])
             quantize_static(

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seedleaf.compress.recipe import Body, Work
-from seedleaf.compress.shop import Shop
+from seedleaf.compression.recipe import Body, Work
+from seedleaf.compression.shop import Shop
 from seedleaf.core import Config, Context
 from seedleaf.train.augment import Mixed
 from seedleaf.train.feed import Feed
@@ -25,7 +25,9 @@ class Distil:
     name: str = "distil"
     cites: str = "Hinton et al. 2015; Beyer et al. 2022 (teacher and student see the same image)"
 
-    def resolve(self, work: Work, shop: Shop, options: Mapping[str, Any], targets: Mapping[str, float]) -> Body:
+    def resolve(
+        self, work: Work, shop: Shop, options: Mapping[str, Any], targets: Mapping[str, float]
+    ) -> Body:
         weight, heat = float(options.get("weight", 0.0)), float(options.get("temperature", 1.0))
         return {"weight": weight, "temperature": heat} if weight > 0 else {}
 

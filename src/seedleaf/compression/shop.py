@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seedleaf.compress.blocktable import BlockTable
-from seedleaf.compress.importance import Batches, Signals, listen
-from seedleaf.compress.pricing import METRICS, Costs, Pricer
-from seedleaf.compress.subject import Subject
+from seedleaf.compression.blocktable import BlockTable
+from seedleaf.compression.importance import Batches, Signals, listen
+from seedleaf.compression.pricing import METRICS, Costs, Pricer
+from seedleaf.compression.subject import Subject
 from seedleaf.data.spec import ImageData, Labels
 from seedleaf.seeds import rng_for
 
@@ -64,7 +64,10 @@ def calibration(data: ImageData, rows: Labels, seed: int, n: int = IMAGES) -> Ba
         for begin in range(0, len(order), BATCH):
             at = order[begin : begin + BATCH]
             if len(at) > 1 or begin == 0:  # BatchNorm cannot take the variance of one image's channels
-                yield torch.from_numpy(np.take(data.x_train, at, 0)), torch.from_numpy(np.take(data.y_train, at))
+                yield (
+                    torch.from_numpy(np.take(data.x_train, at, 0)),
+                    torch.from_numpy(np.take(data.y_train, at)),
+                )
 
     return batches
 
@@ -74,7 +77,9 @@ def recalibrate(net: nn.Module, batches: Batches) -> None:
 
     It is nearly free and gives back most of what a pass seems to cost before any fine-tuning.
     """
-    norms = [m for m in net.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats]
+    norms = [
+        m for m in net.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats
+    ]
     if not norms:
         return
     before = [(m.momentum, m.training) for m in norms]

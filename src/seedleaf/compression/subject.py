@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from seedleaf.compress.skeleton import Layer, Skeleton
+from seedleaf.compression.skeleton import Layer, Skeleton
 from seedleaf.learners.blocks import Net
 
 Keep = Mapping[str, Sequence[int]]  # group -> the channels that stay, ascending

@@ -13,8 +13,8 @@ from typing import Any, Protocol
 
 from torch import nn
 
-from seedleaf.compress.shop import Shop
-from seedleaf.compress.subject import Subject
+from seedleaf.compression.shop import Shop
+from seedleaf.compression.subject import Subject
 from seedleaf.errors import RunError
 
 Body = Mapping[str, Any]
@@ -47,7 +47,9 @@ class Pass(Protocol):
     @property
     def cites(self) -> str: ...
 
-    def resolve(self, work: Work, shop: Shop, options: Mapping[str, Any], targets: Mapping[str, float]) -> Body:
+    def resolve(
+        self, work: Work, shop: Shop, options: Mapping[str, Any], targets: Mapping[str, float]
+    ) -> Body:
         """Decide what exactly is done so that `targets` are met; plain JSON. LimitError where they cannot be."""
 
     def apply(self, work: Work, body: Body) -> Work:
@@ -93,7 +95,9 @@ class Recipe:
         """What `to_json` wrote. RunError where it is no recipe."""
         try:
             if body["version"] != VERSION:
-                raise RunError(f"a recipe of version {body['version']} cannot be read; this is version {VERSION}")
+                raise RunError(
+                    f"a recipe of version {body['version']} cannot be read; this is version {VERSION}"
+                )
             steps = [Step(s["pass"], {k: v for k, v in s.items() if k != "pass"}) for s in body["passes"]]
             return cls(str(body["start"]), tuple(steps))
         except (KeyError, TypeError) as error:

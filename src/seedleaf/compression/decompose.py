@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from seedleaf.compress.factors import KINDS, Piece, product
-from seedleaf.compress.pricing import METRICS, Costs, Pricer, broken
-from seedleaf.compress.recipe import Body, Work
-from seedleaf.compress.shop import Shop
-from seedleaf.compress.skeleton import Layer, costs
-from seedleaf.compress.subject import Subject
+from seedleaf.compression.factors import KINDS, Piece, product
+from seedleaf.compression.pricing import METRICS, Costs, Pricer, broken
+from seedleaf.compression.recipe import Body, Work
+from seedleaf.compression.shop import Shop
+from seedleaf.compression.skeleton import Layer, costs
+from seedleaf.compression.subject import Subject
 from seedleaf.errors import LimitError
 
 SHARES = (0.625, 0.5, 0.375, 0.25, 0.1875, 0.125)  # of the channels, as ranks
@@ -34,9 +34,13 @@ class Decompose:
     """Body: {"layers": {name: {"kind", "ranks", "error", "ms", "was_ms"}}, "left": {name: why it stays}}."""
 
     name: str = "decompose"
-    cites: str = "Kim et al. 2016 (Tucker-2); Lebedev et al. 2015, Phan et al. 2020 (CP); Denton et al. 2014 (SVD)"
+    cites: str = (
+        "Kim et al. 2016 (Tucker-2); Lebedev et al. 2015, Phan et al. 2020 (CP); Denton et al. 2014 (SVD)"
+    )
 
-    def resolve(self, work: Work, shop: Shop, options: Mapping[str, Any], targets: Mapping[str, float]) -> Body:
+    def resolve(
+        self, work: Work, shop: Shop, options: Mapping[str, Any], targets: Mapping[str, float]
+    ) -> Body:
         """Options: kind ("tucker", "cp" or "any"), caution, uniform (one share of ranks for all: the control)."""
         subject, pricer = work.subject, shop.pricer(work.subject)
         kind, caution = str(options.get("kind", "tucker")), float(options.get("caution", 1.0))
@@ -46,7 +50,9 @@ class Decompose:
         for name, o in chosen.items():
             layer = next(x for x in subject.skeleton.layers if x.name == name)
             pieces = KINDS[o.kind](weight_of(subject, name), o.ranks)
-            error = float((product(pieces) - weight_of(subject, name)).norm() / weight_of(subject, name).norm())
+            error = float(
+                (product(pieces) - weight_of(subject, name)).norm() / weight_of(subject, name).norm()
+            )
             was = shop.table.ms([layer])
             ms = shop.table.ms(chain_of(layer, pieces))
             rows[name] = {"kind": o.kind, "ranks": list(o.ranks), "error": error, "ms": ms, "was_ms": was}
@@ -56,7 +62,9 @@ class Decompose:
         if not body["layers"]:
             return work
         subject = work.subject
-        made = {n: KINDS[r["kind"]](weight_of(subject, n), r["ranks"]) for n, r in body["layers"].items()}
+        made: dict[str, Any] = {
+            n: KINDS[r["kind"]](weight_of(subject, n), r["ranks"]) for n, r in body["layers"].items()
+        }
         return replace(work, subject=subject.decomposed(made))
 
     def told(self, body: Body) -> list[dict[str, Any]]:
@@ -141,7 +149,9 @@ def _undominated(options: list[Option]) -> list[Option]:
     return kept[::-1]
 
 
-def _greedy(menu: Mapping[str, list[Option]], pricer: Pricer, targets: Mapping[str, float]) -> dict[str, Option]:
+def _greedy(
+    menu: Mapping[str, list[Option]], pricer: Pricer, targets: Mapping[str, float]
+) -> dict[str, Option]:
     """Strengthen, one at a time, the layer whose next option saves most for its damage, until the targets are met."""
     chosen: dict[str, Option] = {}
     start = pricer.price()
@@ -160,7 +170,9 @@ def _greedy(menu: Mapping[str, list[Option]], pricer: Pricer, targets: Mapping[s
     return chosen
 
 
-def _even(menu: Mapping[str, list[Option]], pricer: Pricer, targets: Mapping[str, float]) -> dict[str, Option]:
+def _even(
+    menu: Mapping[str, list[Option]], pricer: Pricer, targets: Mapping[str, float]
+) -> dict[str, Option]:
     """The gentlest common step along every layer's options that meets the targets."""
     start, steps = pricer.price(), max(map(len, menu.values()), default=0)
     for step in range(steps):
@@ -175,7 +187,7 @@ def _left(start: Costs, chosen: Mapping[str, Option]) -> Costs:
 
 
 def _too_far(reached: Costs, targets: Mapping[str, float]) -> str:
-    from seedleaf.compress.allocate import said_of
+    from seedleaf.compression.allocate import said_of
 
     over = broken(reached, targets)
     said = ", ".join(f"{said_of(m, targets[m])} (reached: {said_of(m, reached[m], '')})" for m in over)
@@ -194,7 +206,9 @@ def chain_of(layer: Layer, pieces: Any) -> list[Layer]:
         passed = passed or piece.spatial
         size = (layer.height, layer.width) if passed or layer.kind == "linear" else (high, wide)
         stride = layer.stride if piece.spatial else 1
-        found.append(Layer(layer.name, layer.kind, each * piece.groups, out, (kh, kw), stride, piece.groups, *size))
+        found.append(
+            Layer(layer.name, layer.kind, each * piece.groups, out, (kh, kw), stride, piece.groups, *size)
+        )
     return found
 
 

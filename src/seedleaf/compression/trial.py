@@ -1,13 +1,12 @@
 """What a worker runs: a config becomes a recipe, the recipe a smaller network, and that is fine-tuned step by step.
 
-`setup` is plain JSON: {"data": folder of mapped images, "original": folder with the model (and "module", "example" for somebody's),
-"targets": {metric: at most}, "training": the base config of training, "seed"}.
+`setup` is plain JSON: {"data": folder of mapped images, "original": folder with the model (and "module", "example" for
+somebody's), "targets": {metric: at most}, "training": the base config of training, "seed"}.
 """
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,16 +19,16 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from seedleaf.compress.blocktable import BlockTable
-from seedleaf.compress.deploy import graph_of, probabilities, ratio
-from seedleaf.compress.distil import trainer_with
-from seedleaf.compress.original import open_original
-from seedleaf.compress.pricing import METRICS, broken
-from seedleaf.compress.recipe import Recipe, Step, Work, applied, fingerprint
-from seedleaf.compress.registry import PASSES
-from seedleaf.compress.shop import Shop, calibration, towards
-from seedleaf.compress.space import steps_of, training_of
-from seedleaf.compress.subject import Subject
+from seedleaf.compression.blocktable import BlockTable
+from seedleaf.compression.deploy import graph_of, probabilities, ratio
+from seedleaf.compression.distil import trainer_with
+from seedleaf.compression.original import open_original
+from seedleaf.compression.pricing import broken
+from seedleaf.compression.recipe import Recipe, Step, Work, applied, fingerprint
+from seedleaf.compression.registry import PASSES
+from seedleaf.compression.shop import Shop, calibration, towards
+from seedleaf.compression.space import steps_of, training_of
+from seedleaf.compression.subject import Subject
 from seedleaf.core import Config, Context, Measurement
 from seedleaf.errors import LimitError, RunError, TrialError
 from seedleaf.learners.images import Source, open_source
@@ -75,13 +74,13 @@ def _bench(text: str) -> Bench:
 def run(config: Config, ctx: Context) -> Iterator[Measurement]:
     """Compress by `config` and fine-tune from step `ctx.start` + 1 to `ctx.stop`, one measurement a step.
 
-    Metrics: error, loss on the validation part (error that of the int8 graph at `ctx.stop`, where it is quantised), params, macs,
-    bytes, latency_ms (on the scale of the original's), speedup. TrialError where the targets cannot be met by this config.
+    Metrics: error, loss on the validation part (error that of the int8 graph at `ctx.stop`, where it is quantised), params,
+    macs, bytes, latency_ms (on the scale of the original's), speedup. TrialError where this config cannot meet the targets.
     """
     prepare_process()
     bench = open_bench(ctx.setup)
     with memory_errors():
-        work, recipe, costs = recipe_of(config, ctx, bench)
+        work, _, costs = recipe_of(config, ctx, bench)
         training = training_of(config, ctx.setup["training"])
         make = trainer_with(bench.original.net, work.distil)
         data = bench.source.data
@@ -91,7 +90,9 @@ def run(config: Config, ctx: Context) -> Iterator[Measurement]:
         for m in train(net, training, feed, valid, ctx, costs, make):
             if m.step == ctx.stop and work.quantise:
                 judged = with_weights(work.subject, ctx.folder / checkpoint.NAME)
-                yield Measurement(m.step, {**m.metrics, **_judged_int8(judged, work, bench, ctx.folder)}, m.seconds)
+                yield Measurement(
+                    m.step, {**m.metrics, **_judged_int8(judged, work, bench, ctx.folder)}, m.seconds
+                )
             else:
                 yield m
 
@@ -195,5 +196,3 @@ def with_weights(subject: Subject, path: Path) -> nn.Module:
     except RuntimeError as error:
         raise RunError(f"{path} does not fit the compressed network") from error
     return net.eval()
-
-

@@ -11,16 +11,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from seedleaf.compress.allocate import narrowest
-from seedleaf.compress.blocktable import BlockTable
-from seedleaf.compress.deploy import probabilities, ratio, sketch, times
-from seedleaf.compress.distil import DistilTrainer
-from seedleaf.compress.original import open_original
-from seedleaf.compress.pricing import METRICS, Pricer, scale_of
-from seedleaf.compress.quantise import write_int8
-from seedleaf.compress.space import training_of
-from seedleaf.compress.subject import Subject
-from seedleaf.compress.trial import ANALYSIS, counted
+from seedleaf.compression.allocate import narrowest
+from seedleaf.compression.blocktable import BlockTable
+from seedleaf.compression.deploy import probabilities, ratio, sketch, times
+from seedleaf.compression.distil import DistilTrainer
+from seedleaf.compression.original import open_original
+from seedleaf.compression.own import OwnNet
+from seedleaf.compression.pricing import METRICS, Pricer, scale_of
+from seedleaf.compression.quantise import write_int8
+from seedleaf.compression.space import training_of
+from seedleaf.compression.subject import Subject
+from seedleaf.compression.trial import ANALYSIS, counted
 from seedleaf.core import Context
 from seedleaf.errors import RunError
 from seedleaf.learners.images import Source, open_source
@@ -34,8 +35,9 @@ PROBED = {"lr": 0.01}
 def analyse(setup: Mapping[str, Any], seconds: float) -> dict[str, Any]:
     """Write analysis.json beside the original and return it without the block table.
 
-    costs {params, macs, bytes, latency_ms}, p90, valid and test error, epoch_seconds (with the original as student and teacher),
-    int8 {metric: gain} or why there is none, floors {order: {metric: least}}, refused {group: why}, blocks, groups.
+    costs {params, macs, bytes, latency_ms}, p90, valid and test error, epoch_seconds (the original as student and
+    teacher), int8 {metric: gain} or why there is none, floors {order: {metric: least}}, refused {group: why},
+    blocks, groups.
     """
     prepare_process()
     torch.manual_seed(0)
@@ -54,6 +56,7 @@ def analyse(setup: Mapping[str, Any], seconds: float) -> dict[str, Any]:
     int8, why_not = _int8_gain(graph, folder, source, costs)
     found = {
         "graph": str(graph.resolve()),
+        "ours": isinstance(original, OwnNet),
         "costs": costs,
         "latency_ms": costs["latency_ms"],
         "p90": timed["p90"],
@@ -67,14 +70,18 @@ def analyse(setup: Mapping[str, Any], seconds: float) -> dict[str, Any]:
         "refused": {g.id: g.refused for g in original.skeleton.groups if g.refused},
         "groups": [g.id for g in original.skeleton.free],
         "blocks": [b.name for b in original.skeleton.blocks],
-        "decomposable": [x.name for x in original.skeleton.layers if x.separable and original.decomposable(x.name)],
+        "decomposable": [
+            x.name for x in original.skeleton.layers if x.separable and original.decomposable(x.name)
+        ],
         "seconds": time.time() - began,
     }
     (folder / ANALYSIS).write_text(json.dumps({**found, "table": table.to_json()}), encoding="utf-8")
     return found
 
 
-def _int8_gain(graph: Path, folder: Path, source: Source, costs: Mapping[str, float]) -> tuple[dict[str, float], str]:
+def _int8_gain(
+    graph: Path, folder: Path, source: Source, costs: Mapping[str, float]
+) -> tuple[dict[str, float], str]:
     """How many times faster and smaller the original becomes in int8; nothing, and why, where it cannot."""
     quantised = folder / "original8.onnx"
     images = np.take(source.data.x_train, source.train[:64], 0)
@@ -122,7 +129,9 @@ def _floors(original: Subject, pricer: Pricer) -> dict[str, dict[str, float]]:
         found["prune"] = dict(pricer.price(narrowest(pricer)))
     blocks = [b.name for b in original.skeleton.blocks]
     if blocks:
-        droppable = sorted(blocks, key=lambda b: pricer.price(None, [b])["latency_ms"])[: int(0.75 * len(blocks))]
+        droppable = sorted(blocks, key=lambda b: pricer.price(None, [b])["latency_ms"])[
+            : int(0.75 * len(blocks))
+        ]
         found["drop"] = dict(pricer.price(None, droppable))
         if "prune" in found:
             full = pricer.price()

@@ -1,8 +1,8 @@
 """Networks that are not ours: any torch module that takes float images (N, C, H, W) and gives logits (N, classes).
 
-Which channels hang together is read off torch-pruning's dependency graph (Fang et al. 2023). It follows autograd's graph and is
-wrong on zero-padded shortcuts, channel splits, GroupNorm beside grouped convolutions and more; so every group is tried
-out first: where the rebuilt network does not answer as the masked one, the group is left whole and said so.
+Which channels hang together is read off torch-pruning's dependency graph (Fang et al. 2023). It follows autograd's graph
+and is wrong on zero-padded shortcuts, channel splits, GroupNorm beside grouped convolutions and more; so every group is
+tried out first: where the rebuilt network does not answer as the masked one, the group is left whole and said so.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from seedleaf.compress.skeleton import Axis, Block, Group, Layer, Member, Skeleton
-from seedleaf.compress.subject import Factor, Keep, masked, positions, replace_module, sliced
+from seedleaf.compression.skeleton import Axis, Block, Group, Layer, Member, Skeleton
+from seedleaf.compression.subject import Factor, Keep, masked, positions, replace_module, sliced
 from seedleaf.errors import RunError, first_line
 from seedleaf.learners.blocks import Net
 
@@ -43,7 +43,11 @@ class ForeignNet:
     def decomposable(self, layer: str) -> bool:
         module = self.net.get_submodule(layer)
         if isinstance(module, nn.Conv2d):
-            plain = module.padding_mode == "zeros" and module.dilation == (1, 1) and module.stride[0] == module.stride[1]
+            plain = (
+                module.padding_mode == "zeros"
+                and module.dilation == (1, 1)
+                and module.stride[0] == module.stride[1]
+            )
             return plain and not isinstance(module.padding, str)
         return isinstance(module, nn.Linear)
 
@@ -93,7 +97,9 @@ class ForeignNet:
             masked(yardstick, skeleton, keep)
             apart = difference(smaller, yardstick, self.example)
         except Exception as error:  # whatever a wrong width does inside somebody's forward
-            return replace(group, refused=f"the network does not run without its channels: {first_line(error)}")
+            return replace(
+                group, refused=f"the network does not run without its channels: {first_line(error)}"
+            )
         if apart <= ALIKE:
             return group
         if apart == float("inf"):
@@ -103,7 +109,9 @@ class ForeignNet:
 
 def difference(one: Net, other: Net, example: Tensor) -> float:
     """The largest difference of their logits on noise, relative to the largest logit (at least 1)."""
-    noise = torch.randint(0, 256, example.shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    noise = torch.randint(
+        0, 256, example.shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
+    )
     with torch.no_grad():
         a, b = one.eval()(noise), other.eval()(noise)
     if a.shape != b.shape:
@@ -185,7 +193,9 @@ def layer_of(name: str, module: nn.Module, out: Tensor) -> Layer:
     """A layer that has just given `out`."""
     if isinstance(module, nn.Linear):
         rows = out[0].numel() // module.out_features  # a linear layer may stand over many places
-        return Layer(name, "linear", module.in_features, module.out_features, bias=module.bias is not None, width=rows)
+        return Layer(
+            name, "linear", module.in_features, module.out_features, bias=module.bias is not None, width=rows
+        )
     if isinstance(module, NORMS):
         return Layer(name, "norm", module.num_features, module.num_features)
     assert isinstance(module, CONVS)
@@ -211,7 +221,9 @@ def _dependency_groups(net: Net, example: Tensor) -> list[Any]:
             roots = (*CONVS, nn.Linear)
             return list(graph.get_all_groups(ignored_layers=[], root_module_types=list(roots)))
         except Exception as error:
-            raise RunError(f"the dependencies of the network cannot be followed: {first_line(error)}") from error
+            raise RunError(
+                f"the dependencies of the network cannot be followed: {first_line(error)}"
+            ) from error
 
 
 def _group(found: Any, net: Net, known: set[str]) -> Group | None:
@@ -225,7 +237,9 @@ def _group(found: Any, net: Net, known: set[str]) -> Group | None:
     for item in found:
         target, handler = item.dep.target, item.dep.handler
         module = target.module
-        if not isinstance(module, (nn.Module, nn.Parameter)) or type(module).__module__.startswith("torch_pruning"):
+        if not isinstance(module, (nn.Module, nn.Parameter)) or type(module).__module__.startswith(
+            "torch_pruning"
+        ):
             if type(module).__name__ == "_OutputOp":
                 refused = refused or "its outputs are the network's"
             continue
@@ -275,7 +289,11 @@ def shortcuts(net: Net, example: Tensor, layers: Sequence[Layer]) -> list[Block]
             module.register_forward_hook(hook(name))
     with torch.no_grad():
         probe(example)
-        found = [n for n, calls in seen.items() if len(calls) == 1 and _passes_on(probe.get_submodule(n), *calls[0])]
+        found = [
+            n
+            for n, calls in seen.items()
+            if len(calls) == 1 and _passes_on(probe.get_submodule(n), *calls[0])
+        ]
     inner = [n for n in found if not any(other.startswith(f"{n}.") for other in found)]
     return [Block(n, tuple(x.name for x in layers if x.name.startswith(f"{n}."))) for n in inner]
 

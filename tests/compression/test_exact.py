@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
 import torch
 import zoo
-from torch import Tensor
+from shops import batches
 
 from seedleaf.compression.allocate import keep_best
 from seedleaf.compression.importance import CRITERIA, listen
 from seedleaf.compression.subject import Subject, masked
 from seedleaf.errors import RunError
-
-
-def batches() -> Iterator[tuple[Tensor, Tensor]]:
-    for seed in (1, 2):
-        yield zoo.images(8, seed), torch.arange(8) % zoo.CLASSES
 
 
 @pytest.fixture(scope="module", params=zoo.NAMES)

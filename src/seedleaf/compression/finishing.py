@@ -70,7 +70,7 @@ def finetune(
             make = trainer_with(bench.original.net, {} if fresh else work.distil)
             feed = Feed.on("cpu", whole.data.x_train, whole.data.y_train, whole.train)
             done = {"steps": 0.0, "train_seconds": 0.0, "train_loss": float("nan")}
-            for m in train(subject.net, training, feed, None, ctx, {}, make):
+            for m in train(copy.deepcopy(subject.net), training, feed, None, ctx, {}, make):
                 done["steps"] = float(m.step)
                 done["train_seconds"] += m.metrics["train_seconds"]
                 done["train_loss"] = m.metrics["train_loss"]

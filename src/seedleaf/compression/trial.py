@@ -6,6 +6,7 @@ somebody's), "targets": {metric: at most}, "training": the base config of traini
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -86,7 +87,8 @@ def run(config: Config, ctx: Context) -> Iterator[Measurement]:
         data = bench.source.data
         feed = Feed.on(ctx.device, data.x_train, data.y_train, bench.source.train)
         valid = Feed.on(ctx.device, data.x_train, data.y_train, bench.source.valid)
-        net = work.subject.net.to(ctx.device)
+        # A copy: a recipe that changes nothing (int8 alone was enough) holds the original itself.
+        net = copy.deepcopy(work.subject.net).to(ctx.device)
         for m in train(net, training, feed, valid, ctx, costs, make):
             if m.step == ctx.stop and work.quantise:
                 judged = with_weights(work.subject, ctx.folder / checkpoint.NAME)
@@ -187,8 +189,6 @@ def _judged_int8(net: nn.Module, work: Work, bench: Bench, folder: Path) -> dict
 
 def with_weights(subject: Subject, path: Path) -> nn.Module:
     """The network of `subject` with the judged weights of a checkpoint, in eval mode on the CPU."""
-    import copy
-
     body = checkpoint.load(path)
     net = copy.deepcopy(subject.net).cpu()
     try:

@@ -56,12 +56,12 @@ def test_prune_meets_its_target_or_says_what_it_reaches(network: str, allocation
     assert all("channels stay" in row["what"] for row in PASSES["prune"].told(step.body))
 
 
-def test_greedy_harms_less_than_random_choice() -> None:
-    """On a network whose half of channels is dead, Taylor finds them: the output does not change."""
+def test_taylor_finds_dead_channels() -> None:
+    """Of a group whose half is dead it removes that half: the output does not change."""
     subject = zoo.subject("vgg")
-    group = subject.skeleton.free[0]
     dead = [1, 4, 6, 7, 9, 12, 13, 15]
-    norm = next(m.layer for m in group.members if m.layer.endswith(".1"))
+    norm = "body.0.1"
+    group = next(g for g in subject.skeleton.free if norm in {m.layer for m in g.members})
     with torch.no_grad():
         for parameter in subject.net.get_submodule(norm).parameters():
             parameter[dead] = 0.0
@@ -95,7 +95,7 @@ def test_tucker_is_as_good_as_the_oracle() -> None:
         )
         theirs = tensorly.tenalg.multi_mode_dot(core, factors, modes=[0, 1])
         oracle = (torch.as_tensor(theirs) - weight).norm() / weight.norm()
-        assert float(mine) <= float(oracle) + 1e-4
+        assert float(mine) <= 1.002 * float(oracle) + 1e-6
 
 
 def test_full_ranks_are_exact() -> None:

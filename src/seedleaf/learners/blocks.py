@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -105,11 +106,19 @@ def _module(op: Op) -> nn.Module:
     if isinstance(op, Chain):
         return nn.Sequential(*(_module(inner) for inner in op.ops))
     if isinstance(op, Residual) and not op.body:  # only the shortcut is left
-        return ACTIVATIONS[op.act]() if op.act else nn.Identity()
+        return _apart(op.act) if op.act else nn.Identity()
     if isinstance(op, Residual):
         body = nn.Sequential(*(_module(inner) for inner in op.body))
         return Skip(body, ACTIVATIONS[op.act]() if op.act else None)
     return _head(op)
+
+
+def _apart(act: str) -> nn.Module:
+    """The activation, not in place: what it is given is another activation's output, which that one's gradient needs."""
+    module: Any = ACTIVATIONS[act]()
+    module.inplace = False
+    found: nn.Module = module
+    return found
 
 
 def _conv(op: Conv) -> nn.Sequential:

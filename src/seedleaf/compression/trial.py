@@ -168,7 +168,7 @@ def measured(work: Work, bench: Bench, folder: Path) -> dict[str, float]:
 def counted(net: nn.Module, images: npt.NDArray[np.uint8]) -> tuple[int, int]:
     """Trainable numbers, and multiply-adds for one image, of a network as it stands (torch's flop counter)."""
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        net.eval()(torch.from_numpy(np.ascontiguousarray(images[:1])))
+        net.eval()(torch.from_numpy(np.array(images[:1])))
     return sum(p.numel() for p in net.parameters()), counter.get_total_flops() // 2
 
 

@@ -77,7 +77,7 @@ def test_a_paused_trial_goes_on_as_if_it_had_not_been(setup: dict[str, Any], tmp
     assert [m.metrics["loss"] for m in (*first, *rest)] == [m.metrics["loss"] for m in whole]
 
 
-@pytest.mark.parametrize("passes", ["prune", "decompose", "prune_decompose"])
+@pytest.mark.parametrize("passes", ["prune", "decompose_prune"])
 def test_other_orders_keep_the_targets_too(setup: dict[str, Any], passes: str, tmp_path: Path) -> None:
     loose = {**setup, "targets": {"params": 1.5 * setup["targets"]["params"]}}
     [m] = run(config(setup, passes=passes), context(loose, tmp_path / "t", 0, 1))

@@ -41,11 +41,15 @@ class Decompose:
     def resolve(
         self, work: Work, shop: Shop, options: Mapping[str, Any], targets: Mapping[str, float]
     ) -> Body:
-        """Options: kind ("tucker", "cp" or "any"), caution, uniform (one share of ranks for all: the control)."""
+        """Options: kind ("tucker", "cp" or "any"), caution, uniform (one share of ranks for all: the control),
+        partly (go as far as it goes: another pass does the rest)."""
         subject, pricer = work.subject, shop.pricer(work.subject)
         kind, caution = str(options.get("kind", "tucker")), float(options.get("caution", 1.0))
         menu, left = offers(subject, shop, pricer, kind, caution)
-        chosen = _even(menu, pricer, targets) if options.get("uniform") else _greedy(menu, pricer, targets)
+        if options.get("uniform"):
+            chosen = _even(menu, pricer, targets)
+        else:
+            chosen = _greedy(menu, pricer, targets, bool(options.get("partly")))
         rows = {}
         for name, o in chosen.items():
             layer = next(x for x in subject.skeleton.layers if x.name == name)
@@ -150,7 +154,7 @@ def _undominated(options: list[Option]) -> list[Option]:
 
 
 def _greedy(
-    menu: Mapping[str, list[Option]], pricer: Pricer, targets: Mapping[str, float]
+    menu: Mapping[str, list[Option]], pricer: Pricer, targets: Mapping[str, float], partly: bool = False
 ) -> dict[str, Option]:
     """Strengthen, one at a time, the layer whose next option saves most for its damage, until the targets are met."""
     chosen: dict[str, Option] = {}
@@ -164,6 +168,8 @@ def _greedy(
                 gain = sum((o.saved[m] - now.saved[m]) / targets[m] for m in over)
                 if gain > 1e-9 and (best is None or (o.damage - now.damage) / gain < best[0]):
                     best = (o.damage - now.damage) / gain, name, o
+        if best is None and partly:
+            return chosen
         if best is None:
             raise LimitError(_too_far(_left(start, chosen), targets))
         chosen[best[1]] = best[2]

@@ -73,7 +73,9 @@ def steps_of(config: Mapping[str, Value], groups: Sequence[str]) -> list[tuple[s
     parts, share = order.split("_"), float(under.get("share") or 1.0)
     found: list[tuple[str, dict[str, Any], float]] = []
     for i, part in enumerate(parts):
-        found.append((part, _chosen(part, under, groups), 1.0 if i == len(parts) - 1 else share))
+        last = i == len(parts) - 1
+        options = _chosen(part, under, groups) | ({} if last else {"partly": True})
+        found.append((part, options, 1.0 if last else share))
     distil: dict[str, Any] = {}
     if config["distil"] == "on":
         distil = {"weight": config["distil.weight"], "temperature": config["distil.temperature"]}

@@ -24,6 +24,7 @@ TOP = {
     "export",
     "finish",
     "folder",
+    "inspection",
     "job",
     "model_source",
     "planning",
@@ -54,8 +55,11 @@ ALLOWED: dict[str, set[str]] = {
     "view": ZERO | {"progress"},
     "progress": ZERO,
     "predictor": ZERO,
+    "guard": ZERO,
     "report": ZERO | {"space", "store", "tuner"},
-    "cli": TOP | ZERO | {"timing", "view", "", "data", "optuna_bridge"},  # data: what `predict` reads
+    "cli": TOP
+    | ZERO
+    | {"timing", "view", "guard", "", "data", "optuna_bridge"},  # data: what `predict` reads
     "": set(),  # the package itself imports by name, when a name is first used
 }
 TORCHLESS = {"core", "errors", "seeds", "space", "tuner", "executors", "store", "ledger", "loop", "study"}

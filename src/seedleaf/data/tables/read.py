@@ -1,0 +1,169 @@
+"""From a file to a table of texts: packing, encoding, separator, header, ragged rows. Whatever is odd becomes a finding."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Literal
+
+from seedleaf.data.tables.cells import BLANKS, RawTable
+from seedleaf.data.tables.layout import column_names, fill, is_header, trim
+from seedleaf.data.tables.schema import Finding
+from seedleaf.errors import DataError
+
+SEPARATORS = "\t;|,"  # the order of preference where several fit equally
+PACKED, PARQUET = (".gz",), (".parquet", ".pq")
+LOOK = 500  # records that are looked at to find the separator and the header
+MOST_BYTES = 4 << 30  # unpacked
+MOST_LINES = 200  # in one record; more is an unclosed quote
+NAMES = {"\t": "tab", ";": "semicolon", "|": "bar", ",": "comma", " ": "blanks"}
+
+
+def read_file(path: Path, names: Iterable[str] = ()) -> tuple[RawTable, list[Finding], dict[str, str]]:
+    """A CSV or TSV file (also .gz): its cells, what was odd, and how it was read.
+
+    `names` are columns that the caller asked for: a first row that has one of them is a header. Raises DataError, naming
+    the file and where it can the line, for what is no table.
+    """
+    findings: list[Finding] = []
+    text, encoding = decode(unpack(path), path, findings)
+    separator = sniff(text, path)
+    rows = records(text, separator, path, findings)
+    if not rows:
+        raise DataError(f"{path}: the file is empty")
+    rows, width = trim(rows, findings)
+    header = is_header([row for _, row in rows[:LOOK]], width, names)
+    columns, body = column_names(rows, width, header, findings)
+    table = fill(str(path), columns, body, findings)
+    notes = {"separator": NAMES[separator], "encoding": encoding, "header": "yes" if header else "no"}
+    if not header:
+        findings.append(
+            Finding(
+                "no-header",
+                "",
+                "the first row is data, not names",
+                f"columns are called {columns[0]} to {columns[-1]}",
+            )
+        )
+    return table, findings, notes
+
+
+def unpack(path: Path) -> bytes:
+    """The bytes of a file, gunzipped where it says or shows that it is packed."""
+    if path.is_dir():
+        raise DataError(f"{path} is a folder, not a table")
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
+    if raw[:2] == b"\x1f\x8b":
+        try:
+            with gzip.GzipFile(fileobj=io.BytesIO(raw)) as file:
+                raw = file.read(MOST_BYTES + 1)
+        except (OSError, EOFError, zlib.error) as error:
+            raise DataError(f"{path} is not a whole gzip file: {error}") from None
+        if len(raw) > MOST_BYTES:
+            raise DataError(f"{path} holds more than {MOST_BYTES >> 30} GiB unpacked")
+    elif path.suffix.lower() in PACKED:
+        raise DataError(f"{path} is called .gz but is not a gzip file")
+    return raw
+
+
+def decode(raw: bytes, path: Path, findings: list[Finding]) -> tuple[str, str]:
+    """Text and the name of its encoding: by its mark, else UTF-8, else Windows' Latin-1 (a finding)."""
+    for mark, name in ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
+        if raw.startswith(mark):
+            try:
+                return _sane(raw.decode(name), path), name
+            except UnicodeDecodeError as error:
+                raise DataError(f"{path} begins as {name} and is not: byte {error.start}") from None
+    try:
+        return _sane(raw.decode("utf-8"), path), "utf-8"
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+    text = _sane(raw.decode("cp1252", "replace"), path)
+    findings.append(Finding("encoding", "", f"line {line} is not UTF-8", "read as Latin-1 (cp1252)", 1))
+    return text, "cp1252"
+
+
+def _sane(text: str, path: Path) -> str:
+    """`text`, unless it is none."""
+    head = text[: 1 << 20]
+    odd = sum(head.count(chr(code)) for code in range(32) if code not in (9, 10, 11, 12, 13, 26))
+    if "\0" in head or odd > len(head) / 100:
+        raise DataError(f"{path} is not a table of text: it holds control characters (a binary file?)")
+    return text.replace("\x1a", "")
+
+
+def sniff(text: str, path: Path) -> str:
+    """The separator under which most records have the same number of cells, at least two."""
+    head = text[: 1 << 18]
+    if len(head) < len(text):
+        head = head[: head.rfind("\n") + 1] or head
+    best, best_share = "", 0.0
+    for separator in SEPARATORS + " ":
+        widths = Counter(len(row) for row in _some(head, separator))
+        if not widths:
+            raise DataError(f"{path}: the file is empty")
+        width, count = max(widths.items(), key=lambda kv: (kv[0] >= 2, kv[1], kv[0]))
+        share = count / sum(widths.values()) if width >= 2 else 0.0
+        if share > best_share + (0.02 if separator != " " else 0.3):
+            best, best_share = separator, share
+    return best or ","
+
+
+def _some(head: str, separator: str) -> list[list[str]]:
+    rows = []
+    try:
+        for _, row in _parse(head, separator, csv.QUOTE_MINIMAL):
+            rows.append(row)
+            if len(rows) >= LOOK:
+                break
+    except csv.Error:
+        pass
+    return rows
+
+
+def _parse(text: str, separator: str, quoting: Literal[0, 3]) -> Iterator[tuple[int, list[str]]]:
+    """(line of the file in which it ends, cells) of each record that is not blank."""
+    file = io.StringIO(text, newline="")
+    reader = csv.reader(file, delimiter=separator, quoting=quoting, skipinitialspace=True)
+    for row in reader:
+        if separator == " " and row and not row[-1]:
+            row = [cell for cell in row if cell]
+        if row and (len(row) > 1 or row[0].strip(BLANKS)):
+            yield reader.line_num, row
+
+
+def records(text: str, separator: str, path: Path, findings: list[Finding]) -> list[tuple[int, list[str]]]:
+    """All records. A quote that is never closed, and so would swallow what follows, is read as a character."""
+    rows: list[tuple[int, list[str]]] = []
+    try:
+        rows.extend(_parse(text, separator, csv.QUOTE_MINIMAL))
+        line = _swallower(rows, text)
+    except csv.Error:  # a cell without an end
+        line = rows[-1][0] + 1 if rows else 1
+    if not line:
+        return rows
+    said = f"line {line} opens a quote that is never closed"
+    findings.append(Finding("quotes", "", said, "quotes read as plain characters", 1))
+    try:
+        return list(_parse(text, separator, csv.QUOTE_NONE))
+    except csv.Error as error:
+        raise DataError(f"{path} cannot be read as a table: {error}") from None
+
+
+def _swallower(rows: list[tuple[int, list[str]]], text: str) -> int:
+    """The line in which a record begins that an unclosed quote has made too long; 0 where there is none."""
+    spans = [(sum(cell.count("\n") for cell in row), line) for line, row in rows]
+    longest, line = max(spans, default=(0, 0))
+    if longest <= MOST_LINES and spans and spans[-1][0] and text.count('"') % 2:
+        longest, line = spans[-1]
+    elif longest <= MOST_LINES:
+        return 0
+    return line - longest + text.endswith("\n")  # the last record counts the line that is not there

@@ -185,7 +185,7 @@ def compress(
             began=process_started(),
         )
 
-    _show(_guarded(work, as_json), as_json)
+    _show(guarded(work, as_json), as_json)
 
 
 @app.command()

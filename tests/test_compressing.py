@@ -321,7 +321,7 @@ def test_tied_weights_survive_the_way_to_a_worker(tmp_path: Path) -> None:
     prepare_process()
     net = Tied().eval()
     data = load_images("digits")
-    setup = take_module(net).place(tmp_path, data.spec, (None, None))
+    setup = take_module(net).place(tmp_path, data, (None, None))
     x = torch.from_numpy(data.x_test[:4].copy())
     with torch.no_grad():
         expected = net(x.permute(0, 3, 1, 2).float() / 255)

@@ -24,6 +24,7 @@ TOP = {
     "export",
     "finish",
     "folder",
+    "front",
     "inspection",
     "job",
     "model_source",

@@ -149,7 +149,7 @@ def cmd_train(args: argparse.Namespace) -> None:
         taken = take_module(base(task, data))
         folder.mkdir(parents=True, exist_ok=True)
         save_mapped(data, folder / "cache")
-        setup = taken.place(folder, data.spec, (None, None))
+        setup = taken.place(folder, data, (None, None))
         net = Net(base(task, data), [0.0] * data.spec.channels, [255.0] * data.spec.channels)
         print(task, flush=True)
         rows = np.arange(len(data.y_train))
@@ -174,7 +174,7 @@ def bench_of(task: str, args: argparse.Namespace) -> tuple[Bench, dict[str, Any]
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "cache").exists():
         save_mapped(data, folder / "cache")
-    setup = take_module(trained(task, data, args.work)).place(folder, data.spec, (None, None))
+    setup = take_module(trained(task, data, args.work)).place(folder, data, (None, None))
     setup |= {"data": str(folder / "cache"), "seed": 0}
     if not (folder / "analysis.json").exists():
         analyse(setup, 40.0)

@@ -12,6 +12,7 @@ from seedleaf.core import State, Trial
 from seedleaf.executors.base import Returned
 
 if TYPE_CHECKING:
+    from seedleaf.data.spec import ImageSpec
     from seedleaf.finish import Run
 
 
@@ -77,19 +78,30 @@ def write_metrics(run: Run, final: Mapping[str, Any], folder: Path) -> None:
 
 
 def model_card(run: Run, final: Mapping[str, Any]) -> str:
-    spec, test = run.spec, final["test"]
     verdict_text = (run.study.history.note("verdict") or {}).get("text", "")
+    return _card(run.spec, final, f"{verdict_text.capitalize()}.")
+
+
+def member_card(spec: ImageSpec, row: Mapping[str, Any]) -> str:
+    """The card of a member of the front: how it was trained stands where the winner's has the verdict."""
+    how = f"Trained for {row['steps']} of {row['full']} steps"
+    whole = "all that is not the test part" if row["trained_on"] == "train+valid" else "the training part"
+    return _card(spec, row, f"{how}, on {whole}: one of several networks that give away accuracy for size.")
+
+
+def _card(spec: ImageSpec, measured: Mapping[str, Any], said: str) -> str:
+    test, latency = measured["test"], measured["latency_ms"]
     return f"""# {spec.name}: {spec.n_classes} classes, {spec.height}×{spec.width}×{spec.channels}
 
 | | |
 |---|---|
 | test accuracy | {test["accuracy"]:.4f} (95 % interval {test["low"]:.4f} to {test["high"]:.4f}, {test["n"]} images) |
-| parameters | {final["params"]:,} |
-| multiply-adds an image | {final["macs"]:,} |
-| file | {final["bytes"]:,} bytes |
-| latency, one image, one thread | {final["latency_ms"]["median"]:.3f} ms (p90 {final["latency_ms"]["p90"]:.3f}) |
+| parameters | {measured["params"]:,} |
+| multiply-adds an image | {measured["macs"]:,} |
+| file | {measured["bytes"]:,} bytes |
+| latency, one image, one thread | {latency["median"]:.3f} ms (p90 {latency["p90"]:.3f}) |
 
-{verdict_text.capitalize()}.
+{said}
 
 `model.onnx` takes uint8 images (N, {spec.height}, {spec.width}, {spec.channels}) and gives probabilities;
 `config.json` names the classes.

@@ -165,7 +165,7 @@ def carry_out(
         original = folder / "original"
         original.mkdir()
         setup = {
-            **taken.place(original, data.spec, scaling),
+            **taken.place(original, data, scaling),
             "data": str((folder / "cache").resolve()),
             "seed": job.seed,
         }

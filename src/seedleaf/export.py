@@ -53,7 +53,9 @@ def traced(network: nn.Module, spec: ImageSpec) -> Any:
     import torch
     from torch import nn
 
-    delivered = nn.Sequential(network, nn.Softmax(1)).eval()
+    from seedleaf.learners.fold import folded
+
+    delivered = nn.Sequential(folded(network), nn.Softmax(1)).eval()
     example = torch.zeros((2, spec.height, spec.width, spec.channels), dtype=torch.uint8)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(), torch.inference_mode(False):

@@ -1,4 +1,4 @@
-"""What follows the search: the winner is trained to the end on train+valid, exported, measured and reported."""
+"""What follows the search: the winner is trained to the end on train+valid, exported and measured."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from seedleaf.errors import RunError
 from seedleaf.executors.base import OWN_DEVICE, Executor, Returned
 from seedleaf.learners.base import Learner
 from seedleaf.planning import step_share
-from seedleaf.report import write_report
 from seedleaf.study import Study
 from seedleaf.timing import refit_step_seconds, refit_steps
 from seedleaf.train import CHECKPOINT
@@ -52,7 +51,7 @@ class Run:
 
 
 def finish(run: Run, refit_end: float) -> None:
-    """Refit until `refit_end` (seconds since the epoch), deliver to best/, compare with the default, report."""
+    """Refit until `refit_end` (seconds since the epoch), deliver to best/, compare with the default."""
     winner = run.study.best or run.default
     config = dict(winner.config)
     begun = time.time()
@@ -87,8 +86,6 @@ def finish(run: Run, refit_end: float) -> None:
     write_metrics(run, final, staged)
     swap(staged, run.folder / "best")
     run.study.note("final", **final)
-    run.study.note("took", seconds=time.time() - run.clock_started)
-    write_report(run.study.history, run.folder / "report.html")
 
 
 def _refit(run: Run, winner: Trial, end: float) -> dict[str, float]:

@@ -10,15 +10,16 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from seedleaf.compression.melt import branches, melt, plain_plan
 from seedleaf.compression.original import check_foreign, check_traceable, save_foreign, save_own
 from seedleaf.compression.own import plan_from_json
-from seedleaf.data.spec import ImageSpec
-from seedleaf.errors import CheckpointError, DataError, RunError, SeedleafError
+from seedleaf.data.spec import ImageData, ImageSpec
+from seedleaf.errors import CheckpointError, DataError, RunError, SeedleafError, first_line
 from seedleaf.folder import read_history
 from seedleaf.job import ARRAYS
-from seedleaf.learners.blocks import Net
+from seedleaf.learners.blocks import Net, build
 from seedleaf.learners.convnet import ConvNet
-from seedleaf.learners.plan import NetPlan
+from seedleaf.learners.ops import NetPlan
 from seedleaf.train import CHECKPOINT, checkpoint
 
 WEIGHTS = "weights.pt"
@@ -36,8 +37,9 @@ class TakenRun:
     own_data: str | None
     seed: int | None
 
-    def place(self, folder: Path, spec: ImageSpec, scaling: Any) -> dict[str, Any]:
-        """Copy it to `folder`; its part of the setup. DataError where `spec` is not what it was made for."""
+    def place(self, folder: Path, data: ImageData, scaling: Any) -> dict[str, Any]:
+        """Copy it to `folder`; its part of the setup. DataError where `data` is not what it was made for."""
+        spec = data.spec
         size = self.plan.height, self.plan.width, self.plan.channels
         if (spec.height, spec.width, spec.channels) != size:
             raise DataError(
@@ -49,7 +51,20 @@ class TakenRun:
                 f"{self.folder} knows {len(self.classes)} classes ({_some(self.classes)}), {spec.name} has "
                 f"{spec.n_classes} ({_some(spec.class_names)}): give the data it was fitted on"
             )
-        return {**save_own(folder, self.plan, self.state), "training": dict(self.training)}
+        net = build(self.plan)
+        try:
+            net.load_state_dict(dict(self.state))
+        except RuntimeError as error:
+            raise RunError(f"{self.folder}: the weights do not fit its config: {first_line(error)}") from None
+        melt(net, data.x_train)
+        plan = plain_plan(self.plan)
+        # Where channels go separate ways, what hangs together is read off the module, as with somebody's.
+        saved = (
+            save_foreign(folder, net, spec)
+            if branches(plan.ops)
+            else save_own(folder, plan, net.state_dict())
+        )
+        return {**saved, "training": dict(self.training)}
 
 
 def _some(names: Sequence[str]) -> str:
@@ -75,7 +90,7 @@ def take_run(folder: Path) -> TakenRun:
     structure = body.get("structure") or {}
     if "module" in structure:
         raise RunError(
-            f"{folder} compressed a torch module; compress that module itself again, to other bounds"
+            f"{folder} holds a compressed module, not a plan: compress the original again, to other bounds"
         )
     plan = plan_from_json(structure["plan"]) if structure else ConvNet().plan(spec, final["config"])
     trial = folder / "trials" / f"{int(final['trial']):04d}" / CHECKPOINT
@@ -111,8 +126,9 @@ class TakenModule:
     own_data: None = None
     seed: None = None
 
-    def place(self, folder: Path, spec: ImageSpec, scaling: Any) -> dict[str, Any]:
+    def place(self, folder: Path, data: ImageData, scaling: Any) -> dict[str, Any]:
         """Check it against the data, write its numbers to `folder`; its part of the setup."""
+        spec = data.spec
         mean, std = (self._channels(v, d, spec) for v, d in zip(scaling, (0.0, 1.0), strict=True))
         net = Net(self.module, [255 * m for m in mean], [255 * s for s in std]).eval()
         check_foreign(net, spec)

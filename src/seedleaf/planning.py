@@ -47,7 +47,7 @@ def open_study(
     deadline: float,
     axis: str,
 ) -> tuple[Study, float]:
-    """The run's study, planned by a throughput probe when it is new; and the seconds to keep for delivery."""
+    """The run's study, planned by a throughput probe when it is new; and the seconds to keep for delivery and the front."""
     asked = tuple(Limit(k, v) for k, v in job.limits.items())
     default = learner.default(spec, asked)
     known = history.note("plan")
@@ -70,6 +70,7 @@ def open_study(
             "delivery": delivery,
             "epoch_seconds": epoch,
             "refit": plan.refit_seconds,
+            "front": plan.front_seconds,
             "full": fidelity.high,
             "low": fidelity.low,
             "axis": axis,
@@ -102,7 +103,7 @@ def open_study(
         given = next((t.id for t in study.trials if t.given), None)
         trial = study.enqueue(default, budget=study.problem.full) if given is None else given
         study.note("default", trial=trial)
-    return study, float(known["delivery"])
+    return study, float(known["delivery"]) + float(known.get("front", 0.0))
 
 
 def run_note(job: Any) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from seedleaf.folder import (
     sole_driver,
     used_seconds,
 )
+from seedleaf.front import conclude
 from seedleaf.job import ARRAYS, Job
 from seedleaf.learners.base import learner_named
 from seedleaf.planning import axis_of, describe, open_study, search_until
@@ -80,29 +81,28 @@ def carry_out(
                 axis = axis_of(history, job, spec)
                 setup = setup_of(folder, job, axis)
                 executor.settings = replace(executor.settings, setup=setup)
-                study, delivery = open_study(store, history, job, spec, learner, executor, deadline, axis)
+                study, kept = open_study(store, history, job, spec, learner, executor, deadline, axis)
                 study.note("session", began=began, used=used, time_limit=job.time_limit)
                 view.start({"started": began - used, "workers": job.workers})
                 for line in describe(spec, study):
                     view.message(line)
                 searched = time.time()
-                until = search_until(study, job, deadline - delivery)
+                until = search_until(study, job, deadline - kept)
                 reason = study.run(executor, until, lambda h: view.update(h, time.time(), "search"))
                 study.note("search", reason=reason, seconds=time.time() - searched)
-                finish(
-                    Run(
-                        folder,
-                        job.workers,
-                        setup,
-                        spec,
-                        learner,
-                        study,
-                        executor,
-                        view,
-                        refit_threads(job.workers),
-                    ),
-                    deadline - delivery,
+                run = Run(
+                    folder,
+                    job.workers,
+                    setup,
+                    spec,
+                    learner,
+                    study,
+                    executor,
+                    view,
+                    refit_threads(job.workers),
                 )
+                finish(run, deadline - kept)
+                conclude(run, deadline)
                 study.note("done")
             finally:
                 view.stop()

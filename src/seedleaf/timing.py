@@ -19,6 +19,8 @@ SHORTEST = 9.0  # on an idle machine the start takes 5 s and the delivery 2
 FIRST_RUNG_SECONDS = 1.0  # shorter first rungs spend more on hand-over than on learning
 MOST_EPOCHS = 200
 LONGEST_SHARE = 0.4  # of the search, for one full training
+FRONT_SHARE = 0.1  # of the time for training, for the other networks of the front
+FRONT_FROM = 100.0  # seconds of training time: with less, the front is delivered as the search left it
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class TimePlan:
     fidelity: Fidelity
     search_seconds: float
     refit_seconds: float
+    front_seconds: float = 0.0
 
 
 def delivery_seconds(n_test: int, n_train: int, epoch_seconds: float, start_seconds: float = 0.0) -> float:
@@ -78,14 +81,15 @@ def plan_time(
             f"one epoch takes {epoch_seconds:.1f} s here and {max(usable, 0):.0f} s are left for training: "
             f"give at least --time {format_seconds(math.ceil(spent + delivery + 12 * epoch_seconds))}"
         )
-    refit = preset.refit_share * usable
-    search = usable - refit
+    front = FRONT_SHARE * usable if usable >= FRONT_FROM else 0.0
+    refit = preset.refit_share * (usable - front)
+    search = usable - front - refit
     full = int(search * workers / preset.trainings / step)
     # With many workers there is work for long trainings but not the wall time: one must end well within the search.
     full = min(full, int(LONGEST_SHARE * search / step), MOST_EPOCHS)
     full = max(full, 2)
     low = max(round(full / 9), math.ceil(FIRST_RUNG_SECONDS / first), 1)
-    return TimePlan(Fidelity("step" if thirds else "epoch", min(low, full), full), search, refit)
+    return TimePlan(Fidelity("step" if thirds else "epoch", min(low, full), full), search, refit, front)
 
 
 # A second intra-op thread made a step 1.5 times faster on an otherwise idle machine; more threads add less.

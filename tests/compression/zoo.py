@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seedleaf.compression.foreign import ForeignNet
+from seedleaf.compression.melt import branches, melt, plain_plan
 from seedleaf.compression.own import OwnNet
 from seedleaf.compression.subject import Subject
 from seedleaf.learners.blocks import Net, build
@@ -181,20 +182,35 @@ OWN: Mapping[str, Sequence[tuple[str, Mapping[str, object]]]] = {
     "own_inverted": [("inverted", {**_MORE, "width": 12}), ("inverted", {**_MORE, "width": 16, "se": True})],
     "own_fused": [("fused", {**_MORE, "width": 12}), ("fused", {**_MORE, "width": 16, "se": True})],
 }
-NAMES = (*OWN, *FOREIGN)
+# Grouped and re-parameterised convolutions, branches with a shuffle or cheap copies: of runs, melted or taken as modules.
+BRANCHED: Mapping[str, Sequence[tuple[str, Mapping[str, object]]]] = {
+    "rep": [
+        ("conv", {**_MORE, "width": 12, "rep": True}),
+        ("separable", {**_MORE, "width": 16, "rep": True}),
+    ],
+    "ghost": [("ghost", {**_MORE, "width": 16}), ("conv", {**_MORE, "width": 24})],
+    "shuffle": [("shuffle", {**_MORE, "width": 16}), ("conv", {**_MORE, "width": 24})],
+}
+OWN_GROUPED = [("conv", {**_MORE, "width": 16}), ("bottleneck", {**_MORE, "width": 32, "groups": 4})]
+OWN = {**OWN, "own_grouped": OWN_GROUPED}
+NAMES = (*OWN, *BRANCHED, *FOREIGN)
 
 
 def subject(name: str, seed: int = 0) -> Subject:
     """The network of that name, in eval mode, with weights and BatchNorm statistics that are nowhere trivial."""
     torch.manual_seed(seed)
-    if name in OWN:
-        plan = plan_network(SIDE, SIDE, CHANNELS, CLASSES, (8, 1), tuple(OWN[name]), "relu", 0.1)  # type: ignore[arg-type]
+    example = torch.zeros((2, SIDE, SIDE, CHANNELS), dtype=torch.uint8)
+    if name in (*OWN, *BRANCHED):
+        stages = tuple({**OWN, **BRANCHED}[name])
+        plan = plan_network(SIDE, SIDE, CHANNELS, CLASSES, (8, 1), stages, "relu", 0.1)
         net = build(plan, MEAN, STD)
         lived(net)
-        return OwnNet(plan, net.eval())
+        melt(net, images(64).numpy())
+        plan = plain_plan(plan)
+        return ForeignNet(net.eval(), example) if branches(plan.ops) else OwnNet(plan, net.eval())
     net = Net(FOREIGN[name](), MEAN, STD)
     lived(net)
-    return ForeignNet(net.eval(), torch.zeros((2, SIDE, SIDE, CHANNELS), dtype=torch.uint8))
+    return ForeignNet(net.eval(), example)
 
 
 def lived(net: nn.Module) -> None:

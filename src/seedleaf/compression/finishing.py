@@ -18,7 +18,7 @@ from seedleaf.compression.quantise import write_int8
 from seedleaf.compression.recipe import Recipe
 from seedleaf.compression.registry import PASSES
 from seedleaf.compression.space import training_of
-from seedleaf.compression.trial import Bench, counted, open_bench, with_weights
+from seedleaf.compression.trial import APART, Bench, counted, open_bench, with_weights
 from seedleaf.core import Config, Context
 from seedleaf.errors import RunError
 from seedleaf.export import (
@@ -37,7 +37,6 @@ from seedleaf.train.feed import Feed
 from seedleaf.train.loop import probabilities as torch_probabilities
 from seedleaf.train.loop import train
 
-APART = 1e-3  # the most that two exporters' graphs of one float network may differ in a probability
 Body = dict[str, Any]
 
 

@@ -25,7 +25,7 @@ from seedleaf.compression.subject import Subject
 from seedleaf.data.spec import ImageSpec
 from seedleaf.errors import CheckpointError, DataError, RunError, first_line
 from seedleaf.learners.blocks import Net, build
-from seedleaf.learners.plan import NetPlan
+from seedleaf.learners.ops import NetPlan
 from seedleaf.train import checkpoint
 
 WEIGHTS, PLAN = "original.pt", "original.json"

@@ -14,7 +14,7 @@ from seedleaf.compression.skeleton import Axis, Block, Group, Layer, Member, Ske
 from seedleaf.compression.subject import Factor, Keep, sliced
 from seedleaf.errors import RunError
 from seedleaf.learners.blocks import Net, build
-from seedleaf.learners.plan import Chain, Conv, Head, NetPlan, Op, Residual, SqueezeExcite
+from seedleaf.learners.ops import Chain, Conv, Head, Join, NetPlan, Op, Residual, Resize, SqueezeExcite
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +85,7 @@ class _Walk:
     def __init__(self, plan: NetPlan) -> None:
         self.sites: list[_Site] = []
         self.parent: list[int] = []
+        self.whole: list[tuple[int, str]] = []  # groups that must stay whole, and why
         self.image = self.new()
         last = self.ops(plan.ops, "body", self.image)
         self.fixed = {self.root(self.image), self.root(last)}
@@ -117,15 +118,20 @@ class _Walk:
             self.linear(f"{path}.squeeze", op.channels, op.hidden, group, hidden)
             self.linear(f"{path}.excite", op.hidden, op.channels, hidden, group)
             return group
+        if isinstance(op, Resize):
+            return group
+        if isinstance(op, Join):
+            raise RunError("a network with branches is compressed as a module, not as a plan")
         classes = self.new()
         self.linear(f"{path}.{2 if op.dropout else 1}", op.cin, op.n_classes, group, classes)
         return classes
 
     def conv(self, op: Conv, path: str, group: int) -> int:
-        depthwise = op.groups > 1
-        target = group if depthwise else self.new()
         k = (op.kernel, op.kernel)
         layer = Layer(f"{path}.0", "conv", op.cin, op.cout, k, op.stride, op.groups, op.height, op.width)
+        target = group if layer.depthwise else self.new()
+        if op.groups > 1 and not layer.depthwise:
+            self.whole += [(end, f"{path}.0 is a grouped convolution") for end in (group, target)]
         self.sites.append(_Site(layer, group, target))
         if op.norm:
             self.sites.append(_Site(Layer(f"{path}.1", "norm", op.cout, op.cout), target, target))
@@ -151,7 +157,8 @@ def skeleton_of(plan: NetPlan) -> Skeleton:
                 members.setdefault(root, []).append(identity(layer.name, axis, n))
                 channels[root] = n
                 names.setdefault(root, layer.name)
-    groups = tuple(Group(names[g], channels[g], tuple(found)) for g, found in members.items())
+    whole = {walk.root(group): why for group, why in walk.whole}
+    groups = tuple(Group(names[g], channels[g], tuple(m), whole.get(g, "")) for g, m in members.items())
     layers = tuple(site.layer for site in walk.sites)
     paths = [f"body.{i}" for i, op in enumerate(plan.ops) if isinstance(op, Residual) and op.body]
     inside = {p: tuple(x.name for x in layers if x.name.startswith(f"{p}.")) for p in paths}
@@ -182,6 +189,8 @@ def _narrowed(ops: Sequence[Op], path: str, layers: Mapping[str, Layer]) -> tupl
         elif isinstance(op, SqueezeExcite):
             x = layers[f"{here}.squeeze"]
             found.append(SqueezeExcite(x.cin, x.cout))
+        elif isinstance(op, Resize | Join):
+            found.append(op)
         else:
             found.append(op._replace(cin=layers[f"{here}.{2 if op.dropout else 1}"].cin))
     return tuple(found)
@@ -207,7 +216,7 @@ def factored(plan: NetPlan, factors: Mapping[str, Sequence[Factor]]) -> NetPlan:
         if isinstance(given, Chain):
             return Chain(ops(given.ops, path))
         entering = size
-        if isinstance(given, Conv):
+        if isinstance(given, Conv | Resize):
             size = given.height, given.width
         if path not in factors:
             return given
@@ -232,7 +241,7 @@ def _chain(op: Conv, factors: Sequence[Factor], entering: tuple[int, int]) -> tu
 # --- JSON: a plan is kept beside the weights ---
 
 _OPS: Mapping[str, Any] = {
-    "conv": Conv, "chain": Chain, "squeeze_excite": SqueezeExcite, "residual": Residual, "head": Head,
+    "conv": Conv, "chain": Chain, "squeeze_excite": SqueezeExcite, "residual": Residual, "resize": Resize, "head": Head,
 }  # fmt: skip
 _KINDS = {op: kind for kind, op in _OPS.items()}
 

@@ -41,6 +41,7 @@ from seedleaf.train.loop import train
 RECIPE, ANALYSIS = "recipe.json", "analysis.json"
 ROUNDS = 3  # in which a recipe is tightened until the graph, measured, keeps the targets
 MARGIN = 0.96  # of a target on time that a recipe aims at: the final measurement is another one
+APART = 1e-3  # the most that two exporters' graphs of one float network may differ in a probability
 MEASURED = ("latency_ms", "bytes")
 
 
@@ -151,6 +152,8 @@ def measured(work: Work, bench: Bench, folder: Path) -> dict[str, float]:
     spec = bench.source.data.spec
     sample = np.asarray(bench.source.data.x_train[: 2 * len(spec.class_names)])
     graph = graph_of(work.subject.net, spec, folder, work.quantise, sample)
+    if not work.quantise:
+        _same(graph, work.subject.net, sample)
     faster = ratio(graph, Path(bench.found["graph"]), sample)
     params, macs = counted(work.subject.net, sample)
     size = graph.stat().st_size
@@ -163,6 +166,15 @@ def measured(work: Work, bench: Bench, folder: Path) -> dict[str, float]:
         "latency_ms": bench.found["latency_ms"] / faster,
         "speedup": faster,
     }
+
+
+def _same(graph: Path, net: nn.Module, images: npt.NDArray[np.uint8]) -> None:
+    """TrialError where a float graph does not answer as its network: what is measured must be what is trained."""
+    with torch.no_grad():
+        expected = net.eval()(torch.from_numpy(np.array(images))).softmax(1).numpy()
+    apart = float(np.abs(probabilities(graph, images) - expected).max())
+    if not apart <= APART:
+        raise TrialError(f"the graph differs from the network by {apart:.2g}")
 
 
 def counted(net: nn.Module, images: npt.NDArray[np.uint8]) -> tuple[int, int]:

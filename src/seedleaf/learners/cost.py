@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from seedleaf.learners.plan import Chain, Conv, Head, NetPlan, Op, Residual
+from seedleaf.learners.ops import Chain, Conv, Head, Join, NetPlan, Op, Residual, SqueezeExcite
 
 FLOAT_BYTES = 4
 
 
 def costs(plan: NetPlan) -> dict[str, int]:
     """`params` (trainable numbers), `macs` (multiply-adds of convolutions and linear layers for one image) and
-    `bytes` (float32 weights as deployed, BatchNorm folded into the convolutions)."""
+    `bytes` (float32 weights as deployed, BatchNorm folded into the convolutions).
+
+    A re-parameterised convolution counts as the one that it becomes.
+    """
     params, macs, deployed = _count(plan.ops)
     return {"params": params, "macs": macs, "bytes": FLOAT_BYTES * deployed}
 
@@ -24,10 +27,10 @@ def _count(ops: Iterable[Op]) -> tuple[int, int, int]:
             params += weights + 2 * op.cout * op.norm
             deployed += weights + op.cout * op.norm
             macs += weights * op.height * op.width
-        elif isinstance(op, Residual | Chain):
-            inner = _count(op.body if isinstance(op, Residual) else op.ops)
-            params, macs, deployed = params + inner[0], macs + inner[1], deployed + inner[2]
-        else:
+        elif isinstance(op, (Residual, Join, Chain)):
+            for inner in map(_count, _bodies(op)):
+                params, macs, deployed = params + inner[0], macs + inner[1], deployed + inner[2]
+        elif isinstance(op, (Head, SqueezeExcite)):
             weights, biases = _linear(op)
             params += weights + biases
             deployed += weights + biases
@@ -35,7 +38,13 @@ def _count(ops: Iterable[Op]) -> tuple[int, int, int]:
     return params, macs, deployed
 
 
-def _linear(op: Op) -> tuple[int, int]:
+def _bodies(op: Residual | Join | Chain) -> tuple[tuple[Op, ...], ...]:
+    if isinstance(op, Join):
+        return tuple(b.body for b in op.branches)
+    return (op.body if isinstance(op, Residual) else op.ops,)
+
+
+def _linear(op: Head | SqueezeExcite) -> tuple[int, int]:
     if isinstance(op, Head):
         return op.cin * op.n_classes, op.n_classes
-    return 2 * op.channels * op.hidden, op.channels + op.hidden  # type: ignore[union-attr]
+    return 2 * op.channels * op.hidden, op.channels + op.hidden

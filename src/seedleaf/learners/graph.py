@@ -19,7 +19,8 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from seedleaf.data.spec import ImageSpec
-from seedleaf.learners.blocks import Gate, Net, Pool, Skip
+from seedleaf.learners.blocks import Gate, Joined, Net, Pool, Resized, Skip
+from seedleaf.learners.fold import RepConv
 
 OPSET, IR = 20, 9  # the first with Gelu; what ONNX Runtime reads since 1.17
 Floats = npt.NDArray[np.float32]
@@ -170,6 +171,32 @@ def _skip(graph: Graph, skip: Skip, x: str) -> str:
     return out if skip.act is None else graph.walk(skip.act, out)
 
 
+def _joined(graph: Graph, joined: Joined, x: str) -> str:
+    parts = []
+    for (first, stop), body in zip(joined.spans, joined.bodies, strict=True):
+        part = x if (first, stop) == (0, joined.cin) else _channels(graph, x, first, stop)
+        parts.append(graph.walk(body, part))
+    out = graph.add("Concat", *parts, axis=1)
+    if joined.shuffle == 1:
+        return out
+    # One copy in the new order: the usual reshape, transpose, reshape would need the map's size.
+    order = np.arange(joined.cout, dtype=np.int64).reshape(joined.shuffle, -1).T.ravel()
+    return graph.add("Gather", out, graph.weight(order), axis=1)
+
+
+def _channels(graph: Graph, x: str, first: int, stop: int) -> str:
+    """The channels from `first` to `stop` of the tensor named `x`."""
+    return graph.add("Slice", x, *(graph.weight(np.array([v], np.int64)) for v in (first, stop, 1)))
+
+
+def _resized(graph: Graph, resized: Resized, x: str) -> str:
+    """Bilinear, as torch does it with align_corners=False."""
+    sizes = graph.weight(np.array(resized.size, np.int64))
+    return graph.add(
+        "Resize", x, "", "", sizes, axes=[2, 3], mode="linear", coordinate_transformation_mode="half_pixel"
+    )
+
+
 def _silu(graph: Graph, act: nn.SiLU, x: str) -> str:
     return graph.add("Mul", x, graph.add("Sigmoid", x))
 
@@ -188,6 +215,9 @@ WRITERS: Mapping[type[nn.Module], Writer] = {
     Pool: _pool,
     Gate: _gate,
     Skip: _skip,
+    Joined: _joined,
+    Resized: _resized,
+    RepConv: lambda graph, conv, x: _convolution(graph, conv.merged(), x),
     nn.Dropout: lambda graph, module, x: x,
     nn.Identity: lambda graph, module, x: x,
     nn.ReLU: lambda graph, module, x: graph.add("Relu", x),

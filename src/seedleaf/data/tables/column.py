@@ -12,7 +12,7 @@ import numpy as np
 from seedleaf.data.spec import Array
 from seedleaf.data.tables.cells import TOKENS, RawColumn, as_text
 from seedleaf.data.tables.dates import read_date
-from seedleaf.data.tables.numbers import NumberStyle
+from seedleaf.data.tables.numbers import NumberStyle, read_all, read_plain
 
 Kind = Literal["number", "category", "date", "text"]
 KINDS = ("number", "category", "date", "text")
@@ -87,17 +87,21 @@ class Column:
 
     def read_values(self, values: Iterable[str]) -> Array:
         """The same for texts that have been stripped (as those of a RawColumn have)."""
-        missing = set(self.missing)
         texts = list(values)
-        gone = [t.lower() in missing for t in texts] if missing else [False] * len(texts)
+        missing = frozenset(self.missing)
         if self.kind == "number":
-            style = self.style
-            read = [math.nan if g else _finite(style.read(t)) for t, g in zip(texts, gone, strict=True)]
-            return np.asarray(read, dtype=np.float64)
+            read = read_all(texts, self.style)
+            read[~np.isfinite(read)] = math.nan
+            if any(
+                read_plain(token) == read_plain(token) for token in missing
+            ):  # a number stands for missing
+                read[[t.lower() in missing for t in texts]] = math.nan
+            return read
+        gone = [t.lower() in missing for t in texts]
         if self.kind == "date":
             form = self.date_format
-            read = [math.nan if g else read_date(t, form) for t, g in zip(texts, gone, strict=True)]
-            return np.asarray(read, dtype=np.float64)
+            days = [math.nan if g else read_date(t, form) for t, g in zip(texts, gone, strict=True)]
+            return np.asarray(days, dtype=np.float64)
         levels = set(self.levels) if self.kind == "category" else None
         out = np.empty(len(texts), dtype=object)
         out[:] = [

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from seedleaf.data.tables.cells import BLANKS, TOKENS, RawColumn, RawTable
-from seedleaf.data.tables.numbers import read_plain
+from seedleaf.data.tables.cells import BLANKS, TOKEN_SET, RawColumn, RawTable
+from seedleaf.data.tables.numbers import NumberStyle, read_all, read_plain
 from seedleaf.data.tables.schema import Finding
 from seedleaf.data.tables.words import plural
 from seedleaf.errors import DataError
 
 Records = list[tuple[int, list[str]]]  # (line of the file, cells)
+LOOK_CELLS = 50_000  # and no more cells than that
 LOOK = 500  # records that are looked at to find the header
 
 
@@ -39,18 +40,21 @@ def is_header(rows: list[list[str]], width: int, names: Iterable[str]) -> bool:
     """Whether the first row holds names: text above numbers says yes, values that stand below too say no."""
     first = _first(rows[0], width)
     below = [row for row in rows[1:] if len(row) >= width and _blank_at(row, width)]
+    below = below[: max(20, LOOK_CELLS // width)]
     if len(rows) == 1 or not below or set(names) & set(first):
         return True
     if len(first) != width and len(first) != width - 1:  # names of another width, or one odd row of data
-        return len(set(first)) == len(first) > 1 and not any(_number(c) or c.lower() in TOKENS for c in first)
+        return len(set(first)) == len(first) > 1 and not any(
+            _number(c) or c.lower() in TOKEN_SET for c in first
+        )
     shift = width - len(first)
     text_above, number_above, repeated, texts = 0, 0, 0, 0
     for k, name in enumerate(first):
         column = [row[k + shift].strip(BLANKS) for row in below]
-        known = [cell for cell in column if cell.lower() not in TOKENS]
-        if not known or name.lower() in TOKENS:
+        known = [cell for cell in column if cell.lower() not in TOKEN_SET]
+        if not known or name.lower() in TOKEN_SET:
             continue
-        numeric = sum(_number(cell) for cell in known) >= 0.9 * len(known)
+        numeric = np.isnan(read_all(known, NumberStyle())).mean() <= 0.1
         if numeric:
             above = _number(name)
             number_above, text_above = number_above + above, text_above + (not above)
@@ -156,11 +160,12 @@ def fill(source: str, names: list[str], body: Records, findings: list[Finding]) 
         findings.append(
             Finding("ragged", "", said, "the rest of them counts as missing", len(short), tuple(short[:5]))
         )
-    columns = {name: _column(row[k] for row in kept) for k, name in enumerate(names)}
+    cells: Iterable[Sequence[str]] = zip(*kept, strict=True) if kept else [()] * width
+    columns = {name: _column(column) for name, column in zip(names, cells, strict=True)}
     return RawTable(source, columns, np.asarray(kept_rows, dtype=np.int64))
 
 
 def _column(cells: Iterable[str]) -> RawColumn:
-    seen: dict[str, int] = {}
-    codes = [seen.setdefault(cell.strip(BLANKS), len(seen)) for cell in cells]
-    return RawColumn(tuple(seen), np.asarray(codes, dtype=np.int32))
+    texts = [cell.strip(BLANKS) for cell in cells]
+    seen = {text: k for k, text in enumerate(dict.fromkeys(texts))}
+    return RawColumn(tuple(seen), np.asarray([seen[text] for text in texts], dtype=np.int32))

@@ -11,7 +11,7 @@ import numpy as np
 
 from seedleaf.data.spec import Array, Labels
 from seedleaf.data.tables.audit.registry import audit
-from seedleaf.data.tables.audit.rows import clean_rows, without_overlap
+from seedleaf.data.tables.audit.rows import clean_rows, overlap
 from seedleaf.data.tables.audit.sheet import Sheet
 from seedleaf.data.tables.cells import RawTable
 from seedleaf.data.tables.folds import holdout
@@ -41,7 +41,7 @@ def load_table(
     `source` and `test` are CSV or TSV files (also .gz), Parquet files, or pandas DataFrames. `target` is named, else the
     column called target, label, class or y, else the last one. `task` is "classification" or "regression" where the target
     does not say it. Without `test` a fifth of the rows is held out: stratified, whole groups of `group`, or the last by
-    `order_by`. Exact duplicates of rows are dropped before. Columns that the audit would drop and that `keep` names stay.
+    `order_by`. Copies of rows are dropped before. Columns that the audit would drop and that `keep` names stay.
     Raises DataError, naming the file, for what cannot be used.
     """
     asked = tuple(name for name in (target, group, order_by) if name)
@@ -58,7 +58,7 @@ def load_table(
     columns = infer_columns(parts.train.without({name}), parts.rest.without({name}), group)
     sheet = Sheet(table.source, columns, goal, parts.train, parts.y, parts.rest if given else None, seed=seed)
     findings += audit(sheet, keep)
-    return _pack(parts, tuple(sheet.columns.values()), goal, findings, notes, group, order_by)
+    return _pack(parts, sheet, findings, notes, group, order_by)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -185,8 +185,8 @@ def _split(
 ) -> _Parts:
     y = goal.read(table.columns[goal.name])
     if rest is not None:
-        kept = without_overlap(table, rest, findings)
-        return _Parts(table.take(kept), y[kept], rest, goal.read(rest.columns[goal.name]))
+        overlap(table, rest, goal, findings)
+        return _Parts(table, y, rest, goal.read(rest.columns[goal.name]))
     groups = None if group is None else table.columns[group].codes
     order = None if order_by is None else np.arange(len(table))
     try:
@@ -207,13 +207,13 @@ def infer_columns(train: RawTable, rest: RawTable, group: str | None = None) -> 
 
 def _pack(
     parts: _Parts,
-    columns: tuple[Column, ...],
-    goal: Target,
+    sheet: Sheet,
     findings: list[Finding],
     notes: Mapping[str, str],
     group: str | None,
     order_by: str | None,
 ) -> TableData:
+    columns = tuple(sheet.columns.values())
     if all(c.dropped for c in columns):
         why = "; ".join(f"{c.name}: {c.dropped}" for c in columns[:3])
         raise DataError(f"{parts.train.source}: no column is left to learn from ({why})")
@@ -221,7 +221,7 @@ def _pack(
     schema = TableSchema(
         source,
         columns,
-        goal,
+        sheet.target,
         tuple(findings),
         len(parts.y),
         len(parts.y_rest),
@@ -230,7 +230,8 @@ def _pack(
         order_by or "",
         notes,
     )
-    train, test = schema.features(parts.train.columns), schema.features(parts.rest.columns)
+    train = {c.name: sheet.values(c.name) for c in schema.used}
+    test = schema.features(parts.rest.columns)
     schema = replace(schema, fingerprint=fingerprint(schema, train, parts.y, test, parts.y_rest))
     groups: Labels | None = None if group is None else parts.train.columns[group].codes.astype(np.int64)
     order: Array | None = None

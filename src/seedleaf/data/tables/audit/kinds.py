@@ -9,7 +9,6 @@ from collections.abc import Iterator
 import numpy as np
 
 from seedleaf.data.tables.audit.sheet import Sheet, Verdict
-from seedleaf.data.tables.cells import RawColumn
 from seedleaf.data.tables.dates import FORMATS, read_date
 from seedleaf.data.tables.schema import Column, Finding
 from seedleaf.data.tables.words import plural
@@ -28,7 +27,7 @@ def numbers_as_text(sheet: Sheet) -> Iterator[Verdict]:
             said.append(f"numbers are written like {_example(column, raw.values)!r}")
         elif sheet.train.worded is not None and column.name in sheet.train.worded:
             said.append("numbers are stored as text")
-        unread = _unread(column, raw)
+        unread = [k for k in sheet.silent(column.name)[1] if not _endless(column, raw.values[k])]
         if unread:
             cells = {raw.values[k]: int(raw.counts[k]) for k in unread}
             said.append(f"{plural(sum(cells.values()), 'cell')} ({_some(cells)}) {_be(cells)} no number")
@@ -44,8 +43,8 @@ def infinities(sheet: Sheet) -> Iterator[Verdict]:
     for column in sheet.used:
         if column.kind != "number":
             continue
-        raw, style = sheet.raw(column.name), column.style
-        endless = {k: v for k, v in enumerate(raw.values) if math.isinf(style.read(v))}
+        raw = sheet.raw(column.name)
+        endless = {k: raw.values[k] for k in sheet.silent(column.name)[1] if _endless(column, raw.values[k])}
         if endless:
             cells = {v: int(raw.counts[k]) for k, v in endless.items()}
             said = f"{plural(sum(cells.values()), 'cell')} ({_some(cells)}) {_be(cells)} infinite"
@@ -55,14 +54,8 @@ def infinities(sheet: Sheet) -> Iterator[Verdict]:
             )
 
 
-def _unread(column: Column, raw: RawColumn) -> list[int]:
-    """Which distinct texts neither say that they are missing nor can be read, though it be as infinite."""
-    values = column.read_values(raw.values)
-    return [
-        int(k)
-        for k in np.flatnonzero(np.isnan(values))
-        if raw.values[k].lower() not in column.missing and math.isnan(column.style.read(raw.values[k]))
-    ]
+def _endless(column: Column, text: str) -> bool:
+    return math.isinf(column.style.read(text))
 
 
 def _be(cells: dict[str, int]) -> str:
@@ -87,9 +80,7 @@ def dates_as_text(sheet: Sheet) -> Iterator[Verdict]:
             continue
         raw, values = sheet.raw(column.name), sheet.values(column.name)
         known = int((~np.isnan(values)).sum())
-        lost = np.isnan(values) & ~np.isin(
-            raw.codes, [k for k, v in enumerate(raw.values) if v.lower() in column.missing]
-        )
+        lost = np.isin(raw.codes, sheet.silent(column.name)[1])
         said = f"dates are written like {next(v for v in raw.values if v.lower() not in column.missing)!r}"
         if other := _other_order(column.date_format, raw.values):
             said += f" and would fit {other} as well"

@@ -11,7 +11,7 @@ from seedleaf.data.tables.audit.sheet import Sheet, Verdict
 from seedleaf.data.tables.schema import Finding
 from seedleaf.data.tables.words import share
 
-ALIKE = 0.998  # correlation of values, and of ranks, from which two columns of numbers are one
+ALIKE = 0.998  # correlation of values, and of those without the extremes, from which two columns of numbers are one
 SAME = 0.95  # share of cells that are equal or translate, among those where either is not its commonest
 MOST_LEVELS = 200
 OFTEN = 4  # rows a level must have on average, lest any two columns translate
@@ -65,7 +65,7 @@ def _alike(one: Array, two: Array, r: float) -> tuple[float, str] | None:
     if both.sum() < FEW or one_gone.mean() > 0.02:
         return None
     a, b = one[both], two[both]
-    if r >= ALIKE and _ranks_alike(a, b) >= ALIKE:
+    if r >= ALIKE and _middle_alike(a, b) >= ALIKE:
         return r, f"correlation {r:.4f}"
     equal = _share(a == b, a, b)
     return (equal, f"{share(equal)} of the cells are equal") if equal >= SAME else None
@@ -80,16 +80,12 @@ def _standard(x: Array) -> Array:
     return filled
 
 
-def _ranks_alike(a: Array, b: Array) -> float:
-    """Spearman's correlation, without its sign."""
-    return abs(float(np.corrcoef(_ranks(a), _ranks(b))[0, 1]))
-
-
-def _ranks(a: Array) -> Array:
-    """Ranks, equal values sharing their mean one."""
-    _, back, counts = np.unique(a, return_inverse=True, return_counts=True)
-    middle: Array = np.cumsum(counts) - (counts - 1) / 2
-    return middle[back]
+def _middle_alike(a: Array, b: Array) -> float:
+    """Correlation, without its sign, of values clipped to their inner 96 %: a few large ones make no twins."""
+    a, b = (np.clip(v, *np.percentile(v, [2, 98])) for v in (a, b))
+    if not (a.std() > 0 and b.std() > 0):
+        return 0.0
+    return abs(float(np.corrcoef(a, b)[0, 1]))
 
 
 def _share(same: Array, a: Array, b: Array) -> float:

@@ -43,10 +43,10 @@ def missing(sheet: Sheet) -> Iterator[Verdict]:
     """Cells that are empty or say that they are not known. What cannot be read is another check's."""
     for column in sheet.used:
         raw = sheet.raw(column.name)
-        blank = np.asarray([v.lower() in column.missing for v in raw.values])
-        if not blank.any():
+        blank = sheet.silent(column.name)[0]
+        if not blank:
             continue
-        gone = raw.spread(blank)
+        gone = np.isin(raw.codes, blank)
         count = int(gone.sum())
         written = Counter({raw.values[k]: int(c) for k, c in enumerate(np.bincount(raw.codes[gone])) if c})
         tokens = [repr(v) for v, _ in written.most_common(3) if v]

@@ -121,8 +121,16 @@ def test_cp_keeps_its_sensitivity_in_bounds() -> None:
     assert found <= 1.5 * SENSITIVITY * float(weight.pow(2).sum())
 
 
-@pytest.mark.parametrize("network", ["own_conv", "own_bottleneck", "vgg", "resnet", "bottleneck", "densenet"])
-@pytest.mark.parametrize("kind", ["tucker", "cp", "any"])
+@pytest.mark.parametrize(
+    ("network", "kind"),
+    [
+        ("own_conv", "tucker"),
+        ("own_bottleneck", "any"),
+        ("vgg", "cp"),
+        ("resnet", "tucker"),
+        ("densenet", "any"),
+    ],
+)
 def test_decomposed_layers_are_the_chains_that_were_said(network: str, kind: str) -> None:
     """The rebuilt network answers as the one whose weights are the products of the factors."""
     import copy

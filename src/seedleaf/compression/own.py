@@ -234,7 +234,8 @@ def _chain(op: Conv, factors: Sequence[Factor], entering: tuple[int, int]) -> tu
         size, stride = ((op.height, op.width), op.stride) if factor.spatial else (size, 1)
         kernel, act = int(factor.weight.shape[2]), op.act if final else ""
         zero = op.zero and final
-        found.append(Conv(cin, cout, kernel, stride, factor.groups, *size, act, zero, op.norm and final))
+        norm = op.norm and final
+        found.append(Conv(cin, cout, kernel, stride, factor.groups, *size, act, zero, norm=norm))
     return tuple(found)
 
 

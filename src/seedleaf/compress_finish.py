@@ -113,10 +113,10 @@ def _refit(run: Compressing, winner: Trial, end: float) -> tuple[str, str | None
     fitted = dict(answers["tuned"].value)
     run.study.note("refit", trial=winner.id, **fitted)
     control = answers.get("control")
-    failed = control is None or control.error is not None
-    if failed:
-        run.view.message(f"the control from scratch failed: {control.error if control else 'it was not run'}")
-    return str((place / "tuned").resolve()), None if failed else str((place / "control").resolve()), fitted
+    if control is None or control.error is not None:
+        run.study.note("control", error=control.error if control else "it was not run")
+        return str((place / "tuned").resolve()), None, fitted
+    return str((place / "tuned").resolve()), str((place / "control").resolve()), fitted
 
 
 def verdict(run: Compressing, final: Mapping[str, Any]) -> dict[str, Any]:
@@ -134,6 +134,8 @@ def verdict(run: Compressing, final: Mapping[str, Any]) -> dict[str, Any]:
         gain, error = 100 * control["gain"]["mean"], 100 * control["gain"]["se"]
         text += f"; the same network from scratch, trained as long, is {abs(gain):.2f} ± {error:.2f} points "
         text += "worse" if gain >= 0 else "better"
+    else:
+        text += f"; the control from scratch failed: {(run.study.history.note('control') or {}).get('error')}"
     return {"text": text, "drop": drop, "se": se, "kept_drop": drop <= run.job.max_drop, "missed": missed}
 
 

@@ -15,7 +15,7 @@ from seedleaf.data.spec import ImageSpec
 from seedleaf.errors import RunError
 from seedleaf.executors.local import LocalExecutor
 from seedleaf.finish import call_all, swap
-from seedleaf.report import write_report
+from seedleaf.report import write_board, write_report
 from seedleaf.study import Study
 from seedleaf.timing import refit_step_seconds, refit_steps
 from seedleaf.view import View
@@ -78,6 +78,7 @@ def finish(run: Compressing, refit_end: float) -> None:
     swap(staged, run.folder / "best")
     run.study.note("final", **final)
     run.study.note("took", seconds=time.time() - run.began)
+    write_board(run.study.history, run.folder / "leaderboard.csv")
     write_report(run.study.history, run.folder / "report.html")
 
 

@@ -44,6 +44,9 @@ class Job:
     seed: int = 0
     preset: str = "good"
     learner: str = "convnet"
+    kind: str = "images"
+    options: Mapping[str, Any] = field(default_factory=dict)  # what the kind of data understands
+    memory: float | None = None  # bytes for all workers together
     sampler: str = "auto"
     scheduler: str = "auto"
     fidelity: str = "auto"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from seedleaf.core import History
-from seedleaf.data.spec import ImageData, ImageSpec
+from seedleaf.crew import setup_of, start_workers
 from seedleaf.errors import RunError, SeedleafError, StudyError
 from seedleaf.finish import Run, finish
 from seedleaf.folder import (
@@ -26,21 +26,12 @@ from seedleaf.folder import (
     sole_driver,
     used_seconds,
 )
-from seedleaf.front import conclude
 from seedleaf.job import ARRAYS, Job
-from seedleaf.learners.base import learner_named
-from seedleaf.planning import axis_of, describe, open_study, search_until
+from seedleaf.modality import modality_named
 from seedleaf.result import Result
 from seedleaf.store import SqlStore
 from seedleaf.view import SilentView, View
-from seedleaf.workers import (
-    default_workers,
-    devices,
-    memory_per_worker,
-    refit_threads,
-    setup_of,
-    start_workers,
-)
+from seedleaf.workers import default_workers, devices, memory_per_worker, refit_threads
 
 
 def begin(
@@ -60,7 +51,7 @@ def begin(
 def carry_out(
     folder: Path, job: Job, source: Any, view: View | None = None, began: float | None = None
 ) -> Result:
-    """Do, or go on with, `job` in `folder`; `source` is what load_images takes. `began` is when the clock started."""
+    """Do, or go on with, `job` in `folder`; `source` is what its kind of data reads. `began` is when the clock started."""
     view = view or SilentView()
     began = time.time() if began is None else began
     with sole_driver(folder), hint_at_resume(folder), closing(SqlStore(folder / "study.db")) as store:
@@ -77,17 +68,16 @@ def carry_out(
         with closing(start_workers(folder, job)) as executor:
             try:
                 spec = prepare_data(folder, job, source, history)
-                learner = learner_named(job.learner)
-                axis = axis_of(history, job, spec)
-                setup = setup_of(folder, job, axis)
+                modality = modality_named(job.kind)
+                setup = setup_of(folder, job, spec, history)
                 executor.settings = replace(executor.settings, setup=setup)
-                study, kept = open_study(store, history, job, spec, learner, executor, deadline, axis)
+                study, kept = modality.open_study(store, history, job, spec, executor, deadline)
                 study.note("session", began=began, used=used, time_limit=job.time_limit)
                 view.start({"started": began - used, "workers": job.workers})
-                for line in describe(spec, study):
+                for line in modality.describe(spec, study):
                     view.message(line)
                 searched = time.time()
-                until = search_until(study, job, deadline - kept)
+                until = modality.search_until(study, job, deadline - kept)
                 reason = study.run(executor, until, lambda h: view.update(h, time.time(), "search"))
                 study.note("search", reason=reason, seconds=time.time() - searched)
                 run = Run(
@@ -95,14 +85,13 @@ def carry_out(
                     job.workers,
                     setup,
                     spec,
-                    learner,
+                    modality,
                     study,
                     executor,
                     view,
                     refit_threads(job.workers),
                 )
-                finish(run, deadline - kept)
-                conclude(run, deadline)
+                finish(run, deadline - kept, deadline)
                 study.note("done")
             finally:
                 view.stop()
@@ -118,22 +107,13 @@ def is_done(history: History, job: Job) -> bool:
     return last.get("name") == "done" and job.time_limit <= float(limit)
 
 
-def prepare_data(folder: Path, job: Job, source: Any, history: History) -> ImageSpec:
-    """The images mapped into cache/, read anew where an earlier session had removed them; RunError where they differ."""
-    from seedleaf.data.images import load_images
-    from seedleaf.data.mapped import open_mapped, save_mapped
-
+def prepare_data(folder: Path, job: Job, source: Any, history: History) -> Any:
+    """The data mapped into cache/, read anew where an earlier session had removed it; RunError where it differs."""
     cache = folder / "cache"
-    if (cache / "spec.json").exists():
-        return open_mapped(cache).spec
-    if job.data == ARRAYS and source == ARRAYS:
+    if job.data == ARRAYS and isinstance(source, str) and not (cache / "spec.json").exists():
         raise RunError(f"{folder} was fitted on arrays, which are gone: it cannot go on; fit again")
-    data: ImageData = source if isinstance(source, ImageData) else load_images(source, seed=job.seed)
-    known = history.note("data")
-    if known and known["spec"].get("fingerprint") != data.spec.fingerprint:
-        raise RunError(f"{job.data} is not what {folder} was fitted on: the images have changed; fit again")
-    save_mapped(data, cache)
-    return data.spec
+    known = (history.note("data") or {}).get("spec")
+    return modality_named(job.kind).prepare(cache, job, source, known)
 
 
 def resume(

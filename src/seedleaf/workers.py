@@ -1,4 +1,4 @@
-"""What this machine offers to a run: devices, cores and memory, and the workers that are started on them."""
+"""What this machine offers to a run: devices, cores and memory, to be shared among its workers."""
 
 from __future__ import annotations
 
@@ -7,33 +7,8 @@ import os
 import shutil
 import subprocess
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
-from seedleaf.executors.base import Settings
-from seedleaf.executors.local import LocalExecutor
-from seedleaf.job import Job
 from seedleaf.timing import cores
-
-
-def setup_of(folder: Path, job: Job, axis: str = "epochs") -> dict[str, Any]:
-    """What every trial is told: where the images lie, how they are split, which learner, what steps are spent on."""
-    place = str((folder / "cache").resolve())
-    return {"data": place, "learner": job.learner, "seed": job.seed, "fidelity": axis}
-
-
-def start_workers(folder: Path, job: Job) -> LocalExecutor:
-    """Warm workers that import torch while the data is still being read."""
-    settings = Settings(
-        function="seedleaf.learners.trial:run",
-        seed=job.seed,
-        folder=str((folder / "trials").resolve()),
-        setup=setup_of(folder, job),
-        preload=("seedleaf.learners.trial",),
-        patience=max(60.0, 0.2 * job.time_limit),
-        memory=memory_per_worker(job.workers),
-    )
-    return LocalExecutor(settings, job.workers, devices(), log_folder=folder / "workers")
 
 
 def devices() -> Sequence[str]:

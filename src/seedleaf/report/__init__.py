@@ -10,7 +10,7 @@ from seedleaf.report.board import Place, leaderboard
 if TYPE_CHECKING:
     from seedleaf.core import History
 
-__all__ = ["Place", "leaderboard", "write_report"]
+__all__ = ["Place", "leaderboard", "write_board", "write_report"]
 
 
 def write_report(history: History, path: Path) -> Path:
@@ -23,3 +23,23 @@ def write_report(history: History, path: Path) -> Path:
     partial.write_text(render(read(history)), encoding="utf-8", errors="backslashreplace")
     partial.replace(path)
     return path
+
+
+def write_board(history: History, path: Path) -> Path:
+    """Write every trial with its metrics, its config and, if it failed, the reason to `path` as CSV; return it."""
+    import csv
+
+    from seedleaf.report.board import table_rows
+    from seedleaf.report.facts import read
+
+    partial = path.with_name(f".{path.name}.partial")
+    with partial.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+        csv.writer(file).writerows([_plain(cell) for cell in row] for row in table_rows(read(history)))
+    partial.replace(path)
+    return path
+
+
+def _plain(text: str) -> str:
+    """Text that a spreadsheet would run as a formula gets an apostrophe in front; numbers stay what they are."""
+    risky = text[:1] in ("=", "+", "-", "@") and not text[1:2].isdigit()
+    return f"'{text}" if risky else text

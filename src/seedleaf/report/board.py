@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from seedleaf.core import History, State
@@ -48,6 +49,37 @@ def places(facts: Facts, rows: int = 5) -> list[Place]:
     return sorted(
         found, key=lambda p: (math.inf if math.isnan(p.value) else sign * p.value, p.rank or math.inf)
     )
+
+
+def table_rows(facts: Facts) -> Iterator[list[str]]:
+    """The whole leaderboard as a table, head first: every trial, the failed ones with their reasons last."""
+    metrics = list(dict.fromkeys(k for r in facts.rows for k in r.metrics))
+    keys = list(dict.fromkeys(k for r in facts.rows for k in r.config))
+    yield ["rank", "trial", "role", "state", facts.steps_name, "seconds", "reason", *metrics, *keys]
+    ranked = facts.scored
+    base = facts.note("baseline")
+    if math.isfinite(baseline_value(facts)):
+        shown = [_cell(base.get(m)) for m in metrics]
+        yield ["", "", "baseline", "", "0", "0", str(base.get("what", "")), *shown, *("" for _ in keys)]
+    for i, row in enumerate([*ranked, *(r for r in facts.rows if not r.scored)]):
+        rank = str(i + 1) if i < len(ranked) else ""
+        fixed = [
+            rank,
+            str(row.id),
+            facts.role(row),
+            row.state.value,
+            str(row.step),
+            f"{row.seconds:.3f}",
+            row.reason,
+        ]
+        found = [_cell(row.metrics.get(m)) for m in metrics]
+        yield [*fixed, *found, *(_cell(row.config.get(k)) for k in keys)]
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return "" if value is None else str(value)
 
 
 def _place(facts: Facts, row: Row, rank: int | None) -> Place:

@@ -1,0 +1,8 @@
+"""Kinds of data. Everything that differs between images and tables, from reading to the model card, is one `Modality`."""
+
+from __future__ import annotations
+
+from seedleaf.modality.base import Made, Modality
+from seedleaf.modality.registry import MODALITIES, modality_named, modality_of
+
+__all__ = ["MODALITIES", "Made", "Modality", "modality_named", "modality_of"]

@@ -1,0 +1,80 @@
+"""Images as a kind of data: whatever no other kind recognises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seedleaf.core import Body, History
+from seedleaf.data.spec import ImageData, ImageSpec
+from seedleaf.errors import RunError
+from seedleaf.executors.local import LocalExecutor
+from seedleaf.front import deliver_front
+from seedleaf.job import Job
+from seedleaf.learners.base import learner_named
+from seedleaf.modality.base import Made
+from seedleaf.modality.image_finish import make
+from seedleaf.planning import axis_of, describe, open_study, search_until
+from seedleaf.store import SqlStore
+from seedleaf.study import Study
+
+if TYPE_CHECKING:
+    from seedleaf.finish import Run
+
+
+@dataclass(frozen=True)
+class Images:
+    """Classifying images with small convolutional networks."""
+
+    name: str = "images"
+    trial: str = "seedleaf.learners.trial:run"
+    preload: tuple[str, ...] = ("seedleaf.learners.trial",)
+
+    def recognises(self, source: Any) -> bool:
+        return True
+
+    def setup(
+        self, job: Job, spec: ImageSpec | None = None, history: History | None = None
+    ) -> Mapping[str, Any]:
+        axis = axis_of(history or History(), job, spec) if spec is not None else "epochs"
+        return {"learner": job.learner, "fidelity": axis}
+
+    def prepare(self, cache: Path, job: Job, source: Any, known: Body | None) -> ImageSpec:
+        from seedleaf.data.images import load_images
+        from seedleaf.data.mapped import open_mapped, save_mapped
+
+        if (cache / "spec.json").exists():
+            return open_mapped(cache).spec
+        data: ImageData = source if isinstance(source, ImageData) else load_images(source, seed=job.seed)
+        if known and known.get("fingerprint") != data.spec.fingerprint:
+            raise RunError(
+                f"{job.data} is not what {cache.parent} was fitted on: the images have changed; fit again"
+            )
+        save_mapped(data, cache)
+        return data.spec
+
+    def open_study(
+        self,
+        store: SqlStore,
+        history: History,
+        job: Job,
+        spec: ImageSpec,
+        executor: LocalExecutor,
+        deadline: float,
+    ) -> tuple[Study, float]:
+        axis = axis_of(history, job, spec)
+        return open_study(store, history, job, spec, learner_named(job.learner), executor, deadline, axis)
+
+    def search_until(self, study: Study, job: Job, end: float) -> Callable[[History], str | None]:
+        return search_until(study, job, end)
+
+    def describe(self, spec: ImageSpec, study: Study) -> list[str]:
+        return describe(spec, study)
+
+    def make(self, run: Run, end: float, staged: Path) -> Made:
+        return make(run, end, staged)
+
+    def beside(self, run: Run, end: float) -> None:
+        deliver_front(run, end)

@@ -131,3 +131,15 @@ def test_preferences_reach_their_groups() -> None:
     chosen = space.complete({"passes.allocation": "tilted", "passes.allocation.tilt 1": 0.5})
     [(_, options, _), *_] = steps_of(chosen, ["a", "b"])
     assert options["tilt.b"] == 0.5
+
+
+def test_the_control_trains_the_same_network_from_nothing(setup: dict[str, Any], tmp_path: Path) -> None:
+    list(run(config(setup), context(setup, tmp_path / "t", 0, 1)))
+    recipe = json.loads((tmp_path / "t" / "recipe.json").read_text())["recipe"]
+    tuned = finetune(config(setup), recipe, setup, str(tmp_path / "tuned"), 1, float("inf"))
+    control = finetune(config(setup), recipe, setup, str(tmp_path / "control"), 2, float("inf"), fresh=True)
+    assert tuned["steps"] == 1
+    assert control["steps"] == 2
+    one, other = (checkpoint.load(tmp_path / n / CHECKPOINT)["model"] for n in ("tuned", "control"))
+    assert {k: v.shape for k, v in one.items()} == {k: v.shape for k, v in other.items()}
+    assert not all(torch.equal(v, other[k]) for k, v in one.items())

@@ -126,6 +126,8 @@ def test_an_error_is_json_as_well() -> None:
         (["--time", "soon"], "'soon' is not a time; write it as 90s, 10m, 1h30m"),
         (["--time", "-5s"], "'-5s' is not a time"),
         (["--time", "0"], "a time must be positive"),
+        (["--time", ""], "a time must be positive, got ''"),
+        (["--time", "8.9"], "--time 8.9s is too short; give at least 9s"),
         (["--time", "2s"], "--time 2s is too short; give at least"),
         (["--max-params", "-5"], "a limit must be at least 1, got '-5'"),
         (["--max-params", "lots"], "'lots' is not a number; write it as 20000, 20k or 5M"),

@@ -23,7 +23,7 @@ from seedleaf.data.spec import ImageData
 from seedleaf.errors import BudgetError, LimitError, RunError, SeedleafError, StudyError
 from seedleaf.executors.base import Settings
 from seedleaf.executors.local import LocalExecutor
-from seedleaf.folder import STUDY, has_log, new_folder, sole_driver
+from seedleaf.folder import LOG, check_empty, new_folder, sole_driver
 from seedleaf.job import name_of
 from seedleaf.result import Result
 from seedleaf.store import SqlStore
@@ -135,14 +135,19 @@ def compress(
     if source is None:
         raise RunError("give the data that the model was trained for")
     job = replace(job, data=name_of(source))
-    folder = new_folder(f"{Path(job.data).stem}-compressed", out)
-    try:
-        job.save(folder)
-        return carry_out(folder, job, taken, source, (mean, std), view or SilentView(), began)
-    except (SeedleafError, ValueError, OSError) as error:
-        if not has_log(folder) and not isinstance(error, StudyError):
-            shutil.rmtree(folder, ignore_errors=True)
-        raise
+    new = new_folder(f"{Path(job.data).stem}-compressed", out)
+    with sole_driver(new.path):
+        check_empty(new.path)
+        store: SqlStore | None = None
+        try:
+            job.save(new.path)
+            store = SqlStore(new.path / LOG)
+            with closing(store):
+                return _stages(new.path, job, taken, source, (mean, std), view or SilentView(), began, store)
+        except (SeedleafError, ValueError, OSError) as error:
+            if not (store is not None and store.holds_events) and not isinstance(error, StudyError):
+                new.give_back()
+            raise
 
 
 def _taken(model: Any) -> Any:
@@ -151,48 +156,54 @@ def _taken(model: Any) -> Any:
     return take_run(Path(model)) if isinstance(model, str | Path) else take_module(model)
 
 
-def carry_out(
-    folder: Path, job: CompressJob, taken: Any, source: Any, scaling: Any, view: View, began: float
+def _stages(
+    folder: Path,
+    job: CompressJob,
+    taken: Any,
+    source: Any,
+    scaling: Any,
+    view: View,
+    began: float,
+    store: SqlStore,
 ) -> Result:
     """Look at the original, plan, search, train the winner beside its control, deliver."""
     from seedleaf.data.images import load_images
     from seedleaf.data.mapped import save_mapped
 
     deadline = began + job.time_limit
-    with sole_driver(folder), closing(SqlStore(folder / "study.db")) as store:
-        data: ImageData = load_images(source, seed=taken.seed if taken.seed is not None else job.seed)
-        save_mapped(data, folder / "cache")
-        original = folder / "original"
-        original.mkdir()
-        setup = {
-            **taken.place(original, data, scaling),
-            "data": str((folder / "cache").resolve()),
-            "seed": job.seed,
-        }
-        with closing(_workers(folder, job, setup)) as executor:
-            try:
-                view.start({"started": began, "workers": job.workers})
-                found = probe(executor, setup, min(0.12 * job.time_limit, 40.0))
-                planned = plan(job, found, data.spec, deadline - time.time(), time.time() - began)
-                setup["targets"] = dict(planned.targets)
-                executor.settings = replace(executor.settings, setup=setup)
-                study = open_study(store, job, found, planned, data.spec)
-                study.note("session", began=began, used=0.0, time_limit=job.time_limit)
-                for line in describe(data.spec, found, planned, study):
-                    view.message(line)
-                searched = time.time()
-                search_end = deadline - planned.delivery - planned.refit
+    data: ImageData = load_images(source, seed=taken.seed if taken.seed is not None else job.seed)
+    save_mapped(data, folder / "cache")
+    original = folder / "original"
+    original.mkdir()
+    setup = {
+        **taken.place(original, data, scaling),
+        "data": str((folder / "cache").resolve()),
+        "seed": job.seed,
+    }
+    with closing(_workers(folder, job, setup)) as executor:
+        try:
+            view.start({"started": began, "workers": job.workers})
+            found = probe(executor, setup, min(0.12 * job.time_limit, 40.0))
+            planned = plan(job, found, data.spec, deadline - time.time(), time.time() - began)
+            setup["targets"] = dict(planned.targets)
+            executor.settings = replace(executor.settings, setup=setup)
+            study = open_study(store, job, found, planned, data.spec)
+            study.note("session", began=began, used=0.0, time_limit=job.time_limit)
+            for line in describe(data.spec, found, planned, study):
+                view.message(line)
+            searched = time.time()
+            search_end = deadline - planned.delivery - planned.refit
 
-                def until(history: History) -> str | None:
-                    return "time" if time.time() >= search_end else None
+            def until(history: History) -> str | None:
+                return "time" if time.time() >= search_end else None
 
-                reason = study.run(executor, until, lambda h: view.update(h, time.time(), "search"))
-                study.note("search", reason=reason, seconds=time.time() - searched)
-                run = Compressing(folder, job, setup, data.spec, study, executor, view, found, began)
-                finish(run, deadline - planned.delivery)
-                study.note("done")
-            finally:
-                view.stop()
+            reason = study.run(executor, until, lambda h: view.update(h, time.time(), "search"))
+            study.note("search", reason=reason, seconds=time.time() - searched)
+            run = Compressing(folder, job, setup, data.spec, study, executor, view, found, began)
+            finish(run, deadline - planned.delivery)
+            study.note("done")
+        finally:
+            view.stop()
     for name in ("cache", "refit", "original"):
         shutil.rmtree(folder / name, ignore_errors=True)
     return Result.open(folder)
@@ -211,4 +222,4 @@ def _workers(folder: Path, job: CompressJob, setup: Mapping[str, Any]) -> LocalE
     return LocalExecutor(settings, job.workers, ("cpu",), log_folder=folder / "workers")
 
 
-__all__ = ["STUDY", "CompressJob", "carry_out", "compress"]
+__all__ = ["CompressJob", "compress"]

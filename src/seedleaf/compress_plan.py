@@ -136,6 +136,7 @@ def open_study(
         tie_break="loss",
         fidelity=planned.fidelity,
         by_time=True,
+        max_trials=job.max_trials,
         seed=job.seed,
         sampler=OFTEN_RIGHT[0],
         scheduler=OFTEN_RIGHT[1],

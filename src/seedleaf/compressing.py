@@ -23,8 +23,8 @@ from seedleaf.data.spec import ImageData
 from seedleaf.errors import BudgetError, LimitError, RunError, SeedleafError, StudyError
 from seedleaf.executors.base import Settings
 from seedleaf.executors.local import LocalExecutor
-from seedleaf.folder import LOG, check_empty, new_folder, sole_driver
-from seedleaf.job import name_of
+from seedleaf.folder import LOG, check_empty, new_folder, read_history, sole_driver
+from seedleaf.job import ARRAYS, name_of
 from seedleaf.result import Result
 from seedleaf.store import SqlStore
 from seedleaf.timing import cores, format_seconds, parse_count, parse_seconds
@@ -48,6 +48,7 @@ class CompressJob:
     at_most: Mapping[str, float] = field(default_factory=dict)
     max_drop: float = 0.5
     int8: str = "auto"
+    max_trials: int | None = None
     workers: int = 1
     seed: int = 0
     command: str = ""
@@ -90,6 +91,7 @@ def compress(
     max_drop: float = 0.5,
     time_limit: str | float = "10m",
     int8: str = "auto",
+    max_trials: int | None = None,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     workers: int | None = None,
@@ -105,7 +107,8 @@ def compress(
     `std` per channel, and gives logits (N, classes). `data` is what `seedleaf.fit` takes; a run's own where it is left out.
     Bounds: `speedup` over the original as ONNX Runtime measures it, `max_latency` (ms an image), `max_params`, `max_macs`,
     `max_bytes`. `max_drop` (percent points of accuracy) is what the verdict holds the result against. `int8`: "auto"
-    (searched), "always", "never". Raises DataError, LimitError (with what could be reached), BudgetError, RunError.
+    (searched), "always", "never". `max_trials` ends the search early.
+    Raises DataError, LimitError (with what could be reached), BudgetError, RunError.
     """
     began = time.time() if began is None else began
     counts = {"params": max_params, "macs": max_macs, "bytes": max_bytes}
@@ -124,14 +127,15 @@ def compress(
         at_most=at_most,
         max_drop=float(max_drop),
         int8=int8,
+        max_trials=max_trials,
         workers=count,
         seed=int(seed),
         command=command,
         version=__version__,
     )
     job.check()
-    taken = _taken(model)
-    source = taken.own_data if data is None else data
+    mine = own_data(model)
+    source = mine if data is None else data
     if source is None:
         raise RunError("give the data that the model was trained for")
     job = replace(job, data=name_of(source))
@@ -143,11 +147,22 @@ def compress(
             job.save(new.path)
             store = SqlStore(new.path / LOG)
             with closing(store):
-                return _stages(new.path, job, taken, source, (mean, std), view or SilentView(), began, store)
+                return _stages(new.path, job, model, source, (mean, std), view or SilentView(), began, store)
         except (SeedleafError, ValueError, OSError) as error:
             if not (store is not None and store.holds_events) and not isinstance(error, StudyError):
                 new.give_back()
             raise
+
+
+def own_data(model: Any) -> str | None:
+    """The data that a run was fitted on, if it lies on a disk. No torch. RunError where `model` is no model at all."""
+    if not isinstance(model, str | Path):
+        return None
+    try:
+        data = (read_history(model).note("run") or {}).get("data")
+    except RunError as error:
+        raise RunError(f"{error}; MODEL is the folder of a run (a torch module: seedleaf.compress)") from None
+    return None if data in (None, ARRAYS) else str(data)
 
 
 def _taken(model: Any) -> Any:
@@ -159,7 +174,7 @@ def _taken(model: Any) -> Any:
 def _stages(
     folder: Path,
     job: CompressJob,
-    taken: Any,
+    model: Any,
     source: Any,
     scaling: Any,
     view: View,
@@ -171,17 +186,15 @@ def _stages(
     from seedleaf.data.mapped import save_mapped
 
     deadline = began + job.time_limit
-    data: ImageData = load_images(source, seed=taken.seed if taken.seed is not None else job.seed)
-    save_mapped(data, folder / "cache")
-    original = folder / "original"
-    original.mkdir()
-    setup = {
-        **taken.place(original, data, scaling),
-        "data": str((folder / "cache").resolve()),
-        "seed": job.seed,
-    }
-    with closing(_workers(folder, job, setup)) as executor:
+    with closing(_workers(folder, job)) as executor:  # they import torch while the model is being read
         try:
+            taken = _taken(model)
+            data: ImageData = load_images(source, seed=taken.seed if taken.seed is not None else job.seed)
+            save_mapped(data, folder / "cache")
+            original = folder / "original"
+            original.mkdir()
+            place = {"data": str((folder / "cache").resolve()), "seed": job.seed}
+            setup = {**taken.place(original, data, scaling), **place}
             view.start({"started": began, "workers": job.workers})
             found = probe(executor, setup, min(0.12 * job.time_limit, 40.0))
             planned = plan(job, found, data.spec, deadline - time.time(), time.time() - began)
@@ -209,12 +222,12 @@ def _stages(
     return Result.open(folder)
 
 
-def _workers(folder: Path, job: CompressJob, setup: Mapping[str, Any]) -> LocalExecutor:
+def _workers(folder: Path, job: CompressJob) -> LocalExecutor:
     settings = Settings(
         function="seedleaf.compression.trial:run",
         seed=job.seed,
         folder=str((folder / "trials").resolve()),
-        setup=setup,
+        setup={},
         preload=("seedleaf.compression.analyse", "seedleaf.compression.trial"),
         patience=max(120.0, 0.3 * job.time_limit),
         memory=memory_per_worker(job.workers),

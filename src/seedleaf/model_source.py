@@ -16,7 +16,6 @@ from seedleaf.compression.own import plan_from_json
 from seedleaf.data.spec import ImageData, ImageSpec
 from seedleaf.errors import CheckpointError, DataError, RunError, SeedleafError, first_line
 from seedleaf.folder import read_history
-from seedleaf.job import ARRAYS
 from seedleaf.learners.blocks import Net, build
 from seedleaf.learners.convnet import ConvNet
 from seedleaf.learners.ops import NetPlan
@@ -34,7 +33,6 @@ class TakenRun:
     state: Mapping[str, Tensor]
     training: Mapping[str, Any]
     classes: tuple[str, ...]
-    own_data: str | None
     seed: int | None
 
     def place(self, folder: Path, data: ImageData, scaling: Any) -> dict[str, Any]:
@@ -73,10 +71,7 @@ def _some(names: Sequence[str]) -> str:
 
 def take_run(folder: Path) -> TakenRun:
     """The delivered network of a run. RunError where it is no run, has delivered nothing, or its weights are gone."""
-    try:
-        history = read_history(folder)
-    except RunError as error:
-        raise RunError(f"{error}; MODEL is the folder of a run (a torch module: seedleaf.compress)") from None
+    history = read_history(folder)
     final, job = history.note("final"), history.note("run") or {}
     if final is None:
         raise RunError(f"{folder} has delivered no model yet: seedleaf resume {folder}")
@@ -97,16 +92,7 @@ def take_run(folder: Path) -> TakenRun:
     # Runs of earlier versions kept no weights of the refit: their best trial's network stands in.
     state = _weights(best / WEIGHTS if (best / WEIGHTS).exists() or structure else trial)
     training = body.get("training") or final["config"]
-    data = job.get("data")
-    return TakenRun(
-        folder,
-        plan,
-        state,
-        training,
-        classes,
-        None if data in (None, ARRAYS) else str(data),
-        int(job["seed"]),
-    )
+    return TakenRun(folder, plan, state, training, classes, int(job["seed"]))
 
 
 def _weights(path: Path) -> Mapping[str, Tensor]:
@@ -123,7 +109,6 @@ class TakenModule:
     """Somebody's torch module, as a copy in eval mode on the CPU."""
 
     module: nn.Module
-    own_data: None = None
     seed: None = None
 
     def place(self, folder: Path, data: ImageData, scaling: Any) -> dict[str, Any]:

@@ -25,13 +25,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import seedleaf
+from seedleaf.compress_plan import reachable
 from seedleaf.compression.analyse import analyse
 from seedleaf.compression.deploy import probabilities, ratio, sketch
 from seedleaf.compression.distil import trainer_with
 from seedleaf.compression.finishing import paired
 from seedleaf.compression.quantise import write_int8
 from seedleaf.compression.recipe import Work
-from seedleaf.compression.space import training_of
+from seedleaf.compression.space import compress_space, training_of
 from seedleaf.compression.trial import Bench, open_bench, resolve
 from seedleaf.core import Context
 from seedleaf.data.images import load_images
@@ -181,24 +182,18 @@ def bench_of(task: str, args: argparse.Namespace) -> tuple[Bench, dict[str, Any]
     return open_bench(setup), setup, folder
 
 
-def ours(bench: Bench, speedup: float, folder: Path, **config: Any) -> Work:
-    """The recipe of one config, resolved and measured; nothing is searched."""
+def ours(bench: Bench, speedup: float, folder: Path, int8: str = "never", **chosen: Any) -> Work:
+    """What the search of seedleaf starts from, resolved and measured; nothing is searched. `chosen` takes other passes."""
     targets = {"latency_ms": bench.found["latency_ms"] / speedup}
-    full = {
-        "quantise": "off",
-        "lr": LR,
-        "distil": "on",
-        "distil.weight": 0.7,
-        "distil.temperature": 2.0,
-        **config,
-    }
-    return resolve(full, targets, bench, folder)[0]
+    orders = reachable(bench.found, targets, int8)
+    space = compress_space(tuple(dict.fromkeys((*orders, "decompose"))), bench.groups, int8)
+    return resolve(space.complete({"lr": LR, **chosen}), targets, bench, folder)[0]
 
 
-GREEDY = {
-    "passes": "prune", "passes.criterion": "taylor", "passes.allocation": "greedy", "passes.allocation.caution": 1.0,
-    "passes.allocation.slope": 0.0,
-}  # fmt: skip
+def tucker_alone(bench: Bench, speedup: float, folder: Path) -> Work:
+    targets = {"latency_ms": bench.found["latency_ms"] / speedup}
+    space = compress_space(("decompose",), bench.groups, "never")
+    return resolve(space.complete({"lr": LR, "passes.kind": "tucker"}), targets, bench, folder)[0]
 
 
 def by_torch_pruning(bench: Bench, speedup: float, folder: Path) -> nn.Module:
@@ -242,13 +237,11 @@ def measure(net: nn.Module, bench: Bench, folder: Path, mode: str) -> dict[str, 
 
 SCRATCH = "the same from scratch"  # the control; at one speed-up
 METHODS: dict[str, Any] = {
-    "greedy Taylor": lambda b, s, f: ours(b, s, f, **GREEDY),
+    "seedleaf's first recipe": ours,
     "torch-pruning uniform": by_torch_pruning,
-    "Tucker alone": lambda b, s, f: ours(
-        b, s, f, passes="decompose", **{"passes.kind": "tucker", "passes.rank_caution": 1.0}
-    ),
-    "greedy Taylor + int8": lambda b, s, f: ours(b, s, f, quantise="static", **GREEDY),
-    SCRATCH: lambda b, s, f: ours(b, s, f, **GREEDY),
+    "Tucker alone": tucker_alone,
+    "seedleaf's first recipe, int8": lambda b, s, f: ours(b, s, f, int8="always"),
+    SCRATCH: ours,
 }
 
 

@@ -269,6 +269,21 @@ def test_predict_gives_the_same_for_a_file_a_folder_and_an_array(finished: Finis
     assert alone == {files[0]: by_folder[files[0]]}
 
 
+def test_predict_scales_as_training_did(finished: Finished, tmp_path: Path) -> None:
+    best = Path(shutil.copytree(finished.folder / "best", tmp_path / "best"))
+    body = json.loads((best / "config.json").read_text(encoding="utf-8"))
+    body["scale"] = {"whole": 65535, "decimal": None}
+    (best / "config.json").write_text(json.dumps(body), encoding="utf-8")
+    dark = np.stack([draw(k, 1) for k in range(3)]).astype(np.uint16)  # up to 255 of 65,535
+    np.savez(tmp_path / "x.npz", x_train=dark, y_train=np.arange(3))
+    np.save(tmp_path / "x.npy", np.rint(dark / 257).astype(np.uint8))
+    result = call("predict", best, tmp_path / "x.npz")
+    assert result.stdout == call("predict", best, tmp_path / "x.npy").stdout
+    assert predictions(result)
+    assert "The array x_train of" in result.stderr
+    assert "Values reach only" in result.stderr
+
+
 def test_predict_has_learned_something(finished: Finished) -> None:
     right = 0
     for name in CLASSES:

@@ -57,7 +57,7 @@ ALLOWED: dict[str, set[str]] = {
     "study": ZERO | {"space", "tuner", "executors", "store", "ledger", "loop"},
     "view": ZERO | {"progress"},
     "progress": ZERO,
-    "predictor": ZERO,
+    "predictor": ZERO | {"data"},  # the scale of training, applied to what is predicted
     "guard": ZERO,
     "report": ZERO | {"space", "store", "tuner"},
     "cli": TOP

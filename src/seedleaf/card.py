@@ -74,7 +74,10 @@ def image_metrics(final: Mapping[str, Any]) -> dict[str, Any]:
 
 def model_card(spec: ImageSpec, final: Mapping[str, Any], told: Mapping[str, Any]) -> str:
     """The model card of a classifier of images; `told` is the verdict."""
-    return _card(spec, final, f"{str(told.get('text', '')).capitalize()}.")
+    said = f"{str(told.get('text', '')).capitalize()}."
+    if final.get("trained_on") == "train":
+        said += f" This is the network of trial {final['trial']} as the search left it: no last training was better."
+    return _card(spec, final, said)
 
 
 def member_card(spec: ImageSpec, row: Mapping[str, Any]) -> str:
@@ -99,7 +102,7 @@ def _card(spec: ImageSpec, measured: Mapping[str, Any], said: str) -> str:
 {said}
 
 `model.onnx` takes uint8 images (N, {spec.height}, {spec.width}, {spec.channels}) and gives probabilities;
-`config.json` names the classes.
+`config.json` names the classes and, under `scale`, the value that was white in training where that is not 255 of uint8.
 
 ```python
 import onnxruntime, numpy

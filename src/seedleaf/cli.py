@@ -204,7 +204,7 @@ def predict(
         from seedleaf.predictor import Predictor, write_predictions
 
         model = Predictor.open(run)
-        names, images, findings = read_inputs(source, *model.shape)
+        names, images, findings = read_inputs(source, *model.shape, model.scale)
         for finding in findings:
             typer.echo(finding, err=True)
         probabilities = model.probabilities(images)

@@ -103,7 +103,7 @@ def _train(run: Run, members: Sequence[Trial], end: float) -> dict[int, Path]:
     ready = {t.id: Path(run.trial_folder(t)) / CHECKPOINT for t in members if _saw_whole_pictures(run, t)}
     seconds = end - time.time() - _delivery(run, len(members))
     short = [t for t in members if t.step < full and t.measurements]
-    needs = {t.id: full * refit_step_seconds(t, 1, share) for t in short}
+    needs = {t.id: full * refit_step_seconds(t, share) for t in short}
     chosen = fitting(needs, seconds, run.workers)
     calls: dict[str, tuple[str, dict[str, Any]]] = {}
     folders = {t: run.folder / "refit" / f"front-{t:04d}" for t in chosen}

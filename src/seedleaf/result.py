@@ -14,7 +14,6 @@ from seedleaf.folder import read_history
 from seedleaf.predictor import Floats, Predictor
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
     import pandas as pd
 
@@ -76,11 +75,11 @@ class Result:
     def predictor(self) -> Predictor:
         return Predictor.open(self.folder)
 
-    def predict(self, images: npt.NDArray[np.uint8]) -> list[str]:
-        """The most probable class name of each uint8 image (N, H, W, C)."""
+    def predict(self, images: npt.NDArray[Any]) -> list[str]:
+        """The most probable class name of each image: uint8 (N, H, W, C), or numbers as in training, scaled as there."""
         return self.predictor.predict(images)
 
-    def predict_proba(self, images: npt.NDArray[np.uint8]) -> Floats:
+    def predict_proba(self, images: npt.NDArray[Any]) -> Floats:
         """Class probabilities, (N, classes), in the order of `classes`."""
         return self.predictor.probabilities(images)
 

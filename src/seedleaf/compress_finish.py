@@ -93,7 +93,7 @@ def _refit(run: Compressing, winner: Trial, end: float) -> tuple[str, str | None
     beside = run.job.workers > 1
     left = max(end - time.time(), LEFT_TO_REFIT)
     each = left if beside else left / 2
-    step = refit_step_seconds(winner, 1)
+    step = refit_step_seconds(winner)
     steps = refit_steps(each / step, run.study.problem.full)
     base = {"config": dict(winner.config), "recipe": _recipe(run, winner), "setup": dict(run.setup)}
     place = run.folder / "refit"

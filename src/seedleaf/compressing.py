@@ -25,9 +25,10 @@ from seedleaf.executors.base import Settings
 from seedleaf.executors.local import LocalExecutor
 from seedleaf.folder import LOG, check_empty, new_folder, read_history, sole_driver
 from seedleaf.job import ARRAYS, name_of
+from seedleaf.machine import cores
 from seedleaf.result import Result
 from seedleaf.store import SqlStore
-from seedleaf.timing import cores, format_seconds, parse_count, parse_seconds
+from seedleaf.timing import format_seconds, parse_count, parse_seconds
 from seedleaf.view import SilentView, View
 from seedleaf.workers import memory_per_worker
 

@@ -1,0 +1,1 @@
+"""The audit of a table: one file per group of checks, one row of the registry per check."""

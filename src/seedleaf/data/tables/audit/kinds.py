@@ -1,0 +1,116 @@
+"""Checks of what columns hold: numbers and dates stored as text, free text, many categories."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+
+from seedleaf.data.tables.audit.sheet import Sheet, Verdict, plural
+from seedleaf.data.tables.cells import SURE
+from seedleaf.data.tables.dates import FORMATS, read_date
+from seedleaf.data.tables.numbers import SPECIAL
+from seedleaf.data.tables.schema import Column, Finding
+
+MANY_LEVELS = 50  # categories beyond which one-hot columns stop making sense
+READ_BY_ALL = {v for v in SURE if v != "?"}  # what every reader of CSV takes for a missing number
+
+
+def numbers_as_text(sheet: Sheet) -> Iterator[Verdict]:
+    """Numbers that a plain reader would not see: other marks, units, text between them."""
+    for column in sheet.used:
+        if column.kind != "number":
+            continue
+        raw, values = sheet.raw(column.name), sheet.values(column.name)
+        lower = [v.lower() for v in raw.values]
+        counts = raw.counts
+        said: list[str] = []
+        if not column.style.plain:
+            said.append(f"numbers are written like {_example(column, raw.values)!r}")
+        elif sheet.train.worded is not None and column.name in sheet.train.worded:
+            said.append("numbers are stored as text")
+        odd = {
+            raw.values[k]: int(counts[k])
+            for k, value in enumerate(lower)
+            if value
+            and (value not in column.missing or value not in READ_BY_ALL)
+            and np.isnan(column.read_values([raw.values[k]])[0])
+        }
+        tokens = {v: c for v, c in odd.items() if v.lower() in column.missing}
+        infinite = {v: c for v, c in odd.items() if v.lower() in SPECIAL}
+        unread = {v: c for v, c in odd.items() if v not in tokens and v not in infinite}
+        for what, cells in (
+            ("stand for missing", tokens),
+            ("are infinite", infinite),
+            ("are no numbers", unread),
+        ):
+            if cells:
+                said.append(f"{plural(sum(cells.values()), 'cell')} ({_some(cells)}) {what}")
+        if said:
+            known = int((~np.isnan(values)).sum())
+            where = (
+                sheet.train.examples(np.isin(raw.codes, [raw.values.index(v) for v in odd])) if odd else ()
+            )
+            action = f"read as {plural(known, 'number')}" + (", those cells as missing" if odd else "")
+            yield Verdict(Finding("number-as-text", column.name, "; ".join(said), action, known, where))
+
+
+def _example(column: Column, values: tuple[str, ...]) -> str:
+    """A number as it is written, one that shows the most of its style."""
+    marks = [m for m in (column.thousands, column.decimal, column.prefix, column.suffix) if m]
+    return max(values[:500], key=lambda v: (sum(m in v for m in marks), -len(v)))
+
+
+def _some(cells: dict[str, int]) -> str:
+    return ", ".join(repr(v[:20]) for v, _ in Counter(cells).most_common(3))
+
+
+def dates_as_text(sheet: Sheet) -> Iterator[Verdict]:
+    """Columns of dates; where day and month could be exchanged it says so."""
+    worded = sheet.train.worded
+    for column in sheet.used:
+        if column.kind != "date" or (worded is not None and column.name not in worded):
+            continue
+        raw, values = sheet.raw(column.name), sheet.values(column.name)
+        known = int((~np.isnan(values)).sum())
+        lost = np.isnan(values) & ~np.isin(
+            raw.codes, [k for k, v in enumerate(raw.values) if v.lower() in column.missing]
+        )
+        said = f"dates are written like {next(v for v in raw.values if v.lower() not in column.missing)!r}"
+        if other := _other_order(column.date_format, raw.values):
+            said += f" and would fit {other} as well"
+        if lost.any():
+            said += f"; {plural(int(lost.sum()), 'cell is', 'cells are')} no such date"
+        action = f"read as {column.date_format}" + (", those cells as missing" if lost.any() else "")
+        yield Verdict(Finding("date-as-text", column.name, said, action, known, sheet.train.examples(lost)))
+
+
+def _other_order(form: str, values: tuple[str, ...]) -> str:
+    """The format with day and month exchanged, where all values fit it too."""
+    other = form.replace("%d", "\0").replace("%m", "%d").replace("\0", "%m")
+    if other == form or other not in FORMATS:
+        return ""
+    own = [v for v in values if read_date(v, form) == read_date(v, form)]
+    return other if all(read_date(v, other) == read_date(v, other) for v in own) else ""
+
+
+def free_text(sheet: Sheet) -> Iterator[Verdict]:
+    """Columns of sentences."""
+    for column in sheet.used:
+        if column.kind == "text":
+            known = ~sheet.missing(column.name)
+            words = float(np.mean([len(v.split()) for v in sheet.raw(column.name).values]))
+            said = f"free text, {words:.0f} words on average"
+            yield Verdict(Finding("free-text", column.name, said, "split into words", int(known.sum())))
+
+
+def many_levels(sheet: Sheet) -> Iterator[Verdict]:
+    """Categories so many that each has few rows."""
+    for column in sheet.used:
+        if column.kind != "category" or len(column.levels) <= MANY_LEVELS:
+            continue
+        rows = (~sheet.missing(column.name)).sum() / len(column.levels)
+        said = f"{plural(len(column.levels), 'category', 'categories')}, {rows:.1f} rows each on average"
+        action = "encoded by what the target is like under each, not as one column each"
+        yield Verdict(Finding("many-levels", column.name, said, action, len(column.levels)))

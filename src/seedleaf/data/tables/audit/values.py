@@ -1,0 +1,100 @@
+"""Checks of one column's values: nothing in it, always the same, missing cells, a number of its own for every row."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+
+from seedleaf.data.spec import Array
+from seedleaf.data.tables.audit.sheet import Sheet, Verdict, plural, share
+from seedleaf.data.tables.schema import Column, Finding
+
+ONE_EACH = 0.95  # of the known texts differ: a name, not a category
+FEWEST = 20  # rows below which "all differ" says little
+NAMED = re.compile(r"(^|[^a-z])(id|ids|uuid|guid|key|idx|index|row|rownames?|nr|no|number|serial|code)$")
+CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+
+
+def empty_columns(sheet: Sheet) -> Iterator[Verdict]:
+    """Columns without a known cell."""
+    for column in list(sheet.columns.values()):
+        if column.kind == "category" and not column.levels:
+            finding = Finding("empty", column.name, "no cell is known", "column dropped", sheet.n)
+            yield Verdict(finding, "every cell is missing")
+
+
+def constants(sheet: Sheet) -> Iterator[Verdict]:
+    """Columns with one value in every row. One value beside missing cells still says something, and stays."""
+    for column in sheet.used:
+        values = sheet.values(column.name)
+        if column.n_values <= 1 and not sheet.missing(column.name).any():
+            said = f"is {values[0] if values.dtype == object else format(values[0], 'g')} in every row"
+            yield Verdict(
+                Finding("constant", column.name, said, "column dropped", sheet.n),
+                "it is the same in every row",
+            )
+
+
+def missing(sheet: Sheet) -> Iterator[Verdict]:
+    """Cells that are not known."""
+    for column in sheet.used:
+        gone = sheet.missing(column.name)
+        if not gone.any():
+            continue
+        raw, count = sheet.raw(column.name), int(gone.sum())
+        written = Counter({raw.values[k]: int(c) for k, c in enumerate(np.bincount(raw.codes[gone])) if c})
+        tokens = [repr(v) for v, _ in written.most_common(3) if v]
+        how = f", written {', '.join(tokens)}" if tokens else ""
+        said = f"{plural(count, 'cell is', 'cells are')} missing ({share(count / sheet.n)}{how})"
+        action = "kept as missing; filled in or told apart within each fold"
+        yield Verdict(Finding("missing", column.name, said, action, count, sheet.train.examples(gone)))
+
+
+def identifiers(sheet: Sheet) -> Iterator[Verdict]:
+    """Columns that name the row and say nothing about it."""
+    for column in sheet.used:
+        if column.kind == "category":
+            why = _name_of_row(sheet, column)
+        elif column.kind == "number" and column.whole:
+            why = _number_of_row(sheet, column)
+        else:
+            continue
+        if why:
+            finding = Finding("id", column.name, why, "column dropped", column.n_values)
+            yield Verdict(finding, "it names the rows")
+
+
+def _name_of_row(sheet: Sheet, column: Column) -> str:
+    known = int((~sheet.missing(column.name)).sum())
+    if known < FEWEST or len(column.levels) < ONE_EACH * known:
+        return ""
+    different = plural(len(column.levels), "different value")
+    return f"names the row: {different} in {known:,} rows, such as {column.levels[0][:40]!r}"
+
+
+def _number_of_row(sheet: Sheet, column: Column) -> str:
+    """Whole numbers that all differ and count the rows, or are called so, or lie as evenly as drawn ones."""
+    values = sheet.values(column.name)
+    values = values[~np.isnan(values)]
+    n = len(values)
+    if n < FEWEST or column.n_values < n * 0.999:
+        return ""
+    span = float(values.max() - values.min()) + 1
+    if span <= 1.5 * n:
+        return f"counts the rows: {n:,} different whole numbers from {values.min():.0f} to {values.max():.0f}"
+    if NAMED.search(CAMEL.sub("_", column.name).lower()):
+        return f"is called and looks like a number of the row: {n:,} different whole numbers"
+    if n >= 100 and _even(values) and span >= 1e4:
+        return f"looks like a number given to each row: {n:,} different whole numbers, evenly spread"
+    return ""
+
+
+def _even(values: Array) -> bool:
+    """Whether numbers lie as if drawn evenly from their range (Kolmogorov-Smirnov at 1 %)."""
+    x = np.sort(values)
+    place = (x - x[0]) / (x[-1] - x[0])
+    steps = np.arange(len(x)) / (len(x) - 1)
+    return bool(np.abs(place - steps).max() * np.sqrt(len(x)) < 1.63)

@@ -1,0 +1,95 @@
+"""Dates as people write them. A format is written as for `strptime`; a column has one."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import date
+from functools import lru_cache
+
+EPOCH = date(1970, 1, 1).toordinal()
+MONTHS = {
+    name: k + 1
+    for k, name in enumerate(
+        ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+    )
+}
+PARTS = {
+    "%Y": r"(?P<Y>\d{4})",
+    "%m": r"(?P<m>\d{1,2})",
+    "%d": r"(?P<d>\d{1,2})",
+    "%y": r"(?P<y>\d{2})",
+    "%b": r"(?P<b>[A-Za-z]{3,9})\.?",
+    "%H": r"(?P<H>\d{1,2})",
+    "%M": r"(?P<M>\d{2})",
+    "%S": r"(?P<S>\d{2}(?:\.\d+)?)",
+}
+# A time of day and a zone may follow any of them. The order is that of preference where several fit.
+FORMATS = (
+    "%Y-%m-%d",
+    "%Y/%m/%d",
+    "%Y.%m.%d",
+    "%d.%m.%Y",
+    "%d/%m/%Y",
+    "%m/%d/%Y",
+    "%d-%m-%Y",
+    "%m-%d-%Y",
+    "%d %b %Y",
+    "%d-%b-%Y",
+    "%b %d, %Y",
+    "%b %d %Y",
+    "%d.%m.%y",
+    "%d/%m/%y",
+    "%m/%d/%y",
+    "%d-%b-%y",
+    "%Y%m%d",
+)
+CLOCK = r"(?:[T ,]+(?P<H>\d{1,2}):(?P<M>\d{2})(?::(?P<S>\d{2}(?:[.,]\d+)?))?(?: ?(?P<p>[AaPp])[Mm])?)?"
+ZONE = r"(?: ?(?:Z|UTC|GMT|(?P<zs>[+-])(?P<zh>\d{2}):?(?P<zm>\d{2})))?"
+
+
+@lru_cache(maxsize=64)
+def pattern_of(form: str) -> re.Pattern[str]:
+    """What a text in this format looks like, a time of day and a zone perhaps behind."""
+    text = re.escape(form).replace(r"\ ", " ").replace(r"\%", "%")
+    for part, pattern in PARTS.items():
+        if form == "%Y%m%d":
+            pattern = pattern.replace("{1,2}", "{2}")
+        text = text.replace(part, pattern)
+    return re.compile(text + CLOCK + ZONE, re.ASCII)
+
+
+def read_date(text: str, form: str) -> float:
+    """Days since 1970-01-01 (UTC where a zone is given), with fractions; NaN where `text` is no date of this format."""
+    found = pattern_of(form).fullmatch(text)
+    if found is None:
+        return math.nan
+    part = found.groupdict()
+    month = MONTHS.get(part["b"][:3].lower(), 0) if part.get("b") else int(part["m"])
+    year = int(part["Y"]) if part.get("Y") else _century(int(part["y"]))
+    try:
+        days = date(year, month, int(part["d"])).toordinal() - EPOCH
+    except ValueError:
+        return math.nan
+    return days + _time(part)
+
+
+def _century(year: int) -> int:
+    return year + (2000 if year < 69 else 1900)  # as POSIX does
+
+
+def _time(part: dict[str, str | None]) -> float:
+    """The time of day as a share of a day, shifted by its zone; NaN where it is none."""
+    if part["H"] is None:
+        return 0.0
+    hour, minute = int(part["H"]), int(part["M"] or 0)
+    second = float((part["S"] or "0").replace(",", "."))
+    if part["p"]:
+        if not 1 <= hour <= 12:
+            return math.nan
+        hour = hour % 12 + (12 if part["p"] in "pP" else 0)
+    if hour > 23 or minute > 59 or second >= 61:
+        return math.nan
+    zone = int(part["zh"] or 0) * 60 + int(part["zm"] or 0)
+    minutes = hour * 60 + minute - (-zone if part["zs"] == "-" else zone)
+    return (minutes + second / 60) / 1440

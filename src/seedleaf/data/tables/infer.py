@@ -1,0 +1,172 @@
+"""What a column holds: numbers, dates, categories or text, judged by its distinct values in the training rows."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+
+from seedleaf.data.spec import Array
+from seedleaf.data.tables.cells import SURE, TOKENS, RawColumn, RawTable
+from seedleaf.data.tables.dates import FORMATS, read_date
+from seedleaf.data.tables.numbers import AFFIXED, MARKS, SPECIAL, NumberStyle, read_plain
+from seedleaf.data.tables.schema import Column, Target, Task
+from seedleaf.errors import DataError
+
+ENOUGH = 0.95  # of the distinct known values must read as numbers or dates
+SAMPLE = 2000  # distinct values on which styles and formats are chosen
+COMMA = NumberStyle(",", ".")
+GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+", re.ASCII)
+MOST_CLASSES = 30  # whole numbers with more distinct values are not classes
+
+
+def is_comma_file(table: RawTable) -> bool:
+    """Whether some column writes its numbers with a decimal comma and no column with a point, which settles a "1,234"."""
+    commas = points = 0
+    for raw in table.columns.values():
+        known = [v for v in raw.values[:SAMPLE] if v.lower() not in TOKENS]
+        if not known or not any("," in v for v in known):
+            points += bool(known) and any("." in v for v in known) and _share(known, NumberStyle()) >= ENOUGH
+            continue
+        commas += any(re.search(r",(\d{1,2}|\d{4,})$", v) for v in known) and _share(known, COMMA) >= ENOUGH
+    return commas > 0 and points == 0
+
+
+def _share(known: list[str], style: NumberStyle) -> float:
+    return sum(not math.isnan(style.read(v)) for v in known) / len(known)
+
+
+def infer_column(name: str, raw: RawColumn, comma: bool = False) -> Column:
+    """How `raw` is read. `comma`: elsewhere in the file the comma is the decimal mark, which settles a "1,234"."""
+    known = [v for v in raw.values if v.lower() not in TOKENS]
+    if not known:
+        return Column(name, "category", dropped="every cell is missing")
+    look = known[:: max(1, len(known) // SAMPLE)]
+    form = date_format(look)
+    if form:
+        return _counted(Column(name, "date", date_format=form), raw)
+    style = number_style(look, comma)
+    if style is not None and not coded(known):
+        return _counted(_numbers(name, style, TOKENS), raw)
+    if is_text(known, len(raw)):
+        return Column(name, "text", n_values=len(known))
+    return Column(name, "category", levels=tuple(sorted(known)), n_values=len(known))
+
+
+def _numbers(name: str, style: NumberStyle, missing: tuple[str, ...]) -> Column:
+    return Column(name, "number", missing, style.decimal, style.thousands, style.prefix, style.suffix)
+
+
+def _counted(column: Column, raw: RawColumn) -> Column:
+    """The column with what its training values are like."""
+    values = column.read_values(raw.values)
+    values = values[~np.isnan(values)]
+    whole = column.kind == "number" and bool((values == np.floor(values)).all())
+    return replace(column, whole=whole, n_values=len(np.unique(values)))
+
+
+def number_style(known: list[str], comma: bool = False) -> NumberStyle | None:
+    """The style in which most of these read as numbers, the plain one where it does as well; None below ENOUGH."""
+    plain = sum(_reads(v) for v in known)
+    thousands_only = comma and all(GROUPED.fullmatch(v) for v in known if "." in v)
+    if plain == len(known) and not (thousands_only and any("." in v for v in known)):
+        return NumberStyle()
+    prefix, suffix = unit(known)
+    marks = sorted(MARKS, key=lambda m: m[0] != ",") if comma else MARKS
+    styles = [NumberStyle(*mark, prefix, suffix) for mark in marks]
+    styles = [*styles, NumberStyle()] if thousands_only else [NumberStyle(), *styles]
+    counts = [sum(_reads(v) if s.plain else not math.isnan(s.read(v)) for v in known) for s in styles]
+    best = max(counts)
+    return styles[counts.index(best)] if best >= ENOUGH * len(known) else None
+
+
+def _reads(text: str) -> bool:
+    value = read_plain(text)
+    return value == value and text.lower() not in {"nan"}
+
+
+def unit(known: list[str]) -> tuple[str, str]:
+    """The text before and behind the number that almost all values share, "" and "" where there is none."""
+    pairs: Counter[tuple[str, str]] = Counter()
+    for value in known:
+        found = AFFIXED.fullmatch(value)
+        if found and value.lower() not in SPECIAL:
+            pairs[(found[1].strip(), found[3].strip())] += 1
+    if not pairs:
+        return "", ""
+    pair, count = pairs.most_common(1)[0]
+    return pair if count >= ENOUGH * len(known) and len(pair[0]) + len(pair[1]) <= 12 else ("", "")
+
+
+def coded(known: list[str]) -> bool:
+    """Digits that are names: with leading zeros and all of one length, as postcodes are."""
+    if len({len(v) for v in known}) > 1 or len(known[0]) < 2:
+        return False
+    zeros = sum(re.fullmatch(r"0\d+", v) is not None for v in known)
+    return zeros > 0 and all(v.isdecimal() for v in known)
+
+
+def date_format(known: list[str]) -> str:
+    """The first format in which almost all of these are dates; "" where there is none."""
+    need = ENOUGH * len(known)
+    few = known[:: max(1, len(known) // 50)]
+    best, best_count = "", 0
+    for form in FORMATS:
+        if sum(not math.isnan(read_date(v, form)) for v in few) < 0.8 * len(few):
+            continue
+        if form == "%Y%m%d" and (len(known) < 10 or not all(v[:2] in ("19", "20") for v in known)):
+            continue
+        count = sum(not math.isnan(read_date(v, form)) for v in known)
+        if count >= need and count > best_count:
+            best, best_count = form, count
+    return best
+
+
+def is_text(known: list[str], n: int) -> bool:
+    """Whether these are sentences and not names: several words each, and hardly ever the same ones."""
+    words = float(np.mean([len(v.split()) for v in known]))
+    length = float(np.mean([len(v) for v in known]))
+    often = len(known) / max(1, n)
+    return len(known) >= 10 and (
+        (words >= 4 and often > 0.2) or (words >= 2.5 and length > 40 and often > 0.05)
+    )
+
+
+def infer_target(name: str, raw: RawColumn, task: str | None, source: str) -> Target:
+    """What is to be predicted. Text is classes; whole numbers with few distinct values, written without a point, too."""
+    known = [v for v in raw.values if v.lower() not in SURE]
+    if not known:
+        raise DataError(f"{source}: the target column {name} has no known value")
+    style = number_style(known)
+    numeric = style is not None and not coded(known)
+    if task not in (None, "classification", "binary", "multiclass", "regression"):
+        raise DataError(f"no task {task!r}: classification or regression")
+    if task == "regression" and not numeric:
+        raise DataError(
+            f"{source}: the target column {name} holds text ({known[0]!r}), so it cannot be regression"
+        )
+    if task == "regression" or (task is None and numeric and not _classes(known, style, len(raw))):
+        assert style is not None
+        return Target(name, "regression", (), _counted(_numbers(name, style, SURE), raw))
+    classes = tuple(sorted(known, key=_by_number))
+    kind: Task = "binary" if len(classes) == 2 else "multiclass"
+    return Target(name, kind, classes, Column(name, "category", SURE, levels=classes, n_values=len(classes)))
+
+
+def _by_number(text: str) -> tuple[bool, float, str]:
+    value = read_plain(text)
+    return (True, 0.0, text) if math.isnan(value) else (False, value, text)
+
+
+def _classes(known: list[str], style: NumberStyle | None, n: int) -> bool:
+    """Whether numbers are classes."""
+    if style is None or len(known) <= 2:
+        return True
+    values: Array = np.asarray([style.read(v) for v in known])
+    whole = np.isfinite(values).all() and bool((values == np.floor(values)).all())
+    if not whole or any("." in v for v in known) or len(known) > MOST_CLASSES or n < 5 * len(known):
+        return False
+    return len(known) <= 10 or len(known) >= 0.8 * (values.max() - values.min() + 1)

@@ -1,0 +1,246 @@
+"""`load_table`: from a file or a frame to rows that learners can use, split before anything is learned from them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+
+from seedleaf.data.spec import Array, Labels
+from seedleaf.data.tables.audit.registry import audit
+from seedleaf.data.tables.audit.rows import clean_rows, without_overlap
+from seedleaf.data.tables.audit.sheet import Sheet
+from seedleaf.data.tables.cells import RawTable
+from seedleaf.data.tables.folds import holdout
+from seedleaf.data.tables.infer import infer_column, infer_target, is_comma_file
+from seedleaf.data.tables.schema import Column, Finding, Frame, TableData, TableSchema, Target
+from seedleaf.data.tables.source import read_source
+from seedleaf.errors import DataError
+
+TARGETS = ("target", "label", "class", "y")  # by these names a target is known, without case
+WHY_GROUP = "it says which rows belong together"
+
+
+def load_table(
+    source: Any,
+    *,
+    target: str | None = None,
+    test: Any = None,
+    group: str | None = None,
+    order_by: str | None = None,
+    task: str | None = None,
+    keep: Collection[str] = (),
+    seed: int = 0,
+) -> TableData:
+    """A table, read, audited and split; what is odd about it stands in `schema.findings`.
+
+    `source` and `test` are CSV or TSV files (also .gz), Parquet files, or pandas DataFrames. `target` is named, else the
+    column called target, label, class or y, else the last one. `task` is "classification" or "regression" where the target does not
+    say it. Without `test` a fifth of the rows is held out: stratified, whole groups of `group`, or the last by `order_by`.
+    Exact duplicates of rows are dropped before. Columns that the audit would drop and that `keep` names stay. Raises
+    DataError, naming the file, for what cannot be used.
+    """
+    asked = tuple(name for name in (target, group, order_by) if name)
+    table, findings, notes = read_source(source, asked)
+    name = choose_target(table, target)
+    _check_names(table, name, group, order_by, keep)
+    goal = infer_target(name, table.columns[name], task, table.source)
+    table, found = clean_rows(table, goal)
+    findings += found
+    if order_by is not None:
+        table = _in_order(table, order_by, findings)
+    rest, given = _read_test(test, table, goal, findings)
+    parts = _split(table, rest, goal, group, order_by, seed, findings)
+    columns = infer_columns(parts.train.without({name}), parts.rest.without({name}), group)
+    sheet = Sheet(table.source, columns, goal, parts.train, parts.y, parts.rest if given else None, seed=seed)
+    findings += audit(sheet, keep)
+    return _pack(parts, tuple(sheet.columns.values()), goal, findings, notes, group, order_by)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Parts:
+    """Training rows and the rest, with what they are to predict."""
+
+    train: RawTable
+    y: Array
+    rest: RawTable
+    y_rest: Array
+
+
+def choose_target(table: RawTable, target: str | None) -> str:
+    """The name of the target column. Raises DataError where there is none, or nothing beside it."""
+    names = list(table.columns)
+    if target is not None:
+        if target not in names:
+            raise DataError(f"{table.source} has no column {target!r}; there are: {table.some_names}")
+    if len(names) < 2:
+        raise DataError(
+            f"{table.source} has one column, {names[0]!r}: a target and at least one feature are needed"
+        )
+    if len(table) == 0:
+        raise DataError(f"{table.source} has names and no rows")
+    lower = {name.lower(): name for name in names}
+    return target or next((lower[t] for t in TARGETS if t in lower), names[-1])
+
+
+def _check_names(
+    table: RawTable, name: str, group: str | None, order_by: str | None, keep: Collection[str]
+) -> None:
+    if group is not None and order_by is not None:
+        raise DataError("rows are split by group or in order, not both")
+    for asked in (*filter(None, (group, order_by)), *keep):
+        if asked not in table.columns:
+            raise DataError(f"{table.source} has no column {asked!r}; there are: {table.some_names}")
+        if asked == name:
+            raise DataError(f"{table.source}: {asked!r} is the target")
+
+
+def _in_order(table: RawTable, order_by: str, findings: list[Finding]) -> RawTable:
+    """The rows sorted by a column of numbers or dates; rows without one are dropped."""
+    column = infer_column(order_by, table.columns[order_by])
+    if column.kind not in ("number", "date"):
+        example = next(v for v in table.columns[order_by].values if v)
+        raise DataError(
+            f"{table.source}: {order_by} holds neither numbers nor dates ({example!r}): no order can be read from it"
+        )
+    when = column.read(table.columns[order_by])
+    known = np.flatnonzero(~np.isnan(when))
+    if lost := len(when) - len(known):
+        where = table.examples(np.isnan(when))
+        findings.append(
+            Finding("order", order_by, f"{lost} rows have no place in the order", "dropped", lost, where)
+        )
+    return table.take(known[np.argsort(when[known], kind="stable")])
+
+
+def _read_test(
+    test: Any, table: RawTable, goal: Target, findings: list[Finding]
+) -> tuple[RawTable | None, bool]:
+    """The test file, its columns in the order of the training file's."""
+    if test is None:
+        return None, False
+    rest, found, _ = read_source(test, tuple(table.columns))
+    names = list(rest.columns)
+    if names[0] == "column1" and list(table.columns)[0] == "column1" and len(names) != len(table.columns):
+        raise DataError(f"{rest.source} has {len(names)} columns, {table.source} {len(table.columns)}")
+    lost = [n for n in table.columns if n not in rest.columns]
+    if lost:
+        raise DataError(
+            f"{rest.source}: {len(lost)} of the columns of {table.source} are missing: {', '.join(lost[:5])}"
+        )
+    findings += [replace(f, message=f"in the test file {f.message}") for f in found if f.kind != "no-header"]
+    if extra := [n for n in names if n not in table.columns]:
+        said = f"the test file has {len(extra)} columns more: {', '.join(extra[:5])}"
+        findings.append(Finding("test-columns", "", said, "not used", len(extra)))
+    rest = replace(rest, columns={n: rest.columns[n] for n in table.columns})
+    rest = _same_classes(rest, goal, findings)
+    rest, found = clean_rows(rest, goal, test=True)
+    findings += found
+    if len(rest) == 0:
+        raise DataError(f"{rest.source} has no row with a known {goal.name}")
+    return rest, True
+
+
+def _same_classes(rest: RawTable, goal: Target, findings: list[Finding]) -> RawTable:
+    """Classes that the test file ends with a full stop, as adult's does, are the same classes."""
+    column = rest.columns[goal.name]
+    dotted = {v: v[:-1] for v in column.values if v.endswith(".") and v[:-1] in goal.classes}
+    if not dotted or any(v in goal.classes for v in column.values):
+        return rest
+    new = replace(column, values=tuple(dotted.get(v, v) for v in column.values))
+    findings.append(
+        Finding(
+            "test-classes",
+            goal.name,
+            "the test file ends its classes with a full stop",
+            "read without",
+            len(dotted),
+        )
+    )
+    return replace(rest, columns={**rest.columns, goal.name: new})
+
+
+def _split(
+    table: RawTable,
+    rest: RawTable | None,
+    goal: Target,
+    group: str | None,
+    order_by: str | None,
+    seed: int,
+    findings: list[Finding],
+) -> _Parts:
+    y = goal.read(table.columns[goal.name])
+    if rest is not None:
+        kept = without_overlap(table, rest, findings)
+        return _Parts(table.take(kept), y[kept], rest, goal.read(rest.columns[goal.name]))
+    groups = None if group is None else table.columns[group].codes
+    order = None if order_by is None else np.arange(len(table))
+    try:
+        train, held = holdout(y, goal.task != "regression", groups, order, seed)
+    except DataError as error:
+        raise DataError(f"{table.source}: {error}") from None
+    return _Parts(table.take(train), y[train], table.take(held), y[held])
+
+
+def infer_columns(train: RawTable, rest: RawTable, group: str | None = None) -> dict[str, Column]:
+    """How each column is read, judged by the training rows alone."""
+    comma = is_comma_file(train)
+    columns = {name: infer_column(name, raw, comma) for name, raw in train.columns.items()}
+    if group is not None:
+        columns[group] = replace(columns[group], dropped=WHY_GROUP)
+    return columns
+
+
+def _pack(
+    parts: _Parts,
+    columns: tuple[Column, ...],
+    goal: Target,
+    findings: list[Finding],
+    notes: Mapping[str, str],
+    group: str | None,
+    order_by: str | None,
+) -> TableData:
+    if all(c.dropped for c in columns):
+        why = "; ".join(f"{c.name}: {c.dropped}" for c in columns[:3])
+        raise DataError(f"{parts.train.source}: no column is left to learn from ({why})")
+    source = parts.train.source
+    schema = TableSchema(
+        source,
+        columns,
+        goal,
+        tuple(findings),
+        len(parts.y),
+        len(parts.y_rest),
+        "",
+        group or "",
+        order_by or "",
+        notes,
+    )
+    train, test = schema.features(parts.train.columns), schema.features(parts.rest.columns)
+    schema = replace(schema, fingerprint=fingerprint(schema, train, parts.y, test, parts.y_rest))
+    groups: Labels | None = None if group is None else parts.train.columns[group].codes.astype(np.int64)
+    order: Array | None = None
+    if order_by is not None:
+        order = next(c for c in columns if c.name == order_by).read(parts.train.columns[order_by])
+    return TableData(schema, train, parts.y, test, parts.y_rest, groups, order)
+
+
+def fingerprint(schema: TableSchema, *parts: Frame | Array) -> str:
+    """32 hexadecimal digits that change with any cell as read, any name, any class."""
+    digest = blake2b(digest_size=16)
+    digest.update(
+        repr([(c.name, c.kind) for c in schema.used] + [(schema.target.classes, "")]).encode(
+            "utf-8", "replace"
+        )
+    )
+    for part in parts:
+        for array in part.values() if isinstance(part, Mapping) else [part]:
+            digest.update(f"|{len(array)}|".encode())
+            if array.dtype == object:
+                digest.update("\x1f".join(array).encode("utf-8", "replace"))
+            else:
+                digest.update(np.ascontiguousarray(array).view(np.uint8).data)
+    return digest.hexdigest()

@@ -1,0 +1,62 @@
+"""Numbers as people write them: "1,234.50", "1.234,50", "1'234", "€ 12", "45 %". One style per column."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from functools import cached_property
+
+SPECIAL = {"inf", "+inf", "-inf", "infinity", "+infinity", "-infinity"}
+AFFIXED = re.compile(r"([^\d+\-.,]*)([+-]?[\d.,][\d.,' \u00a0\u202f]*?(?:[eE][+-]?\d+)?)([^\d.,]*)", re.ASCII)
+MARKS = ((".", ""), (".", ","), (",", ""), (",", "."), (".", "'"), (".", " "), (",", " "))
+
+
+@dataclass(frozen=True)
+class NumberStyle:
+    """How a column writes numbers. `prefix` and `suffix` are a unit that may stand beside them."""
+
+    decimal: str = "."
+    thousands: str = ""
+    prefix: str = ""
+    suffix: str = ""
+
+    @property
+    def plain(self) -> bool:
+        return self == NumberStyle()
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        mark = re.escape(self.decimal)
+        whole = r"\d+"
+        if self.thousands:
+            gap = r"[ \u00a0\u202f]" if self.thousands == " " else re.escape(self.thousands)
+            whole = rf"(?:\d+|[1-9]\d{{0,2}}(?:{gap}\d{{3}})+)"
+        return re.compile(rf"[+-]?(?:{whole}(?:{mark}\d*)?|{mark}\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+
+    def read(self, text: str) -> float:
+        """The number that `text` says in this style; NaN where it says none. An infinity is read as such."""
+        if self.prefix and text.startswith(self.prefix):
+            text = text[len(self.prefix) :].strip()
+        if self.suffix and text.endswith(self.suffix):
+            text = text[: -len(self.suffix)].strip()
+        if self.decimal == "." and not self.thousands:
+            return read_plain(text)
+        if self.pattern.fullmatch(text) is None:
+            return float(text) if text.lower() in SPECIAL else math.nan
+        if self.thousands:
+            text = (
+                re.sub(r"[ \u00a0\u202f]", "", text)
+                if self.thousands == " "
+                else text.replace(self.thousands, "")
+            )
+        return float(text.replace(self.decimal, "."))
+
+
+def read_plain(text: str) -> float:
+    """A number as programs write it, else NaN. No underscores, no digits of other scripts, no hexadecimal."""
+    try:
+        value = float(text)
+    except ValueError:
+        return math.nan
+    return value if text.isascii() and "_" not in text else math.nan

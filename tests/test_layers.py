@@ -22,6 +22,8 @@ TOP = {
     "export",
     "finish",
     "folder",
+    "front",
+    "inspection",
     "job",
     "modality",
     "planning",
@@ -52,8 +54,11 @@ ALLOWED: dict[str, set[str]] = {
     "view": ZERO | {"progress"},
     "progress": ZERO,
     "predictor": ZERO,
+    "guard": ZERO,
     "report": ZERO | {"space", "store", "tuner"},
-    "cli": TOP | ZERO | {"timing", "view", "", "data", "optuna_bridge"},  # data: what `predict` reads
+    "cli": TOP
+    | ZERO
+    | {"timing", "view", "guard", "", "data", "optuna_bridge"},  # data: what `predict` reads
     "": set(),  # the package itself imports by name, when a name is first used
 }
 TORCHLESS = {"core", "errors", "seeds", "space", "tuner", "executors", "store", "ledger", "loop", "study"}

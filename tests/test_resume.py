@@ -164,6 +164,7 @@ def story(tmp_path_factory: pytest.TempPathFactory, small_disk: tuple[Path, bool
     told = Story(disk / "a run", data)
     resume: list[object] = ["resume", told.folder]
     start: list[object] = ["fit", data, "--time", TIME, "--max-params", "6k", "--out", told.folder]
+    start += ["--fidelity", "data"]  # 12 pixels are too few to be shrunk
 
     def fill(_: int) -> None:
         with (disk / "filler").open("wb", buffering=0) as file:
@@ -235,6 +236,19 @@ def test_trials_go_on_from_the_step_they_had(story: Story) -> None:
     ]
     assert any(history.trials[t.id].step > t.step > 0 for t in cut_off)
     assert not history.running()
+
+
+def test_what_steps_are_spent_on_stands_in_the_log_and_the_report(story: Story) -> None:
+    history = read_history(story.folder)
+    plan = history.note("plan") or {}
+    assert plan["axis"] == "data"
+    assert history.header["fidelity"]["name"] == "step"
+    assert (history.note("run") or {})["fidelity"] == "data"
+    assert plan["third_seconds"][0] < 0.6 * plan["third_seconds"][2], (
+        "a quarter of the images, in whole batches"
+    )
+    page = (story.folder / "report.html").read_text(encoding="utf-8")
+    assert "data: a quarter of the images, then half, then all" in page
 
 
 def test_no_session_leaves_a_worker_behind(story: Story) -> None:

@@ -200,6 +200,7 @@ def test_a_reopened_study_goes_on_as_if_never_closed(tmp_path: Path, scheduler: 
         (dict(maximize="error"), "objectives"),
         (dict(fidelity=Fidelity("epoch", 1, 27)), "fidelity"),
         (dict(seed=1), "seed"),
+        (dict(by_time=True), "by_time"),
     ],
 )
 def test_another_problem_under_the_same_name_is_refused(change: dict[str, Any], what: str) -> None:

@@ -112,7 +112,8 @@ def test_the_phases_add_up_to_the_time(
     except BudgetError:
         assert left - delivery < 3 * epoch
         return
-    assert plan.search_seconds + plan.refit_seconds + delivery == pytest.approx(left)
+    spent = plan.search_seconds + plan.refit_seconds + plan.front_seconds
+    assert spent + delivery == pytest.approx(left)
     assert plan.search_seconds > 0
     assert plan.refit_seconds > 0
     assert 1 <= plan.fidelity.low <= plan.fidelity.high <= MOST_EPOCHS
@@ -127,6 +128,20 @@ def test_the_time_that_is_asked_for_is_enough() -> None:
     enough = parse_seconds(advice[1])
     assert enough > 20
     plan_time(left=enough - 11, workers=2, epoch_seconds=2.0, delivery=6.0, preset=preset, spent=11)
+
+
+def test_steps_that_are_cheap_at_first_make_room_for_more_of_them() -> None:
+    whole = plan_time(600, 2, 1.0, 6.0, PRESETS["good"])
+    cheap = plan_time(600, 2, 1.0, 6.0, PRESETS["good"], thirds=[0.25, 0.55, 1.0])
+    assert cheap.search_seconds == whole.search_seconds
+    assert cheap.fidelity.high * 0.6 == pytest.approx(whole.fidelity.high, abs=1)
+    assert (whole.fidelity.name, cheap.fidelity.name) == ("epoch", "step")
+    assert (
+        plan_time(600, 2, 1.0, 6.0, PRESETS["good"], thirds=[1.0, 1.0, 1.0]).fidelity.high
+        == whole.fidelity.high
+    )
+    short = plan_time(25, 1, 0.5, 6.0, PRESETS["good"], thirds=[0.1, 0.3, 0.5])
+    assert short.fidelity.low == min(10, short.fidelity.high), "the first rung still lasts a second"
 
 
 def test_more_of_a_better_preset_is_search() -> None:
@@ -150,6 +165,7 @@ def test_the_refits_step_is_judged_by_the_typical_one() -> None:
     trial = Trial(0, {}, measurements=steps)
     assert refit_step_seconds(trial, 1) < 2.0
     assert refit_step_seconds(trial, 2) < refit_step_seconds(trial, 1)
+    assert refit_step_seconds(trial, 1, lambda step: 0.25) == pytest.approx(4 * refit_step_seconds(trial, 1))
 
 
 def test_the_clock_starts_with_the_process() -> None:

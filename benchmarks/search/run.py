@@ -141,7 +141,7 @@ def jobs(given: argparse.Namespace) -> list[Job]:
     """What is still to be run, all scenarios of a seed before the next seed."""
     scenarios = given.scenarios.split(",") if given.scenarios else []
     for family in given.families.split(",") if not scenarios else []:
-        scenarios += names(family, given.split)
+        scenarios += names(family, given.split)[: given.instances]
     found = []
     for method in given.methods.split(","):
         drive(method)
@@ -186,6 +186,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--evaluations", type=float, default=100, help="evaluations a run, where there is none"
     )
     parser.add_argument("--split", choices=["tune", "report", "spare"], default="report")
+    parser.add_argument("--instances", type=int, default=12, help="the first so many of each family")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--out", type=Path, default=RESULTS)
     given = parser.parse_args(arguments)

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from search import plots
-from search.scenarios import Scenario, load
+from search.archive import CLOCK, GRID
+from search.scenarios import TIMED, Scenario, load, seconds_of_full
 from search.stats import MARKS, Array, Run, Spread, by_scenario, covering, rank, regrets, spread
 from search.volume import growth
 
@@ -55,7 +56,7 @@ def family_section(family: str, runs: Sequence[Run], folder: Path) -> list[str]:
     if whole > shared:
         text += [f"On all {len(whole)} ({_instances(whole)}):", ""]
         text += _regret_tables([r for r in runs if r["method"] in every], marks, unit)
-    at = np.geomspace(0.1 if runs[0]["full"] > 1 else 1, marks[-1], 80).tolist()
+    at = [m for m in GRID if (0.1 if runs[0]["full"] > 1 else 1) <= m <= marks[-1]]
     lines = {
         m: np.mean([regrets(r, load(r["scenario"]), at) for r in chosen if r["method"] == m], axis=0)
         for m in ordered(set(wide))
@@ -103,8 +104,7 @@ def summary(families: Mapping[str, Sequence[Run]]) -> list[str]:
     """seedleaf's mean regret beside that of the method that comes nearest or lies ahead, pairwise on shared scenarios."""
     rows = []
     for family, runs in families.items():
-        marks = [m for m in marks_of(runs) if m in ((5, 10, 20) if runs[0]["full"] > 1 else (50, 100))]
-        for mark in marks:
+        for mark in marks_of(runs):
             pairs = []
             for m in {r["method"] for r in runs if not r["method"].startswith(OURS)}:
                 both = by_scenario(runs, partial(_score, mark=mark), [OURS, m])
@@ -163,35 +163,24 @@ def _score(run: Run, mark: int, drawn: bool = False) -> float:
 
 
 def clock_section(families: Mapping[str, Sequence[Run]]) -> list[str]:
-    """Regret by simulated seconds, where the data has them; a unit is what random search takes for a full training."""
+    """Regret by simulated seconds, where the data has them; the unit is that of a full training."""
     text = []
     for family, runs in families.items():
-        if family not in ("lcbench", "iaml_super", "rbv2_svm_shares", "nb301"):
+        if family not in TIMED:
             continue
-        unit = seconds_of_full(runs)
-        marks = [m for m in (5, 20) if m in marks_of(runs)]
-        timed = [r for r in runs if r["scenario"] in unit and "clock" in r]
+        marks = [m for m in CLOCK if m in marks_of(runs)]
         rows = []
-        for m in ordered({r["method"] for r in timed}):
+        for m in ordered({r["method"] for r in runs}):
 
-            def score(r: Run, s: Scenario, unit: Mapping[str, float] = unit) -> Array:
-                return regrets(r, s, marks, "clock", unit[r["scenario"]])  # noqa: B023
+            def score(r: Run, s: Scenario, marks: Sequence[int] = marks) -> Array:
+                return regrets(r, s, marks, "clock", seconds_of_full(s.name))
 
-            row = spreads([r for r in timed if r["method"] == m], score)
+            row = spreads([r for r in runs if r["method"] == m], score)
             rows.append([m, *map(str, row)])
         if rows:
             text += table([f"{family}: mean regret by the clock after", *map(str, marks)], rows)
     head = "### By simulated seconds\n\nThe unit is the mean time of a full training of a random config."
     return [head, "", *text] if text else []
-
-
-def seconds_of_full(runs: Sequence[Run]) -> dict[str, float]:
-    """scenario -> simulated seconds of a full training, on average over random search."""
-    found: dict[str, list[float]] = {}
-    for r in runs:
-        if r["method"] == "random":
-            found.setdefault(r["scenario"], []).append(r["simulated_s"] * r["full"] / r["steps"])
-    return {s: float(np.mean(v)) for s, v in found.items()}
 
 
 def rule_section(families: Mapping[str, Sequence[Run]], rule: str) -> list[str]:

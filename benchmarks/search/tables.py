@@ -1,7 +1,8 @@
 """`python benchmarks/search/tables.py`: from the results files to tables and plots in benchmarks/RESULTS.md.
 
-Reads every *.jsonl of the results folder (--results, may be given several times), takes the runs on the scenarios of
---split, and rewrites what stands between the two markers in RESULTS.md; plots go to benchmarks/plots/.
+Reads the peers' runs that are kept in results/peers.csv (see archive.py) and every *.jsonl of the results folder
+(--results, may be given several times; they count where both have a run), takes the scenarios of --split, and rewrites
+what stands between the two markers in RESULTS.md; plots go to benchmarks/plots/.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 if __name__ == "__main__":  # in place of this folder, whose trace.py would hide the standard library's
     sys.path[0] = str(Path(__file__).parents[1])
 
+from search.archive import unpack
 from search.scenarios import FAMILIES, load, names
 from search.sections import (
     clock_section,
@@ -105,15 +107,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--results", type=Path, action="append", default=None)
     parser.add_argument("--split", choices=["tune", "report", "spare", "all"], default="report")
+    parser.add_argument("--archive", type=Path, default=HERE / "results" / "peers.csv")
     parser.add_argument(
-        "--rule", choices=list(RULES), default="seen", help="whom to call the incumbent, see README.md"
+        "--rule", choices=list(RULES), default="latest", help="whom to call the incumbent, see README.md"
     )
     parser.add_argument(
         "--into", type=Path, default=HERE.parent / "RESULTS.md", help="the file with the markers"
     )
     given = parser.parse_args(arguments)
     folders = given.results or [HERE / "results"]
-    runs = read(sorted(p for folder in folders for p in folder.glob("*.jsonl")))
+    runs = unpack(given.archive) + read(sorted(p for folder in folders for p in folder.glob("*.jsonl")))
     split = None if given.split == "all" else given.split
     if not select(runs, split):
         sys.exit(f"no runs on {given.split} scenarios in {', '.join(map(str, folders))}")

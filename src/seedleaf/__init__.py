@@ -15,6 +15,7 @@ __version__ = "0.1.0"
 
 _WHERE = {
     "fit": "seedleaf.api",
+    "check": "seedleaf.inspection",
     "tune": "seedleaf.api",
     "resume": "seedleaf.api",
     "load": "seedleaf.api",
@@ -46,6 +47,7 @@ __all__ = [
     "Space",
     "Study",
     "__version__",
+    "check",
     "fit",
     "load",
     "resume",
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
     from seedleaf.core import Fidelity, Measurement
     from seedleaf.errors import SeedleafError
     from seedleaf.estimator import ImageClassifier
+    from seedleaf.inspection import check
     from seedleaf.result import Result
     from seedleaf.space import Bool, Choice, Const, Float, Int, Space
     from seedleaf.study import Study

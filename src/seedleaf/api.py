@@ -48,6 +48,7 @@ def fit(
     learner: str = "convnet",
     sampler: str = "auto",
     scheduler: str = "auto",
+    fidelity: str = "auto",
     view: View | None = None,
     command: str = "seedleaf.fit(…)",
     began: float | None = None,
@@ -55,8 +56,10 @@ def fit(
     """Find, train, export and measure a light image classifier within `time_limit` of wall time.
 
     `data`: "digits", a folder of class folders, an .npz, a folder of IDX files, the name of a torchvision set, or
-    arrays (x, y). `max_params` and `max_macs` are upper bounds ("20k", 5_000_000) that nothing returned breaks. The run
-    lands in `out`, or the next free runs/<data>-<n>/. Raises DataError, LimitError, BudgetError, each saying what to do.
+    arrays (x, y). `max_params` and `max_macs` are upper bounds ("20k", 5_000_000) that nothing returned breaks.
+    `fidelity` says what steps are spent on: "epochs", or at first a part of the "data", pictures of smaller "size", or
+    "both" (docs/guide.md). The run lands in `out`, or the next free runs/<data>-<n>/. Raises DataError, LimitError,
+    BudgetError, each saying what to do.
     """
     began = time.time() if began is None else began
     asked = {"params": max_params, "macs": max_macs}
@@ -70,6 +73,7 @@ def fit(
         learner=learner,
         sampler=sampler,
         scheduler=scheduler,
+        fidelity=fidelity,
         command=command,
         version=__version__,
     )
@@ -118,6 +122,7 @@ def tune(
     fidelity: Fidelity | None = None,
     time_limit: str | float | None = None,
     max_trials: int | None = None,
+    by_time: bool = False,
     minimize: str | Sequence[str] | None = None,
     maximize: str | Sequence[str] | None = None,
     limits: Mapping[str, float] | None = None,
@@ -135,8 +140,9 @@ def tune(
 
     `train(config, ctx)` yields one mapping of metrics per step, from ctx.start + 1 to ctx.stop, and saves what it needs
     to go on in ctx.folder before it yields; without `fidelity` it may simply return a number or a mapping, and take
-    `config` alone. `out` keeps the study (a later call with the same `out` goes on); else nothing stays. RunError while
-    another call works in `out`. One of `time_limit` and `max_trials` (the total) is needed unless the space is finite.
+    `config` alone. `out` keeps the study (a later call with the same `out` goes on); else nothing stays. `by_time` spends
+    seconds in place of steps (docs/tuning.md). RunError while another call works in `out`. One of `time_limit` and
+    `max_trials` (the total) is needed unless the space is finite.
     """
     problem_space = space if isinstance(space, Space) else Space(space)
     if time_limit is None and max_trials is None and problem_space.size is None:
@@ -161,6 +167,7 @@ def tune(
                 limits=limits,
                 costs=costs,
                 max_trials=max_trials,
+                by_time=by_time,
                 seed=seed,
                 sampler=sampler,
                 scheduler=scheduler,

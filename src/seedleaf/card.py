@@ -1,9 +1,11 @@
-"""What is said of a delivered model: the verdict on the search, how the time was spent, the model card."""
+"""What is said of a delivered model: the verdict on the search, how the time was spent, metrics.json, the model card."""
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seedleaf.core import State, Trial
@@ -57,8 +59,8 @@ def shares(run: Run, refit_train_seconds: float, refit_seconds: float) -> dict[s
     }
 
 
-def image_metrics(final: Mapping[str, Any]) -> dict[str, Any]:
-    """What metrics.json says of a delivered classifier of images."""
+def write_metrics(run: Run, final: Mapping[str, Any], folder: Path) -> None:
+    """metrics.json and the model card beside it."""
     keep = (
         "test",
         "params",
@@ -69,23 +71,37 @@ def image_metrics(final: Mapping[str, Any]) -> dict[str, Any]:
         "refit_steps",
         "per_class",
     )
-    return {"test_accuracy": final["test"]["accuracy"], **{k: final[k] for k in keep}}
+    body = {"test_accuracy": final["test"]["accuracy"], **{k: final[k] for k in keep}}
+    text = json.dumps(body, indent=2, ensure_ascii=False) + "\n"
+    (folder / "metrics.json").write_text(text, encoding="utf-8")
+    (folder / "README.md").write_text(model_card(run, final), encoding="utf-8")
 
 
-def model_card(spec: ImageSpec, final: Mapping[str, Any], told: Mapping[str, Any]) -> str:
-    """The model card of a classifier of images; `told` is the verdict."""
-    test, verdict_text = final["test"], str(told.get("text", ""))
+def model_card(run: Run, final: Mapping[str, Any]) -> str:
+    verdict_text = (run.study.history.note("verdict") or {}).get("text", "")
+    return _card(run.spec, final, f"{verdict_text.capitalize()}.")
+
+
+def member_card(spec: ImageSpec, row: Mapping[str, Any]) -> str:
+    """The card of a member of the front: how it was trained stands where the winner's has the verdict."""
+    how = f"Trained for {row['steps']} of {row['full']} steps"
+    whole = "all that is not the test part" if row["trained_on"] == "train+valid" else "the training part"
+    return _card(spec, row, f"{how}, on {whole}: one of several networks that give away accuracy for size.")
+
+
+def _card(spec: ImageSpec, measured: Mapping[str, Any], said: str) -> str:
+    test, latency = measured["test"], measured["latency_ms"]
     return f"""# {spec.name}: {spec.n_classes} classes, {spec.height}×{spec.width}×{spec.channels}
 
 | | |
 |---|---|
 | test accuracy | {test["accuracy"]:.4f} (95 % interval {test["low"]:.4f} to {test["high"]:.4f}, {test["n"]} images) |
-| parameters | {final["params"]:,} |
-| multiply-adds an image | {final["macs"]:,} |
-| file | {final["bytes"]:,} bytes |
-| latency, one image, one thread | {final["latency_ms"]["median"]:.3f} ms (p90 {final["latency_ms"]["p90"]:.3f}) |
+| parameters | {measured["params"]:,} |
+| multiply-adds an image | {measured["macs"]:,} |
+| file | {measured["bytes"]:,} bytes |
+| latency, one image, one thread | {latency["median"]:.3f} ms (p90 {latency["p90"]:.3f}) |
 
-{verdict_text.capitalize()}.
+{said}
 
 `model.onnx` takes uint8 images (N, {spec.height}, {spec.width}, {spec.channels}) and gives probabilities;
 `config.json` names the classes.

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from seedleaf import __version__
-from seedleaf.errors import RunError, SeedleafError
+from seedleaf.errors import RunError
+from seedleaf.guard import guarded
 
 if TYPE_CHECKING:
     from seedleaf.result import Result
     from seedleaf.view import View
 
-T = TypeVar("T")
 app = typer.Typer(
     help="AutoML for light deep-learning models: data and a limit in, a small, fast, exported model out.",
     no_args_is_help=True,
@@ -62,6 +60,9 @@ def fit(
     out: Annotated[Path | None, typer.Option(help="The run's folder; default: runs/DATA-N.")] = None,
     sampler: Annotated[str, typer.Option(help="auto, tpe, …: docs/samplers.md lists them.")] = "auto",
     scheduler: Annotated[str, typer.Option(help="auto, full, asha, …: docs/samplers.md.")] = "auto",
+    fidelity: Annotated[
+        str, typer.Option(help="auto, epochs, data, size, both: what cheap steps save.")
+    ] = "auto",
     as_json: Json = False,
 ) -> None:
     """Find, train, export and measure a light image classifier."""
@@ -81,12 +82,45 @@ def fit(
             out=out,
             sampler=sampler,
             scheduler=scheduler,
+            fidelity=fidelity,
             view=_view(f"seedleaf fit {data}", time or "10m", as_json),
             command=_command(),
             began=process_started(),
         )
 
-    _show(_guarded(work, as_json), as_json)
+    _show(guarded(work, as_json), as_json)
+
+
+@app.command()
+def check(
+    data: Annotated[str, typer.Argument(help="A CSV, TSV (.gz too) or Parquet file.", show_default=False)],
+    target: Annotated[
+        str | None,
+        typer.Option(help="The column to predict; default: target, label, class or y, else the last."),
+    ] = None,
+    test: Annotated[
+        str | None, typer.Option(help="A file with test rows; default: some are held out.")
+    ] = None,
+    group: Annotated[
+        str | None, typer.Option(help="Rows that are equal in this column stay together.")
+    ] = None,
+    order_by: Annotated[str | None, typer.Option(help="Split in the order of this column.")] = None,
+    seed: Annotated[int, typer.Option(help="Every random draw follows from it.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Read and audit a table: what is odd about it, and what is done about that. Nothing is trained."""
+
+    def work() -> None:
+        from seedleaf.inspection import check as check_table
+        from seedleaf.inspection import show
+
+        checked = check_table(data, target=target, test=test, group=group, order_by=order_by, seed=seed)
+        if as_json:
+            typer.echo(json.dumps(checked.to_json(), ensure_ascii=False))
+        else:
+            show(checked)
+
+    guarded(work, as_json)
 
 
 @app.command()
@@ -98,7 +132,7 @@ def resume(run: RunPath, time: Time = None, as_json: Json = False) -> None:
 
         return resume_run(run, time_limit=time, view=_view(f"seedleaf resume {run}", time, as_json))
 
-    _show(_guarded(work, as_json), as_json)
+    _show(guarded(work, as_json), as_json)
 
 
 @app.command()
@@ -128,7 +162,7 @@ def predict(
             write_predictions(file, names, probabilities, model.classes)
         typer.echo(f"{len(names)} predictions in {out}", err=True)
 
-    _guarded(work, False)
+    guarded(work, False)
 
 
 @app.command()
@@ -144,7 +178,7 @@ def report(
 
         typer.echo(write_report(read_history(run), out or run / "report.html"))
 
-    _guarded(work, False)
+    guarded(work, False)
 
 
 @app.command()
@@ -160,7 +194,7 @@ def export(
         for path in copy_delivery(run, out):
             typer.echo(path)
 
-    _guarded(work, False)
+    guarded(work, False)
 
 
 @app.command()
@@ -179,38 +213,7 @@ def dashboard(
             raise RunError("the dashboard needs Optuna: pip install 'seedleaf[optuna]'") from None
         show(run, typer.echo, host, port, serve)
 
-    _guarded(work, False)
-
-
-def _guarded(work: Callable[[], T], as_json: bool) -> T:
-    """Run `work`; what goes wrong on purpose becomes one line on stderr and exit code 2 (130 for Ctrl-C)."""
-    try:
-        return work()
-    except BrokenPipeError:  # whoever was reading has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(1) from None
-    except (SeedleafError, ValueError, OSError) as error:
-        said = _one_line(error)
-        if as_json:
-            typer.echo(json.dumps({"error": said, "kind": type(error).__name__}, ensure_ascii=False))
-        typer.echo(f"seedleaf: {said}", err=True)
-        raise typer.Exit(2) from None
-    except KeyboardInterrupt as error:
-        hint = "".join(f"; everything measured is kept; {note}" for note in _notes(error)[:1])
-        typer.echo(f"seedleaf: interrupted{hint}", err=True)
-        raise typer.Exit(130) from None
-
-
-def _one_line(error: Exception) -> str:
-    """What went wrong and what to do, for a person."""
-    text = str(error)
-    if isinstance(error, OSError):
-        text = f"{error.filename or 'a file'}: {error.strerror or error}"
-    return "; ".join(" ".join(part.split()) for part in (text, *_notes(error)))
-
-
-def _notes(error: BaseException) -> list[str]:
-    return getattr(error, "__notes__", [])
+    guarded(work, False)
 
 
 def _view(title: str, time: str | None, as_json: bool) -> View:

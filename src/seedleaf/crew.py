@@ -13,9 +13,8 @@ from seedleaf.workers import devices, memory_per_worker
 
 
 def setup_of(folder: Path, job: Job) -> dict[str, Any]:
-    """What every trial is told: where the data lies, the seed, and what its kind of data adds."""
-    data = {"data": str((folder / "cache").resolve()), "seed": job.seed}
-    return {**data, **modality_named(job.kind).setup(job)}
+    """What every trial of any kind of data is told: where the data lies, and the seed."""
+    return {"data": str((folder / "cache").resolve()), "seed": job.seed}
 
 
 def start_workers(folder: Path, job: Job) -> LocalExecutor:

@@ -14,8 +14,11 @@ FILES = ("model.onnx", "config.json", "metrics.json", "README.md")
 
 
 def copy_delivery(run: Path | str, out: Path | str | None = None) -> list[Path]:
-    """Check that the run's model opens and answers, then copy it to `out`; the paths of the files."""
-    best = Path(run) / "best"
+    """Check that the model of a run, or of a member of its front (RUN/front/0007), opens and answers; then copy it to `out`.
+
+    Returns the paths of the files.
+    """
+    best = Path(run) if (Path(run) / "model.onnx").exists() else Path(run) / "best"
     model = Predictor.open(run)
     answer = model.probabilities(np.zeros((1, *model.shape), np.uint8))
     if answer.shape != (1, len(model.classes)) or not np.isfinite(answer).all():

@@ -33,11 +33,29 @@ Floats = npt.NDArray[np.float32]
 
 
 def export_onnx(network: nn.Module, spec: ImageSpec, path: Path) -> None:
-    """Write `network` (uint8 images -> logits) with a softmax as ONNX to `path`, complete or not at all."""
+    """Write `network` (uint8 images -> logits) with a softmax as ONNX to `path`, complete or not at all.
+
+    Our own networks are written module by module in milliseconds, others traced by torch's exporter (some 8 s).
+    """
+    from seedleaf.learners.graph import write
+
+    model = write(network.eval(), spec)
+    if model is None:
+        model = traced(network, spec)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".part")
+    partial.write_bytes(model.SerializeToString())
+    os.replace(partial, path)
+
+
+def traced(network: nn.Module, spec: ImageSpec) -> Any:
+    """The ONNX model that torch's exporter makes of any network (uint8 images -> logits) with a softmax."""
     import torch
     from torch import nn
 
-    delivered = nn.Sequential(network, nn.Softmax(1)).eval()
+    from seedleaf.learners.fold import folded
+
+    delivered = nn.Sequential(folded(network), nn.Softmax(1)).eval()
     example = torch.zeros((2, spec.height, spec.width, spec.channels), dtype=torch.uint8)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(), torch.inference_mode(False):
@@ -52,14 +70,11 @@ def export_onnx(network: nn.Module, spec: ImageSpec, path: Path) -> None:
             verbose=False,
         )
     assert program is not None
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".part")
-    program.save(str(partial), external_data=False)
-    os.replace(partial, path)
+    return program.model_proto
 
 
 def warm_up(config: Config, setup: Mapping[str, Any], scratch: str) -> None:
-    """Pay for the exporter's imports and first run (some 8 s) while another worker still trains."""
+    """Pay for what the export imports, and for a first run of it, while another worker still trains."""
     from seedleaf.learners.base import learner_named
     from seedleaf.learners.images import open_source
 

@@ -11,6 +11,7 @@ from typing import Any
 from seedleaf.data.spec import DIGITS
 from seedleaf.errors import BudgetError, RunError, StudyError
 from seedleaf.timing import PRESETS, SHORTEST, format_seconds
+from seedleaf.train.ramp import AUTO, AXES
 from seedleaf.tuner.registry import SAMPLERS, SCHEDULERS
 
 ARRAYS = "<arrays>"  # what stands for the data of a run that was given arrays and no path
@@ -48,6 +49,7 @@ class Job:
     memory: float | None = None  # bytes for all workers together
     sampler: str = "auto"
     scheduler: str = "auto"
+    fidelity: str = "auto"
     command: str = ""
     version: str = ""
 
@@ -75,6 +77,7 @@ class Job:
             ("preset", self.preset, PRESETS),
             ("sampler", self.sampler, {"auto": None, **SAMPLERS}),
             ("scheduler", self.scheduler, {"auto": None, **SCHEDULERS}),
+            ("fidelity", self.fidelity, {AUTO: None, **AXES}),
         ):
             if name not in known:
                 raise StudyError(f"no {kind} is called {name!r}; there are: {', '.join(known)}")

@@ -25,6 +25,7 @@ from seedleaf.timing import (
     refit_step_seconds,
     refit_steps,
 )
+from seedleaf.train.ramp import AXES, Ramp, resolve
 from seedleaf.workers import refit_threads
 
 # Networks that take much longer than the default would eat the search: without a limit on MACs this is the limit.
@@ -44,16 +45,19 @@ def open_study(
     learner: Learner,
     executor: LocalExecutor,
     deadline: float,
+    axis: str,
 ) -> tuple[Study, float]:
-    """The run's study, planned by a throughput probe when it is new; and the seconds to keep for delivery."""
+    """The run's study, planned by a throughput probe when it is new; and the seconds to keep for delivery and the front."""
     asked = tuple(Limit(k, v) for k, v in job.limits.items())
     default = learner.default(spec, asked)
     known = history.note("plan")
     if known is None:
-        epoch = probe(executor, job, default)
+        thirds = probe(executor, job, default)
+        epoch = thirds[-1]
         delivery = delivery_seconds(spec.n_test, spec.n_train, epoch, executor.start_seconds)
         left = deadline - time.time()
-        plan = plan_time(left, job.workers, epoch, delivery, PRESETS[job.preset], job.time_limit - left)
+        ramp = () if axis == "epochs" else thirds
+        plan = plan_time(left, job.workers, epoch, delivery, PRESETS[job.preset], job.time_limit - left, ramp)
         fidelity, limits = plan.fidelity, dict(job.limits)
         if "macs" not in limits:
             limits["macs"] = MACS_OVER_DEFAULT * learner.costs(spec, default)["macs"]
@@ -66,18 +70,23 @@ def open_study(
             "delivery": delivery,
             "epoch_seconds": epoch,
             "refit": plan.refit_seconds,
+            "front": plan.front_seconds,
             "full": fidelity.high,
             "low": fidelity.low,
+            "axis": axis,
+            "says": AXES[axis].says,
+            "third_seconds": thirds,
         }
     space = learner.space(spec, asked)
     study = Study(
         space,
         minimize="error",
         tie_break="loss",
-        fidelity=Fidelity("epoch", int(known["low"]), int(known["full"])),
+        fidelity=Fidelity("epoch" if axis == "epochs" else "step", int(known["low"]), int(known["full"])),
         limits=known["limits"],
         costs=lambda config: learner.costs(spec, config),
         anchor=learner.smallest(spec),
+        by_time=bool(history.header.get("by_time", not history.header)),  # as the log began, if there is one
         seed=job.seed,
         sampler=OFTEN_RIGHT[0] if job.sampler == "auto" else job.sampler,
         scheduler=OFTEN_RIGHT[1] if job.scheduler == "auto" else job.scheduler,
@@ -94,7 +103,7 @@ def open_study(
         given = next((t.id for t in study.trials if t.given), None)
         trial = study.enqueue(default, budget=study.problem.full) if given is None else given
         study.note("default", trial=trial)
-    return study, float(known["delivery"])
+    return study, float(known["delivery"]) + float(known.get("front", 0.0))
 
 
 def run_note(job: Job) -> dict[str, Any]:
@@ -111,35 +120,51 @@ def trivial_baseline(spec: ImageSpec) -> dict[str, Any]:
     return {"error": 1 - spec.counts[k] / max(sum(spec.counts), 1), "what": f"always {spec.class_names[k]!r}"}
 
 
-def probe(executor: LocalExecutor, job: Job, config: Mapping[str, Any]) -> float:
-    """Seconds that one epoch of `config` takes while every worker is busy."""
+def axis_of(history: History, job: Job, spec: ImageSpec) -> str:
+    """What the steps of the run are spent on: as its log says, else as the job asks (`train.ramp`)."""
+    known = history.note("plan")
+    if known is not None:
+        return str(known.get("axis", "epochs"))  # logs from before there was a choice name none
+    return resolve(job.fidelity, spec.n_train, spec.height, spec.width)
+
+
+def step_share(history: History) -> Callable[[int], float]:
+    """What a step of a trial costs of a whole one, as the probe measured it."""
+    plan = history.note("plan") or {}
+    thirds = [float(s) for s in plan.get("third_seconds") or (1.0, 1.0, 1.0)]
+    ramp = Ramp(str(plan.get("axis", "epochs")), history.full)
+    return lambda step: thirds[ramp.third(step)] / thirds[-1]
+
+
+def probe(executor: LocalExecutor, job: Job, config: Mapping[str, Any]) -> list[float]:
+    """Seconds of a step of `config` in each third of a training while every worker is busy; the last is an epoch."""
     setup = executor.settings.setup
 
     def call() -> int:
-        name = "seedleaf.learners.trial:seconds_per_epoch"
+        name = "seedleaf.learners.trial:seconds_per_step"
         return executor.call(name, config=dict(config), setup=dict(setup), device=OWN_DEVICE)
 
     calls = {call() for _ in range(job.workers)}
-    seconds: list[float] = []
+    seconds: list[list[float]] = []
     tries = 2  # a worker may be killed by accident
     while calls:
         for report in executor.poll(1.0):
             if isinstance(report, Returned) and report.call in calls:
                 calls.discard(report.call)
                 if report.error is None:
-                    seconds.append(float(report.value))
+                    seconds.append([float(v) for v in report.value])
                     continue
                 tries -= 1
                 if not tries:
                     raise StudyError(f"the default network cannot be trained here: {report.error}")
                 calls.add(call())
-    return max(seconds)
+    return [max(third) for third in zip(*seconds, strict=True)]
 
 
 def search_until(study: Study, job: Job, end: float) -> Callable[[History], str | None]:
     """When the search ends: what the refit of the best config so far needs is kept before `end`."""
     planned = float((study.history.note("plan") or {})["refit"])
-    longest = refit_steps(float("inf"), study.problem.full)
+    longest, share = refit_steps(float("inf"), study.problem.full), step_share(study.history)
 
     def until(history: History) -> str | None:
         now = time.time()
@@ -149,7 +174,7 @@ def search_until(study: Study, job: Job, end: float) -> Callable[[History], str 
         if best is None or not best.seconds:
             return "time"
         # A light winner needs less than was planned: the rest goes on being searched.
-        needed = longest * refit_step_seconds(best, refit_threads(job.workers))
+        needed = longest * refit_step_seconds(best, refit_threads(job.workers), share)
         return "time" if now >= end - min(planned, needed) else None
 
     return until
@@ -168,8 +193,11 @@ def describe(spec: ImageSpec, study: Study) -> list[str]:
     baseline, problem = study.history.note("baseline") or {}, study.problem
     lines.append(f"baseline  {baseline.get('what')}: error {baseline.get('error', 1.0):.3f}")
     bounds = ", ".join(f"{x.metric} <= {x.at_most:,.0f}" for x in problem.limits)
+    steps = problem.fidelity.name if problem.fidelity else "step"
     lines.append(
         f"search    {len(problem.space)} parameters, {study.sampler.name} + {study.scheduler.name}, "
-        f"up to {problem.full} epochs a trial, {bounds}"
+        f"up to {problem.full} {steps}s a trial, {bounds}"
     )
+    if steps != "epoch":
+        lines[-1] += f"; {(study.history.note('plan') or {}).get('says')}"
     return lines

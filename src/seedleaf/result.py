@@ -50,6 +50,28 @@ class Result:
             raise RunError(f"{folder} has delivered no model yet: seedleaf resume {folder}")
         return cls(folder, history, Best(final["config"], metrics, folder / "best"))
 
+    @property
+    def front(self) -> list[Best]:
+        """The networks that were delivered, lightest first: the best one and those that give away accuracy for size."""
+        return [self._delivered(str(row["folder"])) for row in self.front_rows]
+
+    @property
+    def front_rows(self) -> list[dict[str, Any]]:
+        """What was measured of each of them; the best alone where no other was worth delivering."""
+        rows = (self.history.note("front") or {}).get("members")
+        return list(rows) if rows else [{"folder": "best", **self.best.metrics}]
+
+    def _delivered(self, folder: str) -> Best:
+        if folder == "best":
+            return self.best
+        path = self.folder / folder
+        try:
+            config = json.loads((path / "config.json").read_text(encoding="utf-8"))["config"]
+            metrics = json.loads((path / "metrics.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError, KeyError, TypeError):
+            raise RunError(f"{path} holds no delivered network any more") from None
+        return Best(config, metrics, path)
+
     @cached_property
     def predictor(self) -> Predictor:
         return Predictor.open(self.folder)

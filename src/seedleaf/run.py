@@ -16,7 +16,7 @@ from typing import Any
 from seedleaf.core import History
 from seedleaf.crew import setup_of, start_workers
 from seedleaf.errors import RunError, SeedleafError, StudyError
-from seedleaf.finish import Run, finish
+from seedleaf.finish import Run
 from seedleaf.folder import (
     STUDY,
     has_log,
@@ -69,29 +69,29 @@ def carry_out(
             try:
                 spec = prepare_data(folder, job, source, history)
                 modality = modality_named(job.kind)
-                study, delivery = modality.open_study(store, history, job, spec, executor, deadline)
+                setup = {**setup_of(folder, job), **modality.setup_for(job, spec, history, deadline)}
+                executor.settings = replace(executor.settings, setup=setup)
+                study, kept = modality.open_study(store, history, job, spec, executor, deadline)
                 study.note("session", began=began, used=used, time_limit=job.time_limit)
                 view.start({"started": began - used, "workers": job.workers})
                 for line in modality.describe(spec, study):
                     view.message(line)
                 searched = time.time()
-                until = modality.search_until(study, job, deadline - delivery)
+                until = modality.search_until(study, job, deadline - kept)
                 reason = study.run(executor, until, lambda h: view.update(h, time.time(), "search"))
                 study.note("search", reason=reason, seconds=time.time() - searched)
-                finish(
-                    Run(
-                        folder,
-                        job.workers,
-                        setup_of(folder, job),
-                        spec,
-                        modality,
-                        study,
-                        executor,
-                        view,
-                        refit_threads(job.workers),
-                    ),
-                    deadline - delivery,
+                run = Run(
+                    folder,
+                    job.workers,
+                    setup,
+                    spec,
+                    study,
+                    executor,
+                    view,
+                    refit_threads(job.workers),
                 )
+                modality.finish(run, deadline - kept)
+                modality.conclude(run, deadline)
                 study.note("done")
             finally:
                 view.stop()

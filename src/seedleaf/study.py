@@ -43,6 +43,7 @@ class Study:
     `limits` are upper bounds on what `costs(config)` gives, else on what the trials report (docs/objectives.md); `store`
     is None (memory), a path or a database URL; a study that is already in the store goes on. `tie_break` is a metric
     (less is better) that decides between equal values.
+    `by_time` says that seconds are the budget: proposals and promotions then go by what the log says steps took.
     `take_over` hands out again what a driver that is gone had been running.
     """
 
@@ -58,6 +59,7 @@ class Study:
         costs: Costs = no_costs,
         anchor: Config | None = None,
         max_trials: int | None = None,
+        by_time: bool = False,
         seed: int = 0,
         sampler: str | Sampler = "auto",
         scheduler: str | Scheduler = "auto",
@@ -74,6 +76,7 @@ class Study:
             costs,
             anchor,
             max_trials,
+            by_time,
         )
         self.name = name
         self.sampler = pick_sampler(self.problem, sampler, scheduler)
@@ -87,8 +90,9 @@ class Study:
         body = {**self.problem.to_json(), "sampler": self.sampler.name, "scheduler": self.scheduler.name}
         if not history.header:
             return [("study", body)]
-        for key in ("space", "objectives", "limits", "fidelity", "seed"):
-            if fingerprint(history.header.get(key)) != fingerprint(body[key]):
+        known = {"by_time": False, **history.header}  # logs from before there was a choice count
+        for key in ("space", "objectives", "limits", "fidelity", "seed", "by_time"):
+            if fingerprint(known.get(key)) != fingerprint(body[key]):
                 raise StudyError(
                     f"study {self.name!r} is in the store already, with another {key}; give it another name"
                 )

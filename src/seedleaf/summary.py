@@ -26,6 +26,7 @@ def as_body(result: Result) -> dict[str, Any]:
         "report": str(result.folder / "report.html"),
         "metrics": {k: v for k, v in result.best.metrics.items() if k != "per_class"},
         "config": result.best.config,
+        "front": result.front_rows,
         "baseline": history.note("baseline"),
         "verdict": verdict.get("text"),
         "trials": states,
@@ -37,13 +38,16 @@ def as_body(result: Result) -> dict[str, Any]:
 def as_lines(result: Result) -> list[str]:
     """At most 10 lines."""
     body, metrics = as_body(result), result.best.metrics
-    lines = _board(result)
+    front = [row for row in body["front"] if row["folder"] != "best"]
+    lines = _board(result, rows=4 if front else 5)
     test = metrics["test"]
     lines.append(
         f"test accuracy {test['accuracy']:.4f} ({test['low']:.4f} to {test['high']:.4f}), "
         f"{metrics['params']:,} params, {metrics['macs']:,} MACs, {metrics['bytes'] / 1000:.0f} kB, "
         f"{metrics['latency_ms']['median']:.2f} ms an image"
     )
+    if front:
+        lines.append(_smaller(result, front))
     if body["verdict"]:
         lines.append(body["verdict"])
     took, share = body["seconds"], body["training_share"]
@@ -57,10 +61,18 @@ def as_lines(result: Result) -> list[str]:
     return lines
 
 
-def _board(result: Result) -> list[str]:
-    rows = leaderboard(result.history, rows=5)
+def _smaller(result: Result, front: list[dict[str, Any]]) -> str:
+    """The front in one line: how many there are, and the lightest and the most accurate of them."""
+    lightest, best = front[0], max(front, key=lambda row: row["test_accuracy"])
+    shown = [lightest] if lightest is best else [lightest, best]
+    said = ", ".join(f"{x['macs']:,} MACs {x['test_accuracy']:.4f}" for x in shown)
+    return f"front   {len(front)} lighter in {result.folder / 'front'}: {said}"
+
+
+def _board(result: Result, rows: int) -> list[str]:
+    rows_shown = leaderboard(result.history, rows)
     lines = [f"{'':>4} {'config':<28} {'valid error':>11} {'params':>9} {'steps':>6} {'seconds':>8}"]
-    for row in rows:
+    for row in rows_shown:
         lines.append(
             f"{row.rank or '':>4} {row.label:<28.28} {_number(row.value, '.4f'):>11} {_number(row.params, ',.0f'):>9} "
             f"{row.steps or '':>6} {_number(row.seconds, '.1f'):>8}"

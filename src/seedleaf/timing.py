@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,12 +13,14 @@ from seedleaf.core import Fidelity, Trial
 from seedleaf.errors import BudgetError
 
 # Seconds that delivery takes after the refit (export, comparison, latency, report) beside a pass over the test part.
-DELIVERY = 6.0
+DELIVERY = 2.5
 QUICK_START = 5.0  # seconds in which two workers come up on an idle machine
-SHORTEST = 12.0  # on an idle machine the start takes 5 s and the delivery 6
+SHORTEST = 9.0  # on an idle machine the start takes 5 s and the delivery 2
 FIRST_RUNG_SECONDS = 1.0  # shorter first rungs spend more on hand-over than on learning
 MOST_EPOCHS = 200
 LONGEST_SHARE = 0.4  # of the search, for one full training
+FRONT_SHARE = 0.1  # of the time for training, for the other networks of the front
+FRONT_FROM = 100.0  # seconds of training time: with less, the front is delivered as the search left it
 
 
 @dataclass(frozen=True)
@@ -47,45 +49,59 @@ class TimePlan:
     fidelity: Fidelity
     search_seconds: float
     refit_seconds: float
+    front_seconds: float = 0.0
 
 
 def delivery_seconds(n_test: int, n_train: int, epoch_seconds: float, start_seconds: float = 0.0) -> float:
     """Reserve for what follows the refit. Prediction costs about a third of training; three models are measured."""
-    # A machine on which workers start slowly, busy or small, imports and compiles the exporter as slowly.
+    # A machine on which workers start slowly, busy or small, delivers as slowly.
     slow = min(max(start_seconds / QUICK_START, 1.0), 4.0)
     return DELIVERY * slow + epoch_seconds * n_test / max(n_train, 1)
 
 
 def plan_time(
-    left: float, workers: int, epoch_seconds: float, delivery: float, preset: Preset, spent: float = 0.0
+    left: float,
+    workers: int,
+    epoch_seconds: float,
+    delivery: float,
+    preset: Preset,
+    spent: float = 0.0,
+    thirds: Sequence[float] = (),
 ) -> TimePlan:
     """Share out `left` seconds of wall time, given that one epoch of the default config takes `epoch_seconds`.
 
-    BudgetError, with the time that would do, where too few are left after the `spent` seconds of the start.
+    `thirds` are the seconds of a step in each third of a training where they differ: steps that are cheap at first make
+    room for more of them. BudgetError, with the time that would do, where too few seconds are left after the `spent` ones
+    of the start.
     """
+    first, step = (thirds[0], sum(thirds) / len(thirds)) if thirds else (epoch_seconds, epoch_seconds)
     usable = left - delivery
     if usable < 3 * epoch_seconds:
         raise BudgetError(
             f"one epoch takes {epoch_seconds:.1f} s here and {max(usable, 0):.0f} s are left for training: "
             f"give at least --time {format_seconds(math.ceil(spent + delivery + 12 * epoch_seconds))}"
         )
-    refit = preset.refit_share * usable
-    search = usable - refit
-    full = int(search * workers / preset.trainings / epoch_seconds)
+    front = FRONT_SHARE * usable if usable >= FRONT_FROM else 0.0
+    refit = preset.refit_share * (usable - front)
+    search = usable - front - refit
+    full = int(search * workers / preset.trainings / step)
     # With many workers there is work for long trainings but not the wall time: one must end well within the search.
-    full = min(full, int(LONGEST_SHARE * search / epoch_seconds), MOST_EPOCHS)
+    full = min(full, int(LONGEST_SHARE * search / step), MOST_EPOCHS)
     full = max(full, 2)
-    low = max(round(full / 9), math.ceil(FIRST_RUNG_SECONDS / epoch_seconds), 1)
-    return TimePlan(Fidelity("epoch", min(low, full), full), search, refit)
+    low = max(round(full / 9), math.ceil(FIRST_RUNG_SECONDS / first), 1)
+    return TimePlan(Fidelity("step" if thirds else "epoch", min(low, full), full), search, refit, front)
 
 
 # A second intra-op thread made a step 1.5 times faster on an otherwise idle machine; more threads add less.
 THREAD_GAIN = 0.5
 
 
-def refit_step_seconds(trial: Trial, threads: int) -> float:
-    """What a step of the refit will take, from what the trial's steps took: more data, no validation, more threads."""
-    trained = sorted(m.metrics.get("train_seconds", m.seconds) for m in trial.measurements)
+def refit_step_seconds(trial: Trial, threads: int, share: Callable[[int], float] = lambda step: 1.0) -> float:
+    """What a step of the refit will take, from what the trial's steps took: more data, no validation, more threads.
+
+    `share(step)` is what a step costs of a whole one, as all steps of the refit are.
+    """
+    trained = sorted(m.metrics.get("train_seconds", m.seconds) / share(m.step) for m in trial.measurements)
     typical = trained[len(trained) // 2]
     return 1.25 * typical / (1 + THREAD_GAIN * (min(threads, 4) - 1))
 

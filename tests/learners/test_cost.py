@@ -15,6 +15,7 @@ from seedleaf.core import Limit
 from seedleaf.data.spec import ImageSpec
 from seedleaf.errors import LimitError
 from seedleaf.learners.base import LEARNERS, Learner
+from seedleaf.learners.fold import n_parameters
 from seedleaf.seeds import rng_for
 
 SHAPES = [(8, 8, 1), (28, 28, 1), (32, 32, 3), (64, 48, 3)]
@@ -42,7 +43,7 @@ def test_costs_equal_those_of_the_built_network(learner: Learner, shape: tuple[i
         found, model = learner.costs(spec, config), learner.build(spec, config).eval()
         with FlopCounterMode(display=False) as counter, torch.no_grad():
             model(torch.zeros(1, *shape, dtype=torch.uint8))
-        assert found["params"] == sum(p.numel() for p in model.parameters())
+        assert found["params"] == n_parameters(model)
         assert 2 * found["macs"] == counter.get_total_flops()
 
 

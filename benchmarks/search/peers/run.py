@@ -4,8 +4,8 @@
 
 Any Python may start it: it goes on in the environment that `envs.sh` made for that peer. Runs that stand in the file
 FOLDER/PEER.jsonl are not repeated. A run that breaks, or is cut off after `--cpu` seconds of deciding, is kept with its
-error and what it had found until then, and tried again by the next command. `--full` counts evaluations where there is
-no fidelity.
+error and what it had found until then, and tried again by the next command; after three in a row nothing more is tried.
+`--full` counts evaluations where there is no fidelity.
 """
 
 from __future__ import annotations
@@ -51,14 +51,15 @@ def main() -> None:
 
     methods = importlib.import_module(f"search.peers.drive_{PEERS[given.peer]}").METHODS
     path = given.out / f"{given.peer}.jsonl"
-    known = trace.done(path)
+    known, broken = trace.done(path), 0
     for name, seed in tasks(given, scenarios.names):
         if (given.peer, name, seed) in known:
             continue
         line = one(methods[given.peer], scenarios.load(name), given, seed)
         trace.append(path, line)
         print(given.peer, name, seed, f"{line['deciding_s']:.1f} s", line.get("error", ""), flush=True)
-        if line["deciding_s"] > given.patience or line.get("error"):
+        broken = broken + 1 if line.get("error") else 0
+        if line["deciding_s"] > given.patience or broken == 3:
             print(f"{given.peer}: stopped after {name} seed {seed}", flush=True)
             break
 

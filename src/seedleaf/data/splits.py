@@ -38,6 +38,23 @@ def stratified_split(y: Array, fraction: float, rng: np.random.Generator) -> tup
     return np.sort(order[~chosen]).astype(np.int64), np.sort(order[chosen]).astype(np.int64)
 
 
+def nested_order(y: Array, rng: np.random.Generator) -> Labels:
+    """An order of the labels `y` (N) in which the first m, for every m, are a stratified part of all.
+
+    A smaller part lies in every larger one; in the first m each class has its share to within one image, and each has
+    its first image before any has its second share.
+    """
+    _, label, counts = np.unique(y, return_inverse=True, return_counts=True)
+    shuffled = rng.permutation(len(y))
+    by_class = shuffled[np.argsort(label[shuffled], kind="stable")]
+    first = np.concatenate(([0], np.cumsum(counts)[:-1]))
+    rank = np.arange(len(y)) - np.repeat(first, counts)
+    # The i-th image of a class of n comes when i/n of everything has come; classes take turns in random order.
+    due = rank / np.repeat(counts, counts)
+    turn = rng.permutation(len(counts))[label[by_class]]
+    return by_class[np.lexsort((turn, due))].astype(np.int64)
+
+
 def _quotas(counts: Labels, fraction: float) -> Labels:
     """How many of each class to split off: the largest remainders are rounded up, so that the total fits the fraction."""
     exact = counts * fraction

@@ -6,8 +6,21 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from seedleaf.learners.plan import Conv, Head, NetPlan, Op, Residual, SqueezeExcite
+from seedleaf.learners.fold import RepConv
+from seedleaf.learners.ops import (
+    Conv,
+    Head,
+    Join,
+    NetPlan,
+    Op,
+    Residual,
+    Resize,
+    Shape,
+    SqueezeExcite,
+    shape_after,
+)
 
 BN_MOMENTUM = 0.1
 
@@ -54,6 +67,40 @@ class Skip(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.body(x) + x
         return out if self.act is None else self.act(out)
+
+
+class Joined(nn.Module):
+    """The branches of a Join on (N, C, H, W), concatenated; channels mixed between `shuffle` groups."""
+
+    def __init__(self, op: Join) -> None:
+        super().__init__()
+        self.spans = [(b.first, b.stop) for b in op.branches]
+        self.cin = max(b.stop for b in op.branches)  # the last channel goes through one of them
+        self.cout = shape_after(op, Shape(self.cin, 1, 1)).channels
+        self.bodies = nn.ModuleList(nn.Sequential(*map(_module, b.body)) for b in op.branches)
+        self.shuffle = op.shuffle
+
+    def forward(self, x: Tensor) -> Tensor:
+        parts = [
+            body(x if (first, stop) == (0, self.cin) else x[:, first:stop])
+            for (first, stop), body in zip(self.spans, self.bodies, strict=True)
+        ]
+        out = torch.cat(parts, 1)
+        if self.shuffle == 1:
+            return out
+        n, c, h, w = out.shape
+        return out.view(n, self.shuffle, c // self.shuffle, h, w).transpose(1, 2).reshape(n, c, h, w)
+
+
+class Resized(nn.Module):
+    """(N, C, H, W) at another resolution."""
+
+    def __init__(self, height: int, width: int) -> None:
+        super().__init__()
+        self.size = (height, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.interpolate(x, self.size, mode="bilinear", align_corners=False)
 
 
 class Pool(nn.Module):
@@ -105,16 +152,23 @@ def _module(op: Op) -> nn.Module:
     if isinstance(op, Residual):
         body = nn.Sequential(*(_module(inner) for inner in op.body))
         return Skip(body, ACTIVATIONS[op.act]() if op.act else None)
+    if isinstance(op, Join):
+        return Joined(op)
+    if isinstance(op, Resize):
+        return Resized(op.height, op.width)
     return _head(op)
 
 
 def _conv(op: Conv) -> nn.Sequential:
     layer = nn.Conv2d(op.cin, op.cout, op.kernel, op.stride, op.kernel // 2, groups=op.groups, bias=False)
     nn.init.kaiming_normal_(layer.weight, mode="fan_in", nonlinearity="relu")
+    act = [ACTIVATIONS[op.act]()] if op.act else []
+    if op.rep:
+        return nn.Sequential(RepConv(layer, BN_MOMENTUM), *act)
     norm = nn.BatchNorm2d(op.cout, momentum=BN_MOMENTUM)
     if op.zero:
         nn.init.zeros_(norm.weight)
-    return nn.Sequential(layer, norm, *([ACTIVATIONS[op.act]()] if op.act else []))
+    return nn.Sequential(layer, norm, *act)
 
 
 def _head(op: Head) -> nn.Sequential:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from seedleaf.learners.plan import Conv, Head, NetPlan, Op, Residual
+from seedleaf.learners.ops import Conv, Head, Join, NetPlan, Op, Residual, SqueezeExcite
 
 FLOAT_BYTES = 4
 
 
 def costs(plan: NetPlan) -> dict[str, int]:
     """`params` (trainable numbers), `macs` (multiply-adds of convolutions and linear layers for one image) and
-    `bytes` (float32 weights as deployed, BatchNorm folded into the convolutions)."""
+    `bytes` (float32 weights as deployed, BatchNorm folded into the convolutions).
+
+    A re-parameterised convolution counts as the one that it becomes.
+    """
     params, macs, deployed = _count(plan.ops)
     return {"params": params, "macs": macs, "bytes": FLOAT_BYTES * deployed}
 
@@ -24,10 +27,11 @@ def _count(ops: Iterable[Op]) -> tuple[int, int, int]:
             params += weights + 2 * op.cout
             deployed += weights + op.cout
             macs += weights * op.height * op.width
-        elif isinstance(op, Residual):
-            inner = _count(op.body)
-            params, macs, deployed = params + inner[0], macs + inner[1], deployed + inner[2]
-        else:
+        elif isinstance(op, (Residual, Join)):
+            bodies = (op.body,) if isinstance(op, Residual) else tuple(b.body for b in op.branches)
+            for inner in map(_count, bodies):
+                params, macs, deployed = params + inner[0], macs + inner[1], deployed + inner[2]
+        elif isinstance(op, (Head, SqueezeExcite)):
             weights, biases = _linear(op)
             params += weights + biases
             deployed += weights + biases
@@ -35,7 +39,7 @@ def _count(ops: Iterable[Op]) -> tuple[int, int, int]:
     return params, macs, deployed
 
 
-def _linear(op: Op) -> tuple[int, int]:
+def _linear(op: Head | SqueezeExcite) -> tuple[int, int]:
     if isinstance(op, Head):
         return op.cin * op.n_classes, op.n_classes
-    return 2 * op.channels * op.hidden, op.channels + op.hidden  # type: ignore[union-attr]
+    return 2 * op.channels * op.hidden, op.channels + op.hidden

@@ -15,10 +15,11 @@ from torch import nn
 from seedleaf.core import Config, Context, Measurement
 from seedleaf.data.mapped import open_mapped
 from seedleaf.data.spec import ImageData, Labels
-from seedleaf.data.splits import default_valid_fraction, stratified_split
+from seedleaf.data.splits import default_valid_fraction, nested_order, stratified_split
 from seedleaf.seeds import rng_for, seed_for
 from seedleaf.train.feed import Feed
 from seedleaf.train.loop import train
+from seedleaf.train.ramp import Ramp
 
 if TYPE_CHECKING:
     from seedleaf.learners.base import Learner
@@ -28,10 +29,14 @@ STATISTICS_FROM = 10_000  # images: more change the mean in the fourth digit
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A mapped set of images with its split; `mean` and `std` per channel in 0..255, of the training part."""
+    """A mapped set of images with its split; `mean` and `std` per channel in 0..255, of the training part.
+
+    `nested` are the training rows in an order of which any first part is a stratified one, the same for all trials.
+    """
 
     data: ImageData
     train: Labels
+    nested: Labels
     valid: Labels
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -64,7 +69,14 @@ def _open(folder: str, seed: int, fraction: float | None, part: str) -> Source:
     mean, std = pixels.mean((0, 1, 2)), pixels.std((0, 1, 2))
     # A channel that never changes is left as it is: dividing by its spread of 0 would make NaN.
     std = np.where(std < 1e-3, 1.0, std)
-    return Source(data, rows, valid, tuple(map(float, mean)), tuple(map(float, std)))
+    nested = rows[nested_order(np.asarray(data.y_train)[rows], rng_for(seed, "share"))]
+    return Source(data, rows, nested, valid, tuple(map(float, mean)), tuple(map(float, std)))
+
+
+def training_feed(source: Source, setup: Mapping[str, Any], device: str) -> Feed:
+    """The training part, in the order that the fidelity of `setup` asks for."""
+    data, nested = source.data, Ramp(str(setup.get("fidelity", "epochs"))).grows
+    return Feed.on(device, data.x_train, data.y_train, source.nested if nested else source.train)
 
 
 def network(family: Learner, config: Config, source: Source, seed: int, device: str) -> nn.Module:
@@ -79,7 +91,7 @@ def fit(family: Learner, config: Config, ctx: Context) -> Iterator[Measurement]:
     data = source.data
     found = family.costs(data.spec, config)
     known = {"params": float(found["params"]), "macs": float(found["macs"])}
-    feed = Feed.on(ctx.device, data.x_train, data.y_train, source.train)
+    feed = training_feed(source, ctx.setup, ctx.device)
     valid = Feed.on(ctx.device, data.x_train, data.y_train, source.valid) if len(source.valid) else None
     model = network(family, config, source, ctx.seed, ctx.device)
     yield from train(model, config, feed, valid, ctx, known)

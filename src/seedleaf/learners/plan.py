@@ -6,113 +6,69 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
 
-Options = Mapping[str, Any]
+from seedleaf.learners.light_blocks import Options, gates, ghost_block, keeps_shape, shuffle_block
+from seedleaf.learners.ops import (
+    Branch,
+    Conv,
+    Head,
+    Join,
+    NetPlan,
+    Op,
+    Residual,
+    Resize,
+    Shape,
+    SqueezeExcite,
+    conv,
+    eight,
+)
 
-
-class Conv(NamedTuple):
-    """A convolution with "same" padding, then BatchNorm, then an activation ("" for none).
-
-    `height` and `width` are those of its output; `zero` starts the BatchNorm scale at 0 (the last of a residual
-    branch: the block begins as the identity, Goyal et al. 2017).
-    """
-
-    cin: int
-    cout: int
-    kernel: int
-    stride: int
-    groups: int
-    height: int
-    width: int
-    act: str
-    zero: bool = False
-
-
-class SqueezeExcite(NamedTuple):
-    """Channel gates from the pooled map (Hu et al. 2018): linear, relu, linear, hard sigmoid."""
-
-    channels: int
-    hidden: int
-
-
-class Residual(NamedTuple):
-    """act(body(x) + x); `body` keeps the shape."""
-
-    body: tuple[Op, ...]
-    act: str
-
-
-class Head(NamedTuple):
-    """Global average pool, dropout, linear."""
-
-    cin: int
-    n_classes: int
-    dropout: float
-
-
-Op = Conv | SqueezeExcite | Residual | Head
-
-
-class NetPlan(NamedTuple):
-    """A whole network for uint8 images of height × width × channels."""
-
-    height: int
-    width: int
-    channels: int
-    n_classes: int
-    ops: tuple[Op, ...]
-
-
-class Shape(NamedTuple):
-    """A feature map on its way through the plan."""
-
-    channels: int
-    height: int
-    width: int
-
-    def after(self, channels: int, stride: int) -> Shape:
-        return Shape(channels, -(-self.height // stride), -(-self.width // stride))
-
+__all__ = [
+    "BLOCKS",
+    "Branch",
+    "Conv",
+    "Head",
+    "Join",
+    "NetPlan",
+    "Op",
+    "Residual",
+    "Resize",
+    "Shape",
+    "SqueezeExcite",
+    "eight",
+    "plan_network",
+]
 
 Block = Callable[[Shape, int, int, str, Options], tuple[Op, ...]]
 
 
-def conv(
-    s: Shape, cout: int, kernel: int, stride: int, act: str, *, groups: int = 1, zero: bool = False
-) -> Conv:
-    """The convolution that takes a map of shape `s` to `cout` channels."""
-    out = s.after(cout, stride)
-    return Conv(s.channels, cout, kernel, stride, groups, out.height, out.width, act, zero)
-
-
-def _skip(s: Shape, cout: int, stride: int) -> bool:
-    return stride == 1 and s.channels == cout
-
-
 def conv_block(s: Shape, cout: int, stride: int, act: str, options: Options) -> tuple[Op, ...]:
-    """k×k convolution; with a shortcut where shapes allow."""
-    if _skip(s, cout, stride):
-        return (Residual((conv(s, cout, options["kernel"], 1, "", zero=True),), act),)
-    return (conv(s, cout, options["kernel"], stride, act),)
+    """k×k convolution; with a shortcut where shapes allow. Re-parameterised ones have theirs inside."""
+    kernel, groups, rep = options["kernel"], options.get("groups", 1), options.get("rep", False)
+    if keeps_shape(s, cout, stride, options) and not rep:
+        return (Residual((conv(s, cout, kernel, 1, "", groups=groups, zero=True),), act),)
+    return (conv(s, cout, kernel, stride, act, groups=groups, rep=rep),)
 
 
 def separable_block(s: Shape, cout: int, stride: int, act: str, options: Options) -> tuple[Op, ...]:
     """Depthwise k×k, then pointwise (Howard et al. 2017)."""
-    skip = _skip(s, cout, stride)
-    depth = conv(s, s.channels, options["kernel"], stride, act, groups=s.channels)
+    skip = keeps_shape(s, cout, stride, options)
+    depth = conv(
+        s, s.channels, options["kernel"], stride, act, groups=s.channels, rep=options.get("rep", False)
+    )
     point = conv(s.after(s.channels, stride), cout, 1, 1, "" if skip else act, zero=skip)
     return (Residual((depth, point), act),) if skip else (depth, point)
 
 
 def bottleneck_block(s: Shape, cout: int, stride: int, act: str, options: Options) -> tuple[Op, ...]:
-    """1×1 down to ratio · cout, k×k, 1×1 up (He et al. 2016)."""
-    skip = _skip(s, cout, stride)
+    """1×1 down to ratio · cout, k×k, 1×1 up (He et al. 2016); in groups it is ResNeXt's (Xie et al. 2017)."""
+    skip = keeps_shape(s, cout, stride, options)
     inner = eight(cout * options["ratio"], at_least=4)
     mid = s.after(inner, stride)
+    narrow, groups = Shape(inner, s.height, s.width), options.get("groups", 1)
     body = (
         conv(s, inner, 1, 1, act),
-        conv(Shape(inner, s.height, s.width), inner, options["kernel"], stride, act),
+        conv(narrow, inner, options["kernel"], stride, act, groups=groups),
         conv(mid, cout, 1, 1, "" if skip else act, zero=skip),
     )
     return (Residual(body, act),) if skip else body
@@ -139,9 +95,8 @@ def fused_block(s: Shape, cout: int, stride: int, act: str, options: Options) ->
 def _projected(
     s: Shape, body: tuple[Op, ...], wide: Shape, cout: int, stride: int, options: Options
 ) -> tuple[Op, ...]:
-    skip = _skip(s, cout, stride)
-    if options["se"]:
-        body = (*body, SqueezeExcite(wide.channels, eight(wide.channels / 4, at_least=4)))
+    skip = keeps_shape(s, cout, stride, options)
+    body = (*body, *gates(wide.channels, options))
     body = (*body, conv(wide.after(wide.channels, stride), cout, 1, 1, "", zero=skip))
     return (Residual(body, ""),) if skip else body
 
@@ -152,13 +107,9 @@ BLOCKS: Mapping[str, Block] = {
     "bottleneck": bottleneck_block,
     "inverted": inverted_block,
     "fused": fused_block,
+    "ghost": ghost_block,
+    "shuffle": shuffle_block,
 }
-
-
-def eight(width: float, at_least: int = 8) -> int:
-    """The nearest multiple of 8 (of 4 below 24): widths that fill the vector registers."""
-    unit = 8 if width >= 24 else 4
-    return max(at_least, int(width / unit + 0.5) * unit)
 
 
 def stage_stride(index: int, side: int) -> int:
@@ -171,6 +122,14 @@ def stage_stride(index: int, side: int) -> int:
     return 2 if side > 5 else 1
 
 
+def stage_strides(index: int, side: int, repeats: int, where: str = "rule") -> tuple[int, ...]:
+    """The stride of each of a stage's blocks: the rule's at its first one, or at its "last"; "keep" the resolution,
+    or "halve" it at the first whatever the rule says."""
+    stride = {"keep": 1, "halve": 2}.get(where, stage_stride(index, side))
+    rest = (1,) * (repeats - 1)
+    return (*rest, stride) if where == "last" else (stride, *rest)
+
+
 def plan_network(
     height: int,
     width: int,
@@ -180,16 +139,27 @@ def plan_network(
     stages: tuple[tuple[str, Options], ...],
     act: str,
     dropout: float,
+    *,
+    stem_kernel: int = 3,
+    resolution: float = 1.0,
 ) -> NetPlan:
-    """The plan of stem (width, stride), stages (module name, its options with width and repeats) and head."""
+    """The plan of stem (width, stride), stages (module name, its options with width and repeats) and head.
+
+    A stage's options may also hold groups, se, rep, skip, stride and an activation of its own ("net": the network's).
+    """
     s = Shape(channels, height, width)
-    ops: list[Op] = [conv(s, stem[0], 3, stem[1], act)]
+    ops: list[Op] = []
+    if resolution < 1:
+        s = Shape(channels, max(round(height * resolution), 1), max(round(width * resolution), 1))
+        ops.append(Resize(s.height, s.width))
+    ops.append(conv(s, stem[0], stem_kernel, stem[1], act))
     s = s.after(stem[0], stem[1])
     for index, (module, options) in enumerate(stages):
         block, cout = BLOCKS[module], options["width"]
-        for repeat in range(options["repeats"]):
-            stride = stage_stride(index, min(s.height, s.width)) if repeat == 0 else 1
-            ops.extend(block(s, cout, stride, act, options))
+        own = options.get("activation", "net")
+        side = min(s.height, s.width)
+        for stride in stage_strides(index, side, options["repeats"], options.get("stride", "rule")):
+            ops.extend(block(s, cout, stride, act if own == "net" else own, options))
             s = s.after(cout, stride)
     ops.append(Head(s.channels, n_classes, dropout))
     return NetPlan(height, width, channels, n_classes, tuple(ops))

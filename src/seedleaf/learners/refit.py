@@ -38,7 +38,7 @@ def refit(
         seed=seed_for(int(setup.get("seed", 0)), "refit"),
         folder=Path(folder),
         device=device,
-        setup={**setup, "part": "train+valid"},
+        setup={**setup, "part": "train+valid", "fidelity": "epochs"},  # every step whole
         deadline=deadline,
     )
     ctx.folder.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,8 @@
 """What a worker runs: a config becomes a learner's network, trained step by step, and measured.
 
 `setup` is plain JSON: {"data": folder of mapped images, "learner": "convnet", "seed": the study's seed,
-"valid_fraction": share or absent, "part": "train" | "train+valid", "steps_per_epoch": 1}.
+"valid_fraction": share or absent, "part": "train" | "train+valid", "steps_per_epoch": 1, "fidelity": a row of
+`train.ramp.AXES`}.
 """
 
 from __future__ import annotations
@@ -22,13 +23,16 @@ from torch import nn
 from seedleaf.core import Config, Context, Measurement
 from seedleaf.errors import TrialError, first_line
 from seedleaf.learners.base import learner_named
-from seedleaf.learners.images import network, open_source
+from seedleaf.learners.images import Source, network, open_source, training_feed
 from seedleaf.train import checkpoint
-from seedleaf.train.feed import Feed
+from seedleaf.train.feed import Feed, smaller
 from seedleaf.train.loop import Trainer, probabilities
 
 if TYPE_CHECKING:
     from seedleaf.data.spec import ImageSpec
+
+
+HORIZON = 10**6
 
 
 def run(config: Config, ctx: Context) -> Iterator[Measurement]:
@@ -80,41 +84,65 @@ def memory_errors() -> Iterator[None]:
 
 def load_model(config: Config, spec: ImageSpec, checkpoint_path: Path, learner: str = "convnet") -> nn.Module:
     """The trained network (averaged weights where the config asks for them) in eval mode, on the CPU."""
-    body = checkpoint.load(checkpoint_path)
+    return _loaded(config, spec, checkpoint_path, learner)[0]
+
+
+def _loaded(config: Config, spec: ImageSpec, path: Path, learner: str) -> tuple[nn.Module, float]:
+    """The trained network, and the share of their sides at which it saw pictures last."""
+    body = checkpoint.load(path)
     model = learner_named(learner).build(spec, config, None, None)
     model.load_state_dict(body["judged"] if body["judged"] is not None else body["model"])
-    return model.eval()
+    return model.eval(), float(body.get("side", 1.0))
 
 
 def measure_test(config: Config, folder: Path, setup: Mapping[str, Any]) -> npt.NDArray[np.float32]:
     """Class probabilities (n_test, n_classes) of the checkpoint in `folder` on the test part."""
     prepare_process()
     data = open_source(setup).data
-    model = load_model(
+    model, side = _loaded(
         config, data.spec, Path(folder) / checkpoint.NAME, str(setup.get("learner", "convnet"))
     )
     rows = np.arange(len(data.y_test), dtype=np.int64)
-    return probabilities(model, Feed(data.x_test, data.y_test, rows)).numpy()
+    # A trial that was paused while pictures were small knows them at that size.
+    return probabilities(model, Feed(data.x_test, data.y_test, rows), side).numpy()
 
 
-def seconds_per_epoch(
+def seconds_per_step(
     config: Config, setup: Mapping[str, Any], batches: int = 8, device: str = "cpu"
-) -> float:
-    """About how long an epoch of `config` trains, from the median of a few batches after two to warm up."""
+) -> list[float]:
+    """About how long a step of `config` trains in each third of a training, from the median of a few batches each."""
     prepare_process()
-    source = open_source(setup)
-    data = source.data
-    # A long horizon keeps the probe at the start of the schedule.
-    ctx = Context(0, 0, 1, 10**6, 0, Path(), device, {**setup, "steps_per_epoch": 1})
-    feed = Feed.on(device, data.x_train, data.y_train, source.train)
-    times = []
     with memory_errors():
-        model = network(learner_named(str(setup.get("learner", "convnet"))), config, source, 0, device)
-        trainer = Trainer(model, config, feed, ctx)
-        trainer.generator.manual_seed(0)
-        for index in range(batches + 2):
-            rows = next(trainer.loader.step(index + 1))
-            begun = time.perf_counter()
-            float(trainer.optimise(*feed.batch(rows)))  # a GPU has only been asked until its number is read
-            times.append(time.perf_counter() - begun)
-    return float(np.median(times[2:])) * trainer.loader.per_epoch
+        return seconds_by_third(config, open_source(setup), setup, batches, device)
+
+
+def seconds_by_third(
+    config: Config, source: Source, setup: Mapping[str, Any], batches: int, device: str = "cpu"
+) -> list[float]:
+    """Seconds of a step in each third; sides that come twice are measured once."""
+    # A long horizon keeps the probe at the start of the schedule.
+    ctx = Context(0, 0, 1, HORIZON, 0, Path(), device, {**setup, "steps_per_epoch": 1})
+    feed = training_feed(source, setup, device)
+    seconds: dict[float, float] = {}  # of a batch, by the side of its pictures
+    found = []
+    model = network(learner_named(str(setup.get("learner", "convnet"))), config, source, 0, device)
+    trainer = Trainer(model, config, feed, ctx)
+    trainer.generator.manual_seed(0)
+    for step in (HORIZON, 1, HORIZON // 2):
+        side = trainer.ramp.at(step).side
+        if side not in seconds:
+            seconds[side] = _batch_seconds(trainer, feed, side, batches if side == 1 else batches // 2)
+        found.append(seconds[side] * trainer.loader.batches(step))
+    return [*found[1:], found[0]]
+
+
+def _batch_seconds(trainer: Trainer, feed: Feed, side: float, batches: int) -> float:
+    """The median of `batches` optimiser steps on pictures at `side`, after two to warm up."""
+    times = []
+    for index in range(batches + 2):
+        rows = next(trainer.loader.step(HORIZON + index))
+        x, y = feed.batch(rows)
+        begun = time.perf_counter()
+        float(trainer.optimise(smaller(x, side), y))  # a GPU has only been asked until its number is read
+        times.append(time.perf_counter() - begun)
+    return float(np.median(times[2:]))

@@ -5,22 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from seedleaf import finish, front, planning
 from seedleaf.core import Body, History
 from seedleaf.data.spec import ImageData, ImageSpec
-from seedleaf.errors import RunError
+from seedleaf.errors import RunError, StudyError
 from seedleaf.executors.local import LocalExecutor
+from seedleaf.finish import Run
 from seedleaf.job import Job
 from seedleaf.learners.base import learner_named
-from seedleaf.modality.base import Made
-from seedleaf.modality.image_finish import make
-from seedleaf.planning import describe, open_study, search_until
 from seedleaf.store import SqlStore
 from seedleaf.study import Study
-
-if TYPE_CHECKING:
-    from seedleaf.finish import Run
 
 
 @dataclass(frozen=True)
@@ -34,8 +30,9 @@ class Images:
     def recognises(self, source: Any) -> bool:
         return True
 
-    def setup(self, job: Job) -> Mapping[str, Any]:
-        return {"learner": job.learner}
+    def check(self, job: Job) -> None:
+        if job.options:
+            raise StudyError(f"{', '.join(job.options)}: for tables only, and {job.data} is none")
 
     def prepare(self, cache: Path, job: Job, source: Any, known: Body | None) -> ImageSpec:
         from seedleaf.data.images import load_images
@@ -51,6 +48,9 @@ class Images:
         save_mapped(data, cache)
         return data.spec
 
+    def setup_for(self, job: Job, spec: ImageSpec, history: History, deadline: float) -> Mapping[str, Any]:
+        return {"learner": job.learner, "fidelity": planning.axis_of(history, job, spec)}
+
     def open_study(
         self,
         store: SqlStore,
@@ -60,13 +60,17 @@ class Images:
         executor: LocalExecutor,
         deadline: float,
     ) -> tuple[Study, float]:
-        return open_study(store, history, job, spec, learner_named(job.learner), executor, deadline)
+        learner, axis = learner_named(job.learner), str(executor.settings.setup["fidelity"])
+        return planning.open_study(store, history, job, spec, learner, executor, deadline, axis)
 
     def search_until(self, study: Study, job: Job, end: float) -> Callable[[History], str | None]:
-        return search_until(study, job, end)
+        return planning.search_until(study, job, end)
 
     def describe(self, spec: ImageSpec, study: Study) -> list[str]:
-        return describe(spec, study)
+        return planning.describe(spec, study)
 
-    def make(self, run: Run, end: float, staged: Path) -> Made:
-        return make(run, end, staged)
+    def finish(self, run: Run, end: float) -> None:
+        finish.finish(run, end)
+
+    def conclude(self, run: Run, deadline: float) -> None:
+        front.conclude(run, deadline)

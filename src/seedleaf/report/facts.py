@@ -89,7 +89,7 @@ class Facts:
 def read(history: History) -> Facts:
     """The facts of a study in any state, from an empty log to a finished run."""
     header = history.header
-    names = ("data", "run", "baseline", "default", "final", "verdict", "shares")
+    names = ("data", "run", "plan", "baseline", "default", "final", "verdict", "shares", "front")
     notes = {n: note for n in names if (note := history.note(n)) is not None}
     objectives = tuple(_objectives(header)) or (Objective("error"),)
     rows = tuple(_row(t, objectives[0]) for t in history.trials.values())

@@ -80,6 +80,7 @@ def _entries(facts: Facts) -> list[tuple[str, str]]:
             if fidelity
             else "",
         ),
+        ("steps", _steps(facts)),
         ("sampler", name_of(facts.header.get("sampler"))),
         ("scheduler", name_of(facts.header.get("scheduler"))),
         (
@@ -89,6 +90,13 @@ def _entries(facts: Facts) -> list[tuple[str, str]]:
         ("data", str(print_ or "")),
         ("ended", facts.finished or ""),
     ]
+
+
+def _steps(facts: Facts) -> str:
+    """What the steps of a trial were spent on."""
+    plan = facts.note("plan")
+    axis, says = str(plan.get("axis") or ""), str(plan.get("says") or "")
+    return f"{axis}: {says}" if axis and says else axis
 
 
 def _code(text: str) -> str:

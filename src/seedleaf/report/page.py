@@ -12,6 +12,7 @@ from seedleaf.report import charts
 from seedleaf.report.board import Place, places
 from seedleaf.report.data import confusion_section, data_section
 from seedleaf.report.facts import Facts
+from seedleaf.report.front import front_section
 from seedleaf.report.headline import headline
 from seedleaf.report.landscape import landscape
 from seedleaf.report.origin import origin_section, use_section
@@ -116,6 +117,7 @@ SECTIONS: Sequence[tuple[str, str, str, Callable[[Facts], str]]] = (
     ("curves", "Curves", "Learning curves", lambda f: _figure(charts.learning_curves(f), "curves")),
     ("time", "Time", "Best so far, by wall time", lambda f: _figure(charts.best_so_far(f), "best")),
     ("pareto", "Size", "What size buys", lambda f: _figure(charts.pareto(f), "pareto")),
+    ("front", "Front", "What was delivered: the front", front_section),
     ("space", "Space", "Where the good configs lie", landscape),
     ("winner", "Winner", "The winner", _winner),
     ("data", "Data", "The data as it was understood", data_section),

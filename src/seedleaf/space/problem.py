@@ -24,7 +24,8 @@ class Problem:
     """`costs(config)` gives what is known before any training (params, MACs); pure and fast.
 
     `anchor` is a config that keeps every limit, where the caller knows one: samplers fall back towards it.
-    `max_trials` counts all trials of the study, resumed runs included.
+    `max_trials` counts all trials of the study, resumed runs included. `by_time` says that the budget is time, so that
+    seconds are spent and not steps.
     """
 
     space: Space
@@ -35,6 +36,7 @@ class Problem:
     costs: Costs = field(default=no_costs, compare=False)
     anchor: Config | None = None
     max_trials: int | None = None
+    by_time: bool = False
 
     @property
     def full(self) -> int:
@@ -79,4 +81,5 @@ class Problem:
             "fidelity": {"name": f.name, "low": f.low, "high": f.high, "eta": f.eta} if f else None,
             "seed": self.seed,
             "max_trials": self.max_trials,
+            "by_time": self.by_time,
         }

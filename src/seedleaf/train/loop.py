@@ -23,8 +23,9 @@ from seedleaf.space import fingerprint
 from seedleaf.train import checkpoint
 from seedleaf.train.augment import make_augment
 from seedleaf.train.ema import make_ema
-from seedleaf.train.feed import Feed, Loader
+from seedleaf.train.feed import Feed, Loader, smaller
 from seedleaf.train.optim import check_finite, make_loss, make_optimizer, make_schedule
+from seedleaf.train.ramp import Ramp
 
 EVAL_BATCH = 256
 CHECK_EVERY = 8  # batches between looks at the loss: a look makes a GPU wait
@@ -55,9 +56,9 @@ class Trainer:
 
     def __init__(self, model: nn.Module, config: Config, train: Feed, ctx: Context) -> None:
         self.model, self.config, self.feed, self.ctx = model, config, train, ctx
-        self.loader = Loader(
-            len(train), int(config["batch_size"] or 1), int(ctx.setup.get("steps_per_epoch", 1)), ctx.seed
-        )
+        self.ramp = Ramp(str(ctx.setup.get("fidelity", "epochs")), max(ctx.full, 1))
+        slices = int(ctx.setup.get("steps_per_epoch", 1))
+        self.loader = Loader(len(train), int(config["batch_size"] or 1), slices, ctx.seed, self.ramp)
         self.optimizer = make_optimizer(model, config)
         self.schedule, self.loss, self.augment = (
             make_schedule(config),
@@ -67,7 +68,7 @@ class Trainer:
         self.ema = make_ema(model, config, self.loader.per_epoch)
         self.generator = torch.Generator(device=ctx.device)
         self.step = self.done = 0
-        self.clock = Clock(max(ctx.full, 1) * self.loader.per_step, time.time(), 0.0, ctx.deadline)
+        self.clock = Clock(self.loader.total, time.time(), 0.0, ctx.deadline)
 
     @property
     def judged(self) -> nn.Module:
@@ -76,8 +77,14 @@ class Trainer:
 
     @property
     def identity(self) -> str:
-        """Changes with the config and the seed."""
-        return fingerprint([self.config, self.ctx.seed])
+        """Changes with the config, the seed and what steps are spent on."""
+        axis = [] if self.ramp.axis == "epochs" else [self.ramp.axis]
+        return fingerprint([self.config, self.ctx.seed, *axis])
+
+    @property
+    def side(self) -> float:
+        """The share of their sides at which pictures are seen in the step under way."""
+        return self.ramp.at(max(self.step, 1)).side
 
     @property
     def out_of_time(self) -> bool:
@@ -95,7 +102,8 @@ class Trainer:
         for rows in self.loader.step(self.step):
             if self.out_of_time:
                 break
-            total = total + self.optimise(*self.feed.batch(rows))
+            x, y = self.feed.batch(rows)
+            total = total + self.optimise(smaller(x, self.side), y)
             batches += 1
             if batches % CHECK_EVERY == 0:
                 check_finite(float(total), f"in step {self.step}")
@@ -131,6 +139,7 @@ class Trainer:
             "step": self.step,
             "done": self.done,
             "progress": self.clock.progress(self.done),
+            "side": self.side,
             "model": self.model.state_dict(),
             "judged": self.ema.model.state_dict() if self.ema else None,
             "optimizer": self.optimizer.state_dict(),
@@ -181,7 +190,7 @@ def train(
         trained = time.perf_counter() - begun
         metrics = {**known, "train_loss": train_loss, "train_seconds": trained}
         if valid is not None:
-            metrics.update(evaluate(trainer.judged, valid))
+            metrics.update(evaluate(trainer.judged, valid, trainer.side))
         past.append(Measurement(trainer.step, metrics, time.perf_counter() - begun))
         saving = time.perf_counter()
         if trainer.step == ctx.stop or trainer.out_of_time or saving >= next_save:
@@ -213,11 +222,11 @@ def _restore(trainer: Trainer, ctx: Context) -> list[Measurement]:
 
 
 @torch.inference_mode()
-def evaluate(model: nn.Module, feed: Feed) -> dict[str, float]:
-    """error (share of wrong classes) and loss (mean negative log likelihood, nats) of `model` on `feed`."""
+def evaluate(model: nn.Module, feed: Feed, side: float = 1.0) -> dict[str, float]:
+    """error (share of wrong classes) and loss (mean negative log likelihood, nats) of `model` on `feed` at `side`."""
     model.eval()
     wrong, nll = 0.0, 0.0
-    for x, y in feed.in_order(EVAL_BATCH):
+    for x, y in feed.in_order(EVAL_BATCH, side):
         logits = model(x)
         nll += float(F.cross_entropy(logits, y, reduction="sum"))
         wrong += float((logits.argmax(1) != y).sum())
@@ -230,7 +239,7 @@ def evaluate(model: nn.Module, feed: Feed) -> dict[str, float]:
 
 
 @torch.inference_mode()
-def probabilities(model: nn.Module, feed: Feed) -> Tensor:
-    """Class probabilities (N, n_classes) on the CPU, in the order of the feed."""
+def probabilities(model: nn.Module, feed: Feed, side: float = 1.0) -> Tensor:
+    """Class probabilities (N, n_classes) on the CPU, in the order of the feed, from pictures at `side`."""
     model.eval()
-    return torch.cat([model(x).softmax(1).cpu() for x, _ in feed.in_order(EVAL_BATCH)])
+    return torch.cat([model(x).softmax(1).cpu() for x, _ in feed.in_order(EVAL_BATCH, side)])

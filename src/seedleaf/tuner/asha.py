@@ -14,6 +14,7 @@ import numpy as np
 from seedleaf.core import Decision, History, Resume, State
 from seedleaf.space.problem import Problem
 from seedleaf.tuner.base import Sampler, end, ranked, start_new
+from seedleaf.tuner.by_time import best_share
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,12 @@ class AshaScheduler:
         eta = problem.fidelity.eta if problem.fidelity else 3
         for rung, above in zip(reversed(rungs[:-1]), reversed(rungs[1:]), strict=True):
             rows = ranked(problem, history, rung)
+            if problem.by_time:
+                for loss, trial_id in best_share(history, rows, rung, eta):
+                    trial = history.trials[trial_id]
+                    if trial.state is State.PAUSED and trial.step < above and loss < math.inf:
+                        return Resume(trial_id, above)
+                continue
             places = len(rows) // eta
             for loss, trial_id in _not_risen(problem, history, rung, above) if places else ():
                 if (loss, trial_id) > rows[places - 1]:

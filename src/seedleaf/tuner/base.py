@@ -31,6 +31,7 @@ from seedleaf.seeds import rng_for
 from seedleaf.space.encode import decode, encode
 from seedleaf.space.problem import Problem
 from seedleaf.space.space import Space
+from seedleaf.tuner import by_time
 from seedleaf.tuner.constraints import keeps_limits, violation_of
 from seedleaf.tuner.multi import ranked_by_fronts
 
@@ -71,6 +72,11 @@ def decide(problem: Problem, history: History, scheduler: Scheduler, sampler: Sa
     return scheduler.propose(problem, history, sampler, rng)
 
 
+def by_count(problem: Problem, history: History, sampler: Sampler, rng: np.random.Generator) -> Config:
+    """The sampler's proposal as it is: the counterpart of `by_time.proposal`."""
+    return sampler.propose(problem, history, rng)
+
+
 def start_new(
     problem: Problem, history: History, sampler: Sampler, rng: np.random.Generator, budget: int
 ) -> Start | None:
@@ -78,7 +84,8 @@ def start_new(
     if problem.max_trials is not None and len(history.trials) >= problem.max_trials:
         return None
     try:
-        return Start(history.next_trial, sampler.propose(problem, history, rng), budget)
+        propose = by_time.proposal if problem.by_time else by_count
+        return Start(history.next_trial, propose(problem, history, sampler, rng), budget)
     except SpaceExhausted:
         return None
 

@@ -15,6 +15,7 @@ from seedleaf.space.problem import Problem
 from seedleaf.tuner.acquisition import in_the_end, log_expected_improvement, soonest
 from seedleaf.tuner.asha import AshaScheduler
 from seedleaf.tuner.base import Sampler, acceptable, best_trial, end, start_new
+from seedleaf.tuner.by_time import slowness
 from seedleaf.tuner.curves import Model
 from seedleaf.tuner.kernels import Array
 from seedleaf.tuner.moves import Moves
@@ -137,6 +138,8 @@ class FreezeThawScheduler:
         curves = model.posterior.curves(x, np.append(ids, np.full(len(fresh), -1)))
         rate = in_the_end if rng.random() < self.final else soonest
         score = rate(curves, steps, problem.rungs[0], model.full, model.best, self.gamma)
+        if problem.by_time:
+            score -= self.gamma * slowness(problem, history, x, paused)
         belief = self.belief * share(problem, history) / len(history.trials)
         if belief:
             score[len(paused) :] += belief * problem.space.log_prior(fresh)

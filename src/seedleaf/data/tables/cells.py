@@ -29,6 +29,7 @@ TOKENS = (
     "n.a.",
     "missing",
 )
+TOKEN_SET = frozenset(TOKENS)
 BLANKS = " \t\r\n\v\f\u00a0\ufeff\u200b"
 
 

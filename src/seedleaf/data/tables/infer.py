@@ -10,9 +10,9 @@ from dataclasses import replace
 import numpy as np
 
 from seedleaf.data.spec import Array
-from seedleaf.data.tables.cells import SURE, TOKENS, RawColumn, RawTable
+from seedleaf.data.tables.cells import SURE, TOKEN_SET, TOKENS, RawColumn, RawTable
 from seedleaf.data.tables.dates import FORMATS, read_date
-from seedleaf.data.tables.numbers import AFFIXED, MARKS, SPECIAL, NumberStyle, read_plain
+from seedleaf.data.tables.numbers import AFFIXED, MARKS, SPECIAL, NumberStyle, read_all, read_plain
 from seedleaf.data.tables.schema import Column, Target, Task
 from seedleaf.errors import DataError
 
@@ -20,14 +20,18 @@ ENOUGH = 0.95  # of the distinct known values must read as numbers or dates
 SAMPLE = 2000  # distinct values on which styles and formats are chosen
 COMMA = NumberStyle(",", ".")
 GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+", re.ASCII)
+# What may stand before a number: signs, or a currency set off by a blank. "p12" and "town 12" are names.
+MONEY = re.compile(r"[^A-Za-z]*|(?:[A-Z]{3}|Rs\.?|[Kk]r\.?|Fr\.?)\s+|[A-Z]{1,3}\W\s*")
 MOST_CLASSES = 30  # whole numbers with more distinct values are not classes
 
 
 def is_comma_file(table: RawTable) -> bool:
     """Whether some column writes its numbers with a decimal comma and no column with a point, which settles a "1,234"."""
     commas = points = 0
-    for raw in table.columns.values():
-        known = [v for v in raw.values[:SAMPLE] if v.lower() not in TOKENS]
+    looks = [[v for v in raw.values[:SAMPLE] if v.lower() not in TOKEN_SET] for raw in table.columns.values()]
+    if not any("," in v for known in looks for v in known):
+        return False
+    for known in looks:
         if not known or not any("," in v for v in known):
             points += bool(known) and any("." in v for v in known) and _share(known, NumberStyle()) >= ENOUGH
             continue
@@ -36,12 +40,12 @@ def is_comma_file(table: RawTable) -> bool:
 
 
 def _share(known: list[str], style: NumberStyle) -> float:
-    return sum(not math.isnan(style.read(v)) for v in known) / len(known)
+    return 1 - float(np.isnan(read_all(known, style)).mean())
 
 
 def infer_column(name: str, raw: RawColumn, comma: bool = False) -> Column:
     """How `raw` is read. `comma`: elsewhere in the file the comma is the decimal mark, which settles a "1,234"."""
-    known = [v for v in raw.values if v.lower() not in TOKENS]
+    known = [v for v in raw.values if v.lower() not in TOKEN_SET]
     if not known:
         return Column(name, "category", dropped="every cell is missing")
     look = known[:: max(1, len(known) // SAMPLE)]
@@ -70,7 +74,7 @@ def _counted(column: Column, raw: RawColumn) -> Column:
 
 def number_style(known: list[str], comma: bool = False) -> NumberStyle | None:
     """The style in which most of these read as numbers, the plain one where it does as well; None below ENOUGH."""
-    plain = sum(_reads(v) for v in known)
+    plain = int((~np.isnan(read_all(known, NumberStyle()))).sum())
     thousands_only = comma and all(GROUPED.fullmatch(v) for v in known if "." in v)
     if plain == len(known) and not (thousands_only and any("." in v for v in known)):
         return NumberStyle()
@@ -78,14 +82,9 @@ def number_style(known: list[str], comma: bool = False) -> NumberStyle | None:
     marks = sorted(MARKS, key=lambda m: m[0] != ",") if comma else MARKS
     styles = [NumberStyle(*mark, prefix, suffix) for mark in marks]
     styles = [*styles, NumberStyle()] if thousands_only else [NumberStyle(), *styles]
-    counts = [sum(_reads(v) if s.plain else not math.isnan(s.read(v)) for v in known) for s in styles]
+    counts = [int((~np.isnan(read_all(known, style))).sum()) for style in styles]
     best = max(counts)
     return styles[counts.index(best)] if best >= ENOUGH * len(known) else None
-
-
-def _reads(text: str) -> bool:
-    value = read_plain(text)
-    return value == value and text.lower() not in {"nan"}
 
 
 def unit(known: list[str]) -> tuple[str, str]:
@@ -93,7 +92,7 @@ def unit(known: list[str]) -> tuple[str, str]:
     pairs: Counter[tuple[str, str]] = Counter()
     for value in known:
         found = AFFIXED.fullmatch(value)
-        if found and value.lower() not in SPECIAL:
+        if found and value.lower() not in SPECIAL and MONEY.fullmatch(found[1]):
             pairs[(found[1].strip(), found[3].strip())] += 1
     if not pairs:
         return "", ""
@@ -114,6 +113,8 @@ def date_format(known: list[str]) -> str:
     need = ENOUGH * len(known)
     few = known[:: max(1, len(known) // 50)]
     best, best_count = "", 0
+    if not (np.isnan(read_all(few, NumberStyle())).any() or all(len(v) == 8 for v in few)):
+        return ""  # numbers: of all formats only %Y%m%d reads as one
     for form in FORMATS:
         if sum(not math.isnan(read_date(v, form)) for v in few) < 0.8 * len(few):
             continue

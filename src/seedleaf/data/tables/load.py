@@ -11,13 +11,14 @@ import numpy as np
 
 from seedleaf.data.spec import Array, Labels
 from seedleaf.data.tables.audit.registry import audit
-from seedleaf.data.tables.audit.rows import clean_rows, without_overlap
+from seedleaf.data.tables.audit.rows import clean_rows, overlap
 from seedleaf.data.tables.audit.sheet import Sheet
 from seedleaf.data.tables.cells import RawTable
 from seedleaf.data.tables.folds import holdout
 from seedleaf.data.tables.infer import infer_column, infer_target, is_comma_file
 from seedleaf.data.tables.schema import Column, Finding, Frame, TableData, TableSchema, Target
 from seedleaf.data.tables.source import read_source
+from seedleaf.data.tables.words import plural
 from seedleaf.errors import DataError
 
 TARGETS = ("target", "label", "class", "y")  # by these names a target is known, without case
@@ -38,14 +39,14 @@ def load_table(
     """A table, read, audited and split; what is odd about it stands in `schema.findings`.
 
     `source` and `test` are CSV or TSV files (also .gz), Parquet files, or pandas DataFrames. `target` is named, else the
-    column called target, label, class or y, else the last one. `task` is "classification" or "regression" where the target does not
-    say it. Without `test` a fifth of the rows is held out: stratified, whole groups of `group`, or the last by `order_by`.
-    Exact duplicates of rows are dropped before. Columns that the audit would drop and that `keep` names stay. Raises
-    DataError, naming the file, for what cannot be used.
+    column called target, label, class or y, else the last one. `task` is "classification" or "regression" where the target
+    does not say it. Without `test` a fifth of the rows is held out: stratified, whole groups of `group`, or the last by
+    `order_by`. Copies of rows are dropped before. Columns that the audit would drop and that `keep` names stay.
+    Raises DataError, naming the file, for what cannot be used.
     """
     asked = tuple(name for name in (target, group, order_by) if name)
     table, findings, notes = read_source(source, asked)
-    name = choose_target(table, target)
+    name, notes["target"] = choose_target(table, target)
     _check_names(table, name, group, order_by, keep)
     goal = infer_target(name, table.columns[name], task, table.source)
     table, found = clean_rows(table, goal)
@@ -57,7 +58,7 @@ def load_table(
     columns = infer_columns(parts.train.without({name}), parts.rest.without({name}), group)
     sheet = Sheet(table.source, columns, goal, parts.train, parts.y, parts.rest if given else None, seed=seed)
     findings += audit(sheet, keep)
-    return _pack(parts, tuple(sheet.columns.values()), goal, findings, notes, group, order_by)
+    return _pack(parts, sheet, findings, notes, group, order_by)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,20 +71,22 @@ class _Parts:
     y_rest: Array
 
 
-def choose_target(table: RawTable, target: str | None) -> str:
-    """The name of the target column. Raises DataError where there is none, or nothing beside it."""
+def choose_target(table: RawTable, target: str | None) -> tuple[str, str]:
+    """The target column's name, and how it was chosen. Raises DataError where there is none, or nothing beside it."""
     names = list(table.columns)
-    if target is not None:
-        if target not in names:
-            raise DataError(f"{table.source} has no column {target!r}; there are: {table.some_names}")
+    if target is not None and target not in names:
+        raise DataError(f"{table.source} has no column {target!r}; there are: {table.some_names}")
     if len(names) < 2:
         raise DataError(
             f"{table.source} has one column, {names[0]!r}: a target and at least one feature are needed"
         )
     if len(table) == 0:
         raise DataError(f"{table.source} has names and no rows")
+    if target is not None:
+        return target, "as asked"
     lower = {name.lower(): name for name in names}
-    return target or next((lower[t] for t in TARGETS if t in lower), names[-1])
+    known = next((lower[t] for t in TARGETS if t in lower), None)
+    return (known, "by its name") if known else (names[-1], "the last column")
 
 
 def _check_names(
@@ -111,7 +114,14 @@ def _in_order(table: RawTable, order_by: str, findings: list[Finding]) -> RawTab
     if lost := len(when) - len(known):
         where = table.examples(np.isnan(when))
         findings.append(
-            Finding("order", order_by, f"{lost} rows have no place in the order", "dropped", lost, where)
+            Finding(
+                "order",
+                order_by,
+                f"{plural(lost, 'row has', 'rows have')} no place in the order",
+                "dropped",
+                lost,
+                where,
+            )
         )
     return table.take(known[np.argsort(when[known], kind="stable")])
 
@@ -124,16 +134,17 @@ def _read_test(
         return None, False
     rest, found, _ = read_source(test, tuple(table.columns))
     names = list(rest.columns)
-    if names[0] == "column1" and list(table.columns)[0] == "column1" and len(names) != len(table.columns):
+    if names[0] == "column1" == next(iter(table.columns)) and len(names) != len(table.columns):
         raise DataError(f"{rest.source} has {len(names)} columns, {table.source} {len(table.columns)}")
     lost = [n for n in table.columns if n not in rest.columns]
     if lost:
         raise DataError(
-            f"{rest.source}: {len(lost)} of the columns of {table.source} are missing: {', '.join(lost[:5])}"
+            f"{rest.source}: {plural(len(lost), 'column')} of {table.source} {'is' if len(lost) == 1 else 'are'} missing: "
+            f"{', '.join(lost[:5])}"
         )
     findings += [replace(f, message=f"in the test file {f.message}") for f in found if f.kind != "no-header"]
     if extra := [n for n in names if n not in table.columns]:
-        said = f"the test file has {len(extra)} columns more: {', '.join(extra[:5])}"
+        said = f"the test file has {plural(len(extra), 'column')} more: {', '.join(extra[:5])}"
         findings.append(Finding("test-columns", "", said, "not used", len(extra)))
     rest = replace(rest, columns={n: rest.columns[n] for n in table.columns})
     rest = _same_classes(rest, goal, findings)
@@ -174,8 +185,8 @@ def _split(
 ) -> _Parts:
     y = goal.read(table.columns[goal.name])
     if rest is not None:
-        kept = without_overlap(table, rest, findings)
-        return _Parts(table.take(kept), y[kept], rest, goal.read(rest.columns[goal.name]))
+        overlap(table, rest, goal, findings)
+        return _Parts(table, y, rest, goal.read(rest.columns[goal.name]))
     groups = None if group is None else table.columns[group].codes
     order = None if order_by is None else np.arange(len(table))
     try:
@@ -196,13 +207,13 @@ def infer_columns(train: RawTable, rest: RawTable, group: str | None = None) -> 
 
 def _pack(
     parts: _Parts,
-    columns: tuple[Column, ...],
-    goal: Target,
+    sheet: Sheet,
     findings: list[Finding],
     notes: Mapping[str, str],
     group: str | None,
     order_by: str | None,
 ) -> TableData:
+    columns = tuple(sheet.columns.values())
     if all(c.dropped for c in columns):
         why = "; ".join(f"{c.name}: {c.dropped}" for c in columns[:3])
         raise DataError(f"{parts.train.source}: no column is left to learn from ({why})")
@@ -210,7 +221,7 @@ def _pack(
     schema = TableSchema(
         source,
         columns,
-        goal,
+        sheet.target,
         tuple(findings),
         len(parts.y),
         len(parts.y_rest),
@@ -219,7 +230,8 @@ def _pack(
         order_by or "",
         notes,
     )
-    train, test = schema.features(parts.train.columns), schema.features(parts.rest.columns)
+    train = {c.name: sheet.values(c.name) for c in schema.used}
+    test = schema.features(parts.rest.columns)
     schema = replace(schema, fingerprint=fingerprint(schema, train, parts.y, test, parts.y_rest))
     groups: Labels | None = None if group is None else parts.train.columns[group].codes.astype(np.int64)
     order: Array | None = None

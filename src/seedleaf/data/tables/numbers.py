@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+
+import numpy as np
+
+from seedleaf.data.spec import Array
 
 SPECIAL = {"inf", "+inf", "-inf", "infinity", "+infinity", "-infinity"}
 AFFIXED = re.compile(r"([^\d+\-.,]*)([+-]?[\d.,][\d.,' \u00a0\u202f]*?(?:[eE][+-]?\d+)?)([^\d.,]*)", re.ASCII)
@@ -51,6 +56,20 @@ class NumberStyle:
                 else text.replace(self.thousands, "")
             )
         return float(text.replace(self.decimal, "."))
+
+
+def read_all(texts: Sequence[str], style: NumberStyle) -> Array:
+    """The same for many texts (N): float64 (N), NaN where a text says no number, infinities as such."""
+    if style.decimal == "." and not (style.thousands or style.prefix or style.suffix):
+        try:
+            read = list(map(float, texts))  # nearly always all of them, in a tenth of the time
+        except ValueError:
+            read = [read_plain(text) for text in texts]
+        else:
+            if "_" in (whole := "".join(texts)) or not whole.isascii():
+                read = [read_plain(text) for text in texts]
+        return np.asarray(read, dtype=np.float64)
+    return np.asarray([style.read(text) for text in texts], dtype=np.float64)
 
 
 def read_plain(text: str) -> float:

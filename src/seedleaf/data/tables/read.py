@@ -11,10 +11,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
-from seedleaf.data.tables.cells import BLANKS, TOKENS, RawColumn, RawTable
-from seedleaf.data.tables.numbers import read_plain
+from seedleaf.data.tables.cells import BLANKS, RawTable
+from seedleaf.data.tables.layout import column_names, fill, is_header, trim
 from seedleaf.data.tables.schema import Finding
 from seedleaf.errors import DataError
 
@@ -22,6 +20,7 @@ SEPARATORS = "\t;|,"  # the order of preference where several fit equally
 PACKED, PARQUET = (".gz",), (".parquet", ".pq")
 LOOK = 500  # records that are looked at to find the separator and the header
 MOST_BYTES = 4 << 30  # unpacked
+MOST_LINES = 200  # in one record; more is an unclosed quote
 NAMES = {"\t": "tab", ";": "semicolon", "|": "bar", ",": "comma", " ": "blanks"}
 
 
@@ -37,7 +36,7 @@ def read_file(path: Path, names: Iterable[str] = ()) -> tuple[RawTable, list[Fin
     rows = records(text, separator, path, findings)
     if not rows:
         raise DataError(f"{path}: the file is empty")
-    width = usual_width(row for _, row in rows[:LOOK])
+    rows, width = trim(rows, findings)
     header = is_header([row for _, row in rows[:LOOK]], width, names)
     columns, body = column_names(rows, width, header, findings)
     table = fill(str(path), columns, body, findings)
@@ -143,130 +142,28 @@ def _parse(text: str, separator: str, quoting: Literal[0, 3]) -> Iterator[tuple[
 
 def records(text: str, separator: str, path: Path, findings: list[Finding]) -> list[tuple[int, list[str]]]:
     """All records. A quote that is never closed, and so would swallow what follows, is read as a character."""
+    rows: list[tuple[int, list[str]]] = []
     try:
-        rows = list(_parse(text, separator, csv.QUOTE_MINIMAL))
-        last = max((cell.count("\n") for _, row in rows for cell in row if "\n" in cell), default=0)
-        swallowed = last > 200 or (bool(rows) and "\n" in rows[-1][1][-1] and text.count('"') % 2 == 1)
-    except csv.Error:
-        swallowed = True
-    if not swallowed:
+        rows.extend(_parse(text, separator, csv.QUOTE_MINIMAL))
+        line = _swallower(rows, text)
+    except csv.Error:  # a cell without an end
+        line = rows[-1][0] + 1 if rows else 1
+    if not line:
         return rows
-    findings.append(
-        Finding("quotes", "", "a quote is opened and never closed", "quotes read as plain characters", 1)
-    )
+    said = f"line {line} opens a quote that is never closed"
+    findings.append(Finding("quotes", "", said, "quotes read as plain characters", 1))
     try:
         return list(_parse(text, separator, csv.QUOTE_NONE))
     except csv.Error as error:
         raise DataError(f"{path} cannot be read as a table: {error}") from None
 
 
-def usual_width(rows: Iterable[list[str]]) -> int:
-    """How many cells most rows have."""
-    return Counter(len(row) for row in rows).most_common(1)[0][0]
-
-
-def is_header(rows: list[list[str]], width: int, names: Iterable[str]) -> bool:
-    """Whether the first row holds names: text above numbers says yes, values that stand below too say no."""
-    first = [cell.strip(BLANKS) for cell in rows[0]]
-    below = [row for row in rows[1:] if len(row) == width]
-    if len(rows) == 1 or not below or set(names) & set(first):
-        return True
-    if len(first) != width and len(first) != width - 1:
-        return False
-    shift = width - len(first)
-    text_above, number_above, repeated, texts = 0, 0, 0, 0
-    for k, name in enumerate(first):
-        column = [row[k + shift].strip(BLANKS) for row in below]
-        known = [cell for cell in column if cell.lower() not in TOKENS]
-        if not known or name.lower() in TOKENS:
-            continue
-        numeric = sum(read_plain(cell) == read_plain(cell) for cell in known) >= 0.9 * len(known)
-        if numeric:
-            above = read_plain(name) == read_plain(name)
-            number_above, text_above = number_above + above, text_above + (not above)
-        else:
-            texts, repeated = texts + 1, repeated + (name in known)
-    if text_above or number_above:
-        counted = [str(k) for k in range(len(first))]
-        return text_above > 0 or first == counted
-    return repeated * 3 < texts or texts == 0
-
-
-def column_names(
-    rows: list[tuple[int, list[str]]], width: int, header: bool, findings: list[Finding]
-) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """Names, unique and never empty, and the rows of data."""
-    if not header:
-        return [f"column{k + 1}" for k in range(width)], rows
-    first = [cell.strip(BLANKS) for cell in rows[0][1]]
-    body = rows[1:]
-    if body and width == len(first) + 1:  # as R and some of pandas write an index
-        first = ["", *first]
-    names: list[str] = []
-    blank = twice = 0
-    for k, name in enumerate(first):
-        if not name:
-            name, blank = f"column{k + 1}", blank + 1
-        stem, number = name, 2
-        if name in names:
-            twice += 1
-            while name in names or name in first:
-                name, number = f"{stem}.{number}", number + 1
-        names.append(name)
-    if blank:
-        findings.append(
-            Finding("no-name", "", f"{blank} columns have no name", "called by their place", blank)
-        )
-    if twice:
-        findings.append(
-            Finding("same-name", "", f"{twice} columns repeat a name", "numbered: x, x.2, …", twice)
-        )
-    return names, body
-
-
-def fill(
-    source: str, names: list[str], body: list[tuple[int, list[str]]], findings: list[Finding]
-) -> RawTable:
-    """Columns out of rows. Rows that are too long are dropped, rows that are too short end in missing cells."""
-    width = len(names)
-    kept: list[list[str]] = []
-    kept_rows: list[int] = []
-    short: list[int] = []
-    long: list[int] = []
-    first_long = (0, 0)
-    for k, (line, row) in enumerate(body):
-        if len(row) > width and not any(cell.strip(BLANKS) for cell in row[width:]):
-            row = row[:width]
-        if len(row) > width:
-            first_long = first_long if long else (line, len(row))
-            long.append(k + 1)
-            continue
-        if len(row) < width:
-            short.append(k + 1)
-            row = row + [""] * (width - len(row))
-        kept.append(row)
-        kept_rows.append(k + 1)
-    odd = len(short) + len(long)
-    if odd > max(1, len(body) / 2):
-        k = (short + long)[0]
-        line, row = body[k - 1]
-        raise DataError(
-            f"{source}, line {line}: {len(row)} cells where the names are {width}, and so in {odd} of {len(body)} rows: "
-            "is the separator another?"
-        )
-    if long:
-        said = f"{len(long)} rows have more than {width} cells (line {first_long[0]} has {first_long[1]})"
-        findings.append(Finding("ragged", "", said, "dropped", len(long), tuple(long[:5])))
-    if short:
-        said = f"{len(short)} rows have fewer than {width} cells"
-        findings.append(
-            Finding("ragged", "", said, "the rest of them counts as missing", len(short), tuple(short[:5]))
-        )
-    columns = {name: _column(row[k] for row in kept) for k, name in enumerate(names)}
-    return RawTable(source, columns, np.asarray(kept_rows, dtype=np.int64))
-
-
-def _column(cells: Iterable[str]) -> RawColumn:
-    seen: dict[str, int] = {}
-    codes = [seen.setdefault(cell.strip(BLANKS), len(seen)) for cell in cells]
-    return RawColumn(tuple(seen), np.asarray(codes, dtype=np.int32))
+def _swallower(rows: list[tuple[int, list[str]]], text: str) -> int:
+    """The line in which a record begins that an unclosed quote has made too long; 0 where there is none."""
+    spans = [(sum(cell.count("\n") for cell in row), line) for line, row in rows]
+    longest, line = max(spans, default=(0, 0))
+    if longest <= MOST_LINES and spans and spans[-1][0] and text.count('"') % 2:
+        longest, line = spans[-1]
+    elif longest <= MOST_LINES:
+        return 0
+    return line - longest + text.endswith("\n")  # the last record counts the line that is not there

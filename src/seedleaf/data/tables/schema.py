@@ -2,138 +2,37 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 
 from seedleaf.data.spec import Array, Labels
-from seedleaf.data.tables.cells import TOKENS, RawColumn, as_text
-from seedleaf.data.tables.dates import read_date
-from seedleaf.data.tables.numbers import NumberStyle
+from seedleaf.data.tables.cells import RawColumn
+from seedleaf.data.tables.column import KINDS, Column, Finding, Kind
 from seedleaf.errors import DataError
 
-Kind = Literal["number", "category", "date", "text"]
+__all__ = [
+    "KINDS",
+    "TASKS",
+    "Column",
+    "Finding",
+    "Frame",
+    "Kind",
+    "TableData",
+    "TableSchema",
+    "Target",
+    "Task",
+    "take",
+]
+
 Task = Literal["binary", "multiclass", "regression"]
-KINDS, TASKS = ("number", "category", "date", "text"), ("binary", "multiclass", "regression")
+TASKS = ("binary", "multiclass", "regression")
 
 # Column name -> array (N): float64 for numbers and dates (days since 1970; NaN = missing), str objects for categories and
 # text ("" = missing, and for a category also: not seen in training). Dropped columns are not in it.
 Frame = Mapping[str, Array]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something odd about a table, and what was done about it.
-
-    `column` is "" where it concerns the whole table; `count` says how many rows, cells or columns; `rows` are up to five
-    examples, counted from 1 at the first row of data.
-    """
-
-    kind: str
-    column: str
-    message: str
-    action: str
-    count: int = 0
-    rows: tuple[int, ...] = ()
-
-    def __str__(self) -> str:
-        where = f"{self.column}: " if self.column else ""
-        return f"{where}{self.message}; {self.action}"
-
-    @classmethod
-    def from_json(cls, body: Mapping[str, Any]) -> Finding:
-        texts = {k: str(body[k]) for k in ("kind", "column", "message", "action")}
-        return cls(**texts, count=int(body["count"]), rows=tuple(int(r) for r in body["rows"]))
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """How the cells of one column are read; the reading of a cell depends on that cell alone.
-
-    A cell that is one of `missing` (without case) is missing. Numbers are written with `decimal`, `thousands` and perhaps a
-    unit; dates in `date_format` (days since 1970, UTC). `levels` are the categories seen in training, in fixed order.
-    `whole` says that every training number was whole, `n_values` how many distinct known values training had. A column
-    with a reason in `dropped` is not used.
-    """
-
-    name: str
-    kind: Kind
-    missing: tuple[str, ...] = TOKENS
-    decimal: str = "."
-    thousands: str = ""
-    prefix: str = ""
-    suffix: str = ""
-    date_format: str = ""
-    levels: tuple[str, ...] = ()
-    whole: bool = False
-    n_values: int = 0
-    dropped: str = ""
-
-    @property
-    def style(self) -> NumberStyle:
-        return NumberStyle(self.decimal, self.thousands, self.prefix, self.suffix)
-
-    def read(self, cells: RawColumn | Iterable[Any]) -> Array:
-        """Raw cells (N) as an array (N): float64 for numbers and dates, str objects for categories and text."""
-        if isinstance(cells, RawColumn):
-            return cells.spread(self.read_values(cells.values))
-        known: dict[Any, Any] = {}
-        column = list(cells)
-        keys = [(type(cell), as_text(cell)) for cell in column]
-        for key, cell in zip(keys, column, strict=True):
-            if key not in known:
-                known[key] = self._read_cell(cell)
-        dtype = np.float64 if self.kind in ("number", "date") else object
-        out = np.empty(len(column), dtype=dtype)
-        out[:] = [known[key] for key in keys]
-        return out
-
-    def read_values(self, values: Iterable[str]) -> Array:
-        """The same for texts that have been stripped (as those of a RawColumn have)."""
-        missing = set(self.missing)
-        texts = list(values)
-        gone = [t.lower() in missing for t in texts] if missing else [False] * len(texts)
-        if self.kind == "number":
-            style = self.style
-            read = [math.nan if g else _finite(style.read(t)) for t, g in zip(texts, gone, strict=True)]
-            return np.asarray(read, dtype=np.float64)
-        if self.kind == "date":
-            form = self.date_format
-            read = [math.nan if g else read_date(t, form) for t, g in zip(texts, gone, strict=True)]
-            return np.asarray(read, dtype=np.float64)
-        levels = set(self.levels) if self.kind == "category" else None
-        out = np.empty(len(texts), dtype=object)
-        out[:] = [
-            "" if g or (levels is not None and t not in levels) else t
-            for t, g in zip(texts, gone, strict=True)
-        ]
-        return out
-
-    def _read_cell(self, cell: Any) -> Any:
-        """A number that comes as a number is not read in the column's style."""
-        if self.kind == "number" and isinstance(cell, int | float | np.number) and not isinstance(cell, bool):
-            return _finite(float(cell))
-        return self.read_values([as_text(cell)])[0]
-
-    @classmethod
-    def from_json(cls, body: Mapping[str, Any]) -> Column:
-        kind = str(body["kind"])
-        if kind not in KINDS:
-            raise ValueError(f"no kind of column: {kind}")
-        known = {f.name: body[f.name] for f in fields(cls)}
-        for name in ("missing", "levels"):
-            known[name] = tuple(str(v) for v in known[name])
-        for name in ("name", "kind", "decimal", "thousands", "prefix", "suffix", "date_format", "dropped"):
-            known[name] = str(known[name])
-        known.update(whole=bool(known["whole"]), n_values=int(known["n_values"]))
-        return cls(**known)
-
-
-def _finite(value: float) -> float:
-    return value if math.isfinite(value) else math.nan
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,10 +40,10 @@ def read_source(source: Any, names: tuple[str, ...] = ()) -> Read:
 
 def _parquet(path: Path) -> Any:
     try:
-        import pyarrow  # type: ignore[import-not-found, unused-ignore]  # noqa: F401
+        import pyarrow  # noqa: F401
     except ImportError:
         raise DataError(
-            f"{path}: Parquet needs pyarrow: pip install pyarrow, or save the table as CSV"
+            f"{path}: Parquet needs pyarrow: pip install 'seedleaf[parquet]', or save the table as CSV"
         ) from None
     import pandas as pd
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from seedleaf.data.tables.audit.sheet import FOLDS, Sheet, Verdict, plural
+from seedleaf.data.tables.audit.sheet import FOLDS, Sheet, Verdict
 from seedleaf.data.tables.schema import Finding
+from seedleaf.data.tables.words import plural
 
 
 def rare_classes(sheet: Sheet) -> Iterator[Verdict]:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
 
-from seedleaf.data.tables.audit.sheet import Sheet, Verdict, plural
-from seedleaf.data.tables.cells import SURE
+from seedleaf.data.tables.audit.sheet import Sheet, Verdict
 from seedleaf.data.tables.dates import FORMATS, read_date
-from seedleaf.data.tables.numbers import SPECIAL
 from seedleaf.data.tables.schema import Column, Finding
+from seedleaf.data.tables.words import plural
 
 MANY_LEVELS = 50  # categories beyond which one-hot columns stop making sense
-READ_BY_ALL = {v for v in SURE if v != "?"}  # what every reader of CSV takes for a missing number
 
 
 def numbers_as_text(sheet: Sheet) -> Iterator[Verdict]:
@@ -22,38 +21,45 @@ def numbers_as_text(sheet: Sheet) -> Iterator[Verdict]:
     for column in sheet.used:
         if column.kind != "number":
             continue
-        raw, values = sheet.raw(column.name), sheet.values(column.name)
-        lower = [v.lower() for v in raw.values]
-        counts = raw.counts
+        raw = sheet.raw(column.name)
         said: list[str] = []
         if not column.style.plain:
             said.append(f"numbers are written like {_example(column, raw.values)!r}")
         elif sheet.train.worded is not None and column.name in sheet.train.worded:
             said.append("numbers are stored as text")
-        odd = {
-            raw.values[k]: int(counts[k])
-            for k, value in enumerate(lower)
-            if value
-            and (value not in column.missing or value not in READ_BY_ALL)
-            and np.isnan(column.read_values([raw.values[k]])[0])
-        }
-        tokens = {v: c for v, c in odd.items() if v.lower() in column.missing}
-        infinite = {v: c for v, c in odd.items() if v.lower() in SPECIAL}
-        unread = {v: c for v, c in odd.items() if v not in tokens and v not in infinite}
-        for what, cells in (
-            ("stand for missing", tokens),
-            ("are infinite", infinite),
-            ("are no numbers", unread),
-        ):
-            if cells:
-                said.append(f"{plural(sum(cells.values()), 'cell')} ({_some(cells)}) {what}")
+        unread = [k for k in sheet.silent(column.name)[1] if not _endless(column, raw.values[k])]
+        if unread:
+            cells = {raw.values[k]: int(raw.counts[k]) for k in unread}
+            said.append(f"{plural(sum(cells.values()), 'cell')} ({_some(cells)}) {_be(cells)} no number")
         if said:
-            known = int((~np.isnan(values)).sum())
-            where = (
-                sheet.train.examples(np.isin(raw.codes, [raw.values.index(v) for v in odd])) if odd else ()
-            )
-            action = f"read as {plural(known, 'number')}" + (", those cells as missing" if odd else "")
+            known = int((~np.isnan(sheet.values(column.name))).sum())
+            where = sheet.train.examples(np.isin(raw.codes, unread))
+            action = f"read as {plural(known, 'number')}" + (", the others as missing" if unread else "")
             yield Verdict(Finding("number-as-text", column.name, "; ".join(said), action, known, where))
+
+
+def infinities(sheet: Sheet) -> Iterator[Verdict]:
+    """Numbers without an end, which no learner can use."""
+    for column in sheet.used:
+        if column.kind != "number":
+            continue
+        raw = sheet.raw(column.name)
+        endless = {k: raw.values[k] for k in sheet.silent(column.name)[1] if _endless(column, raw.values[k])}
+        if endless:
+            cells = {v: int(raw.counts[k]) for k, v in endless.items()}
+            said = f"{plural(sum(cells.values()), 'cell')} ({_some(cells)}) {_be(cells)} infinite"
+            where = sheet.train.examples(np.isin(raw.codes, list(endless)))
+            yield Verdict(
+                Finding("infinite", column.name, said, "read as missing", sum(cells.values()), where)
+            )
+
+
+def _endless(column: Column, text: str) -> bool:
+    return math.isinf(column.style.read(text))
+
+
+def _be(cells: dict[str, int]) -> str:
+    return "is" if sum(cells.values()) == 1 else "are"
 
 
 def _example(column: Column, values: tuple[str, ...]) -> str:
@@ -74,9 +80,7 @@ def dates_as_text(sheet: Sheet) -> Iterator[Verdict]:
             continue
         raw, values = sheet.raw(column.name), sheet.values(column.name)
         known = int((~np.isnan(values)).sum())
-        lost = np.isnan(values) & ~np.isin(
-            raw.codes, [k for k, v in enumerate(raw.values) if v.lower() in column.missing]
-        )
+        lost = np.isin(raw.codes, sheet.silent(column.name)[1])
         said = f"dates are written like {next(v for v in raw.values if v.lower() not in column.missing)!r}"
         if other := _other_order(column.date_format, raw.values):
             said += f" and would fit {other} as well"

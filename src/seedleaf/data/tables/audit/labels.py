@@ -1,11 +1,113 @@
-"""Suspected label errors."""
+"""Suspected errors of the target: labels that contradict a model where it is sure, numbers that lie absurdly far from it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
+from seedleaf.data.spec import Array
 from seedleaf.data.tables.audit.sheet import Sheet, Verdict
+from seedleaf.data.tables.schema import Finding
+from seedleaf.data.tables.words import plural, share
+from seedleaf.seeds import rng_for, seed_for
+
+MOST_ROWS = 3000  # for the forest, about a second of work
+MOST_COLUMNS = 300
+FEWEST = 60  # rows below which nothing is said
+TREES = 100
+LEAF = 3  # rows; smaller leaves rank the sure rows by chance
+CORE = 0.25  # of the rows, those that the model is surest of
+CORE_ROWS = 200  # of small tables more, up to a half
+LEAST = 0.008  # of the core contradicts its labels in clean tables
+OVERLAP = 7.0  # where classes overlap so that a share e of all is wrong, some 6 e³ of the core are: measured on probits
+LEAST_ROWS = 3
+FAR = 20.0  # usual errors beyond which a number is absurd
+MOST_STEPS = 30  # distinct numbers below which a target is a scale, whose steps look like slips
 
 
 def wrong_labels(sheet: Sheet) -> Iterator[Verdict]:
-    yield from ()
+    """Rows whose target a random forest that has not seen them (out of bag) does not believe."""
+    if sheet.n < FEWEST:
+        return
+    rows, x = _features(sheet)
+    if x.shape[1]:
+        y, seed = sheet.y[rows], seed_for(sheet.seed, "labels") % 2**32
+        suspects, said = _labels(x, y, seed) if sheet.classes else _numbers(x, y, seed)
+        if len(suspects):
+            where = sheet.train.examples(np.sort(rows[suspects]))
+            action = "kept; look at these rows"
+            yield Verdict(Finding("label", sheet.target.name, said, action, len(suspects), where))
+
+
+def _labels(x: Array, y: Array, seed: int) -> tuple[Array, str]:
+    """Labels that contradict the forest's vote where it is surest, as confident learning looks for them (Northcutt et al.
+    2021).
+
+    A class that overlaps another makes errors where the model is unsure; labels that are wrong by accident make them
+    everywhere, so they are counted where nothing else does.
+    """
+    from sklearn.ensemble import RandomForestClassifier
+
+    forest = RandomForestClassifier(TREES, min_samples_leaf=LEAF, oob_score=True, random_state=seed, n_jobs=1)
+    votes = np.nan_to_num(forest.fit(x, y).oob_decision_function_)
+    wrong = forest.classes_[votes.argmax(axis=1)] != y
+    size = max(int(CORE * len(y)), min(len(y) // 2, CORE_ROWS))
+    core = np.argsort(-votes.max(axis=1), kind="stable")[:size]
+    suspects = core[wrong[core]]
+    usual = size * max(LEAST, OVERLAP * float(wrong.mean()) ** 3)
+    if len(suspects) < LEAST_ROWS or len(suspects) < usual + 2 * usual**0.5:
+        return suspects[:0], ""
+    contradict = "contradicts" if len(suspects) == 1 else "contradict"
+    said = f"{plural(len(suspects), 'label')} of the {size:,} rows that a forest is surest of (out of bag) {contradict} it"
+    return suspects, f"{said}: about {share(len(suspects) / size)} of all may be wrong"
+
+
+def _numbers(x: Array, y: Array, seed: int) -> tuple[Array, str]:
+    """Targets beyond FAR usual errors of the forest among rows with a like prediction: slips of a decimal, a wrong unit.
+
+    The forest learns ranks, lest a few absurd values bend it.
+    """
+    from sklearn.ensemble import RandomForestRegressor
+
+    values, place, counts = np.unique(y, return_inverse=True, return_counts=True)
+    if len(values) < MOST_STEPS:
+        return place[:0], ""
+    middle = (np.cumsum(counts) - counts / 2) / len(y)
+    forest = RandomForestRegressor(
+        TREES, oob_score=True, max_features=1 / 3, min_samples_leaf=3, random_state=seed, n_jobs=1
+    )
+    rank = forest.fit(x, middle[place]).oob_prediction_
+    error = np.abs(y - np.interp(rank, middle, values))
+    order = np.argsort(rank, kind="stable")
+    near = min(max(25, len(y) // 40), len(y) - 1)
+    windows = np.lib.stride_tricks.sliding_window_view(
+        np.pad(error[order], near, mode="reflect"), 2 * near + 1
+    )
+    usual = np.empty(len(y))
+    usual[order] = np.median(windows, axis=1)
+    spread = float(np.subtract(*np.percentile(y, [75, 25]))) or float(y.std())
+    suspects = np.flatnonzero(error > FAR * 1.4826 * np.maximum(usual, 0.02 * spread))
+    if not LEAST_ROWS <= len(suspects) <= 0.05 * len(y):
+        return suspects[:0], ""
+    said = f"{plural(len(suspects), 'target')} of {len(y):,} {'lies' if len(suspects) == 1 else 'lie'}"
+    return suspects, f"{said} beyond {FAR:g} times the usual error of a forest (out of bag)"
+
+
+def _features(sheet: Sheet) -> tuple[Array, Array]:
+    """Which rows (n), ascending, and their columns as numbers (n x d): categories by how common they are."""
+    rows = np.arange(sheet.n)
+    if sheet.n > MOST_ROWS:
+        rows = np.sort(rng_for(sheet.seed, "labels").choice(sheet.n, MOST_ROWS, replace=False))
+    used = [c for c in sheet.used if c.kind != "text"]
+    used = used[:: -(-len(used) // MOST_COLUMNS) or 1]
+    columns = [_coded(sheet.values(c.name)[rows]) for c in used]
+    return rows, np.stack(columns, axis=1) if columns else np.empty((len(rows), 0))
+
+
+def _coded(values: Array) -> Array:
+    if values.dtype != object:
+        return np.clip(values, -1e30, 1e30).astype(np.float32)
+    _, codes, counts = np.unique(values.astype(str), return_inverse=True, return_counts=True)
+    place: Array = np.argsort(np.argsort(-counts, kind="stable")).astype(np.float32)
+    return place[codes]

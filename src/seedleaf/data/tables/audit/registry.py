@@ -6,7 +6,13 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 
 from seedleaf.data.tables.audit.classes import rare_classes
-from seedleaf.data.tables.audit.kinds import dates_as_text, free_text, many_levels, numbers_as_text
+from seedleaf.data.tables.audit.kinds import (
+    dates_as_text,
+    free_text,
+    infinities,
+    many_levels,
+    numbers_as_text,
+)
 from seedleaf.data.tables.audit.labels import wrong_labels
 from seedleaf.data.tables.audit.leakage import leakage
 from seedleaf.data.tables.audit.sheet import Sheet, Verdict
@@ -28,6 +34,7 @@ class Check:
 CHECKS = (
     Check("empty", ("empty",), empty_columns),
     Check("numbers as text", ("number-as-text",), numbers_as_text),
+    Check("infinities", ("infinite",), infinities),
     Check("dates as text", ("date-as-text",), dates_as_text),
     Check("constants", ("constant",), constants),
     Check("missing", ("missing",), missing),
@@ -42,7 +49,7 @@ CHECKS = (
 )
 # Found before the columns are looked at, by load.py, audit/rows.py and read.py.
 OF_ROWS = ("missing-target", "duplicate-rows", "test-rows", "test-columns", "test-classes", "order")
-OF_FILES = ("no-header", "no-name", "same-name", "encoding", "quotes", "ragged")
+OF_FILES = ("no-header", "prose", "no-name", "same-name", "encoding", "quotes", "ragged")
 
 
 def audit(sheet: Sheet, keep: Collection[str] = ()) -> list[Finding]:

@@ -5,35 +5,47 @@ from __future__ import annotations
 import numpy as np
 
 from seedleaf.data.spec import Array
-from seedleaf.data.tables.audit.sheet import plural
 from seedleaf.data.tables.cells import RawTable
 from seedleaf.data.tables.schema import Finding, Target
+from seedleaf.data.tables.words import plural
 from seedleaf.errors import DataError
 from seedleaf.seeds import rng_for
 
+SURPRISE = 3.0  # times as many equal rows as by chance: copies
 
-def row_hashes(*tables: RawTable) -> list[Array]:
-    """64-bit hashes (N each) of rows by their texts: equal rows have equal ones, over all `tables` (of the same columns).
+
+def row_hashes(target: str, *tables: RawTable) -> list[tuple[Array, Array]]:
+    """64-bit hashes (N each) of rows by their texts, with and without the target: equal rows have equal ones, over all
+    `tables` (of the same columns).
 
     Each distinct text of a column has a random number, and a row the sum of its texts' (tabulation hashing, Zobrist 1970):
     two rows that differ have the same sum with a chance of 2^-64.
     """
-    sums = [np.zeros(len(t), dtype=np.uint64) for t in tables]
+    whole = [np.zeros(len(t), dtype=np.uint64) for t in tables]
+    of_target: list[Array] = []
     for place, name in enumerate(tables[0].columns):
         numbers: dict[str, int] = {}
-        for table in tables:
+        for table in tables[1:] and tables:  # one table has each text once, and needs no dictionary
             for value in table.columns[name].values:
                 numbers.setdefault(value, len(numbers))
-        drawn = rng_for(0, "rows", place).integers(0, 2**64, len(numbers), dtype=np.uint64)
-        for table, total in zip(tables, sums, strict=True):
+        size = len(numbers) or len(tables[0].columns[name].values)
+        drawn = rng_for(0, "rows", place).integers(0, 2**64, size, dtype=np.uint64)
+        parts = []
+        for table in tables:
             column = table.columns[name]
-            index = np.asarray([numbers[v] for v in column.values], dtype=np.int64)
-            total += column.spread(drawn[index])
-    return sums
+            index = (
+                np.asarray([numbers[v] for v in column.values], dtype=np.int64) if numbers else slice(None)
+            )
+            parts.append(column.spread(drawn[index]))
+        whole = [total + part for total, part in zip(whole, parts, strict=True)]
+        if name == target:
+            of_target = parts
+    features = [total - part for total, part in zip(whole, of_target, strict=True)]
+    return list(zip(whole, features, strict=True))
 
 
 def clean_rows(table: RawTable, goal: Target, test: bool = False) -> tuple[RawTable, list[Finding]]:
-    """The rows that have a target; of those that are equal in every cell the first (in a test file all stay).
+    """The rows that have a target; copies of rows are dropped (in a test file all stay).
 
     Raises DataError where no row or one class is left.
     """
@@ -48,31 +60,45 @@ def clean_rows(table: RawTable, goal: Target, test: bool = False) -> tuple[RawTa
         findings.append(Finding("missing-target", goal.name, said, "dropped", count, rows))
         table = table.take(np.flatnonzero(~gone))
     if not test:
-        table = _distinct(table, findings)
+        table = _distinct(table, goal, findings)
         _enough(table, goal)
     return table, findings
 
 
-def _distinct(table: RawTable, findings: list[Finding]) -> RawTable:
-    [hashes] = row_hashes(table)
-    _, first = np.unique(hashes, return_index=True)
-    if len(first) == len(hashes):
+def _distinct(table: RawTable, goal: Target, findings: list[Finding]) -> RawTable:
+    """The rows without copies of earlier ones; all rows where those that are equal are so by chance."""
+    [(whole, features)] = row_hashes(goal.name, table)
+    _, first = np.unique(whole, return_index=True)
+    if len(first) == len(whole):
         return table
-    again = np.ones(len(hashes), dtype=bool)
+    again = np.ones(len(whole), dtype=bool)
     again[first] = False
-    count = int(again.sum())
+    count, where = int(again.sum()), table.examples(again)
     said = f"{plural(count, 'row is', 'rows are')} exactly like an earlier one"
-    findings.append(
-        Finding(
-            "duplicate-rows",
-            "",
-            said,
-            "dropped before the split, lest they leak",
-            count,
-            table.examples(again),
-        )
-    )
-    return table.take(np.sort(first))
+    if by_chance(whole, features, table.columns[goal.name].counts):
+        action = "kept: rows with equal features often have another target, so each says something"
+    else:
+        action = "dropped before the split, lest they leak"
+        table = table.take(np.sort(first))
+    findings.append(Finding("duplicate-rows", "", said, action, count, where))
+    return table
+
+
+def by_chance(whole: Array, features: Array, of_target: Array) -> bool:
+    """Whether about as many pairs of rows are equal as one expects of rows with equal features.
+
+    `whole` and `features` are hashes of the rows with and without their target, `of_target` counts its values. Where rows
+    are coarse, many have equal features and each draws its own target: of the pairs that differ in it one learns how many
+    should agree. Copies always agree.
+    """
+    equal = _pairs(np.unique(whole, return_counts=True)[1])
+    differ = _pairs(np.unique(features, return_counts=True)[1]) - equal
+    agree = _pairs(of_target) / max(1.0, _pairs(np.asarray([of_target.sum()])))
+    return agree < 1 and equal < SURPRISE * differ * agree / (1 - agree)
+
+
+def _pairs(counts: Array) -> float:
+    return float((counts * (counts - 1.0) / 2).sum())
 
 
 def _enough(table: RawTable, goal: Target) -> None:
@@ -88,15 +114,16 @@ def _enough(table: RawTable, goal: Target) -> None:
     )
 
 
-def without_overlap(table: RawTable, test: RawTable, findings: list[Finding]) -> Array:
-    """Indices of the training rows that are not also in the test file, cell by cell."""
-    ours, theirs = row_hashes(table, test)
-    both = np.isin(ours, theirs)
-    count = int(both.sum())
-    if count and count < len(both):
-        said = f"{plural(count, 'training row is', 'training rows are')} also in the test file"
-        findings.append(Finding("test-rows", "", said, "dropped from training", count, table.examples(both)))
-        return np.flatnonzero(~both)
-    if count:
-        raise DataError(f"{test.source} holds every row of {table.source}: nothing would be left to train on")
-    return np.arange(len(table))
+def overlap(table: RawTable, test: RawTable, goal: Target, findings: list[Finding]) -> None:
+    """Tell of test rows that training has seen: cell by cell, and more of them than chance explains."""
+    ours, theirs = row_hashes(goal.name, table, test)
+    seen = np.isin(theirs[0], ours[0])
+    count = int(seen.sum())
+    if not count:
+        return
+    whole, features = (np.concatenate(pair) for pair in zip(ours, theirs, strict=True))
+    if by_chance(whole, features, table.columns[goal.name].counts):
+        return
+    said = f"{count:,} of {plural(len(seen), 'test row')} {'is' if count == 1 else 'are'} also in the training file"
+    action = "kept; the score on the test file leans high"
+    findings.append(Finding("test-rows", "", said, action, count, test.examples(seen)))

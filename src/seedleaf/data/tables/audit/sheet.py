@@ -11,8 +11,10 @@ import numpy as np
 from seedleaf.data.spec import Array
 from seedleaf.data.tables.cells import RawColumn, RawTable
 from seedleaf.data.tables.schema import Column, Finding, Target
+from seedleaf.seeds import rng_for
 
 FOLDS = 5  # what classes are counted against
+MOST_ROWS = 5000  # that costly checks look at
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +57,30 @@ class Sheet:
     def raw(self, name: str) -> RawColumn:
         return self.train.columns[name]
 
-    def values(self, name: str, test: bool = False) -> Array:
-        """The cells as a learner gets them (N)."""
+    def per_value(self, name: str, test: bool = False) -> Array:
+        """Each distinct text of a column as a learner gets it."""
         key = (name, test)
         if key not in self.read:
-            table = self.test if test and self.test is not None else self.train
-            self.read[key] = self.columns[name].read(table.columns[name])
+            self.read[key] = self.columns[name].read_values(self._table(test).columns[name].values)
         return self.read[key]
+
+    def values(self, name: str, test: bool = False) -> Array:
+        """The cells as a learner gets them (N)."""
+        return self._table(test).columns[name].spread(self.per_value(name, test))
+
+    def _table(self, test: bool) -> RawTable:
+        return self.test if test and self.test is not None else self.train
+
+    def silent(self, name: str) -> tuple[list[int], list[int]]:
+        """Which of a column's distinct texts say that they are missing, and which others cannot be read."""
+        column, texts = self.columns[name], self.raw(name).values
+        unknown = [int(k) for k in np.flatnonzero(_gone(self.per_value(name)))]
+        said = [k for k in unknown if texts[k].lower() in column.missing]
+        return said, [k for k in unknown if texts[k].lower() not in column.missing]
 
     def missing(self, name: str, test: bool = False) -> Array:
         """Which cells are not known (N, bool)."""
-        values = self.values(name, test)
-        gone: Array = values == "" if values.dtype == object else np.isnan(values)
-        return gone
+        return self._table(test).columns[name].spread(_gone(self.per_value(name, test)))
 
     def drop(self, name: str, reason: str) -> None:
         self.columns[name] = replace(self.columns[name], dropped=reason)
@@ -75,26 +88,11 @@ class Sheet:
     @cached_property
     def sample(self) -> Array:
         """Up to MOST_ROWS rows, for what is costly: ascending indices."""
-        from seedleaf.seeds import rng_for
-
         if self.n <= MOST_ROWS:
             return np.arange(self.n)
         return np.sort(rng_for(self.seed, "audit").choice(self.n, MOST_ROWS, replace=False))
 
 
-MOST_ROWS = 5000
-
-
-def plural(count: int, what: str, many: str = "") -> str:
-    """ "1 row", "2 rows"."""
-    return f"{count:,} {what if count == 1 else many or what + 's'}"
-
-
-def share(part: float) -> str:
-    """A share in per cent, without a false 0 or 100."""
-    percent = 100 * part
-    if 0 < percent < 0.1:
-        return "under 0.1 %"
-    if 99.9 < percent < 100:
-        return "over 99.9 %"
-    return f"{percent:.1f} %" if percent < 10 else f"{percent:.0f} %"
+def _gone(values: Array) -> Array:
+    gone: Array = values == "" if values.dtype == object else np.isnan(values)
+    return gone

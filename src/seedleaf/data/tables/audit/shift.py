@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from seedleaf.data.spec import Array
-from seedleaf.data.tables.audit.sheet import Sheet, Verdict, plural, share
+from seedleaf.data.tables.audit.sheet import Sheet, Verdict
 from seedleaf.data.tables.schema import Finding
+from seedleaf.data.tables.words import plural, share
 
 LEAST = 0.1  # distance between distributions (0 to 1) that matters
 CHANCE = 1e-4  # of one false alarm in a whole table

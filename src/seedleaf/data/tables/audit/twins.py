@@ -7,61 +7,68 @@ from collections.abc import Iterator
 import numpy as np
 
 from seedleaf.data.spec import Array
-from seedleaf.data.tables.audit.sheet import Sheet, Verdict, share
+from seedleaf.data.tables.audit.sheet import Sheet, Verdict
 from seedleaf.data.tables.schema import Finding
+from seedleaf.data.tables.words import share
 
-ALIKE = 0.998  # correlation of values, and of ranks, from which two columns of numbers are one
+ALIKE = 0.998  # correlation of values, and of those without the extremes, from which two columns of numbers are one
 SAME = 0.95  # share of cells that are equal or translate, among those where either is not its commonest
 MOST_LEVELS = 200
+OFTEN = 4  # rows a level must have on average, lest any two columns translate
 FEW = 10  # rows that must speak for it
-MOST_PAIRS = 50_000
+MOST_PAIRS = 50_000  # of categories, compared one by one
+NEAREST = 5  # earlier columns that a column of numbers is compared with, those with the highest correlation
+WORK = 5e10  # multiplications for all correlations: of very wide tables fewer rows are looked at
+BLOCK = 1024  # columns whose correlations are held at once
 EXACT = 0.9999
+
+Pair = tuple[str, float, str]  # the earlier column, how alike, in words
 
 
 def twins(sheet: Sheet) -> Iterator[Verdict]:
-    """For each column the first earlier one that it repeats."""
-    done: set[str] = set()
-    for first, second, likeness, how in sorted(_pairs(sheet)):
-        names = list(sheet.columns)
-        if names[second] in done or names[first] in done:
-            continue
-        done.add(names[second])
-        exact = likeness >= EXACT
-        said = f"{'repeats' if exact else 'almost repeats'} {names[first]} ({how})"
-        action = "column dropped" if exact else "kept: the difference may matter"
-        finding = Finding("twin", names[second], said, action, 1)
-        yield Verdict(finding, f"it repeats {names[first]}" if exact else "")
+    """For each column the earlier one that it repeats."""
+    found: dict[str, Pair] = {}
+    _numbers(sheet, found)
+    _levels(sheet, found)
+    for name in sheet.columns:
+        if name in found:
+            first, likeness, how = found[name]
+            exact = likeness >= EXACT
+            said = f"{'repeats' if exact else 'almost repeats'} {first} ({how})"
+            action = "column dropped" if exact else "kept: the difference may matter"
+            yield Verdict(Finding("twin", name, said, action, 1), f"it repeats {first}" if exact else "")
 
 
-def _pairs(sheet: Sheet) -> Iterator[tuple[int, int, float, str]]:
-    place = {name: k for k, name in enumerate(sheet.columns)}
-    seen: set[tuple[int, int]] = set()
-    for one, two, likeness, how in (*_numbers(sheet), *_levels(sheet)):
-        pair = (place[one], place[two]) if place[one] < place[two] else (place[two], place[one])
-        if pair not in seen:
-            seen.add(pair)
-            yield *pair, likeness, how
-
-
-def _numbers(sheet: Sheet) -> Iterator[tuple[str, str, float, str]]:
-    """Pairs of numbers that are straight lines of each other, or mostly equal."""
+def _numbers(sheet: Sheet, found: dict[str, Pair]) -> None:
+    """Columns that are a straight line of an earlier one, or mostly equal to it."""
     names = [c.name for c in sheet.used if c.kind in ("number", "date") and c.n_values > 2]
     if len(names) < 2:
         return
-    x = np.stack([sheet.values(name)[sheet.sample] for name in names], axis=1)
+    rows = sheet.sample[: max(100, int(WORK / len(names) ** 2))]
+    x = np.stack([sheet.values(name)[rows] for name in names], axis=1)
     z = _standard(x)
-    r = np.abs(z.T @ z) / len(z)
-    for i, j in zip(*np.nonzero(np.triu(r > 0.8, 1)), strict=True):
-        both = ~np.isnan(x[:, i]) & ~np.isnan(x[:, j])
-        one_gone = np.isnan(x[:, i]) ^ np.isnan(x[:, j])
-        if both.sum() < FEW or one_gone.mean() > 0.02:
-            continue
-        a, b = x[both, i], x[both, j]
-        equal = _share(a == b, a, b)
-        if r[i, j] >= ALIKE and _ranks_alike(a, b) >= ALIKE:
-            yield names[i], names[j], float(r[i, j]), f"correlation {r[i, j]:.4f}"
-        elif equal >= SAME:
-            yield names[i], names[j], equal, f"{share(equal)} of the cells are equal"
+    for start in range(0, len(names), BLOCK):
+        r = np.abs(z[:, start : start + BLOCK].T @ z) / len(z)
+        for j in range(start, min(start + BLOCK, len(names))):
+            row = r[j - start, :j]
+            near = np.flatnonzero(row > 0.8)
+            for i in near[np.argsort(-row[near].round(6), kind="stable")][:NEAREST]:
+                pair = None if names[i] in found else _alike(x[:, i], x[:, j], float(row[i]))
+                if pair:
+                    found[names[j]] = (names[i], *pair)
+                    break
+
+
+def _alike(one: Array, two: Array, r: float) -> tuple[float, str] | None:
+    both = ~np.isnan(one) & ~np.isnan(two)
+    one_gone = np.isnan(one) ^ np.isnan(two)
+    if both.sum() < FEW or one_gone.mean() > 0.02:
+        return None
+    a, b = one[both], two[both]
+    if r >= ALIKE and _middle_alike(a, b) >= ALIKE:
+        return r, f"correlation {r:.4f}"
+    equal = _share(a == b, a, b)
+    return (equal, f"{share(equal)} of the cells are equal") if equal >= SAME else None
 
 
 def _standard(x: Array) -> Array:
@@ -73,10 +80,12 @@ def _standard(x: Array) -> Array:
     return filled
 
 
-def _ranks_alike(a: Array, b: Array) -> float:
-    from scipy.stats import spearmanr
-
-    return abs(float(spearmanr(a, b).statistic))
+def _middle_alike(a: Array, b: Array) -> float:
+    """Correlation, without its sign, of values clipped to their inner 96 %: a few large ones make no twins."""
+    a, b = (np.clip(v, *np.percentile(v, [2, 98])) for v in (a, b))
+    if not (a.std() > 0 and b.std() > 0):
+        return 0.0
+    return abs(float(np.corrcoef(a, b)[0, 1]))
 
 
 def _share(same: Array, a: Array, b: Array) -> float:
@@ -90,26 +99,41 @@ def _commonest(a: Array) -> object:
     return values[counts.argmax()]
 
 
-def _levels(sheet: Sheet) -> Iterator[tuple[str, str, float, str]]:
-    """Pairs of columns with few values that translate into each other, both ways."""
+def _levels(sheet: Sheet, found: dict[str, Pair]) -> None:
+    """Columns with few values that translate into an earlier one's, both ways."""
     coded: list[tuple[str, Array, int]] = []
+    first: dict[bytes, str] = {}
     for column in sheet.used:
-        if column.kind in ("category", "number") and 2 <= column.n_values <= MOST_LEVELS:
-            values, codes = np.unique(
-                _comparable(sheet.values(column.name)[sheet.sample]), return_inverse=True
-            )
-            coded.append((column.name, codes, len(values)))
+        if column.name in found or column.kind not in ("category", "number"):
+            continue
+        if not 2 <= column.n_values <= min(MOST_LEVELS, len(sheet.sample) // OFTEN):
+            continue
+        _, codes = np.unique(_comparable(sheet.values(column.name)[sheet.sample]), return_inverse=True)
+        codes = _by_appearance(codes)
+        earlier = first.setdefault(codes.tobytes(), column.name)
+        if earlier != column.name and _share(codes >= 0, codes, codes):
+            found[column.name] = (earlier, 1.0, f"{share(1.0)} of the cells translate")
+        else:
+            coded.append((column.name, codes, int(codes.max()) + 1))
     tried = 0
-    for i, (one, a, ka) in enumerate(coded):
-        for two, b, kb in coded[i + 1 :]:
-            if not 0.8 <= ka / kb <= 1.25:
+    for j, (two, b, kb) in enumerate(coded):
+        for one, a, ka in coded[:j]:
+            if one in found or not 0.8 <= ka / kb <= 1.25:
                 continue
             tried += 1
             if tried > MOST_PAIRS:
                 return
             likeness = _translates(a, b, ka, kb)
             if likeness >= SAME:
-                yield one, two, likeness, f"{share(likeness)} of the cells translate"
+                found[two] = (one, likeness, f"{share(likeness)} of the cells translate")
+                break
+
+
+def _by_appearance(codes: Array) -> Array:
+    """The same partition of rows with its parts numbered as they appear: equal for columns that translate exactly."""
+    _, where, back = np.unique(codes, return_index=True, return_inverse=True)
+    rank: Array = np.argsort(np.argsort(where)).astype(np.int32)[back]
+    return rank
 
 
 def _comparable(values: Array) -> Array:

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from seedleaf.data.spec import Array
-from seedleaf.data.tables.audit.sheet import Sheet, Verdict, plural, share
+from seedleaf.data.tables.audit.sheet import Sheet, Verdict
 from seedleaf.data.tables.schema import Column, Finding
+from seedleaf.data.tables.words import plural, share
 
 ONE_EACH = 0.95  # of the known texts differ: a name, not a category
 FEWEST = 20  # rows below which "all differ" says little
@@ -39,12 +40,14 @@ def constants(sheet: Sheet) -> Iterator[Verdict]:
 
 
 def missing(sheet: Sheet) -> Iterator[Verdict]:
-    """Cells that are not known."""
+    """Cells that are empty or say that they are not known. What cannot be read is another check's."""
     for column in sheet.used:
-        gone = sheet.missing(column.name)
-        if not gone.any():
+        raw = sheet.raw(column.name)
+        blank = sheet.silent(column.name)[0]
+        if not blank:
             continue
-        raw, count = sheet.raw(column.name), int(gone.sum())
+        gone = np.isin(raw.codes, blank)
+        count = int(gone.sum())
         written = Counter({raw.values[k]: int(c) for k, c in enumerate(np.bincount(raw.codes[gone])) if c})
         tokens = [repr(v) for v, _ in written.most_common(3) if v]
         how = f", written {', '.join(tokens)}" if tokens else ""

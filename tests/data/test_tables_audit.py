@@ -1,0 +1,315 @@
+"""Each check finds its fault in a clean table, says which column, and is silent where there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seedleaf.data.tables import Finding, TableData, load_table
+from seedleaf.data.tables.audit.registry import CHECKS, OF_FILES, OF_ROWS
+from seedleaf.errors import DataError
+
+N = 600
+RNG = np.random.default_rng(0)
+
+
+def clean(n: int = N, seed: int = 0) -> pd.DataFrame:
+    """Three numbers, two categories and a target that all of them together say something about."""
+    rng = np.random.default_rng(seed)
+    a, b, c = rng.normal(size=(3, n)).round(4)
+    kind, place = rng.choice(["red", "green", "blue"], n), rng.choice(["north", "south"], n)
+    score = a + 0.5 * b * (kind == "red") + 0.7 * (place == "north") + rng.normal(size=n) * 0.5
+    y = np.where(score > 0.4, "yes", "no")
+    return pd.DataFrame({"a": a, "b": b, "c": c, "kind": kind, "place": place, "y": y})
+
+
+Plant = Callable[[pd.DataFrame], pd.DataFrame]
+
+
+def some(n: int = N, share: float = 0.1) -> np.ndarray:
+    return np.random.default_rng(5).random(n) < share
+
+
+def digits(table: pd.DataFrame) -> np.ndarray:
+    return (table["y"] == "yes").to_numpy().astype(int)
+
+
+# kind of finding -> the fault, the column it must name, whether that column must then be gone
+FAULTS: dict[str, tuple[Plant, str, bool]] = {
+    "empty": (lambda t: t.assign(x=None), "x", True),
+    "number-as-text": (lambda t: t.assign(a=[f"{v * 1000:,.2f}" for v in t["a"]]), "a", False),
+    "infinite": (lambda t: t.assign(a=t["a"].where(~some(), np.inf)), "a", False),
+    "date-as-text": (
+        lambda t: t.assign(x=[f"{1 + k % 28}.{1 + k % 12}.{2000 + k % 20}" for k in range(N)]),
+        "x",
+        False,
+    ),
+    "constant": (lambda t: t.assign(x="k"), "x", True),
+    "missing": (lambda t: t.assign(kind=t["kind"].where(~some(), "?")), "kind", False),
+    "id": (lambda t: t.assign(x=[f"c-{k * 7919 % 100003}" for k in range(N)]), "x", True),
+    "free-text": (
+        lambda t: t.assign(x=[f"called {k} times about item {k * 31 % 97} and left" for k in range(N)]),
+        "x",
+        False,
+    ),
+    "leak": (lambda t: t.assign(x=digits(t) * 2.0 + RNG.normal(size=N) * 0.1), "x", True),
+    "twin": (lambda t: t.assign(x=t["a"] * 1.8 + 32), "x", True),
+    "many-levels": (lambda t: t.assign(x=[f"town {k * k % 211}" for k in range(N)]), "x", False),
+    "rare-class": (lambda t: t.assign(y=t["y"].where(np.arange(N) > 2, "maybe")), "y", False),
+    "missing-target": (lambda t: t.assign(y=t["y"].where(~some(), None)), "y", False),
+    "duplicate-rows": (lambda t: pd.concat([t, t[::20]]), "", False),
+}
+
+
+def found(data: TableData, kind: str) -> list[Finding]:
+    return [f for f in data.schema.findings if f.kind == kind]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_clean_table_has_no_findings(seed: int) -> None:
+    assert load_table(clean(seed=seed)).schema.findings == ()
+    regression = clean(seed=seed).assign(y=lambda t: t["a"] * 3 + t["b"] ** 2 + RNG.normal(size=N))
+    assert load_table(regression).schema.findings == ()
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_a_planted_fault_is_found_where_it_is(kind: str) -> None:
+    plant, where, dropped = FAULTS[kind]
+    data = load_table(plant(clean()), target="y")
+    [finding] = found(data, kind)
+    assert finding.column == where
+    assert finding.message
+    assert finding.action
+    gone = {c.name for c in data.schema.columns if c.dropped}
+    assert gone == ({where} if dropped else set())
+    assert set(data.train) == {"a", "b", "c", "kind", "place", "x"} & set(plant(clean())) - gone
+    others = {f.kind for f in data.schema.findings} - {kind}
+    assert others <= {"many-levels", "missing"} if kind == "infinite" else not others
+
+
+@pytest.mark.parametrize("kind", [k for k, (_, _, dropped) in FAULTS.items() if dropped and k != "empty"])
+def test_what_would_be_dropped_can_be_kept(kind: str) -> None:
+    plant, where, _ = FAULTS[kind]
+    data = load_table(plant(clean()), target="y", keep=["x"])
+    assert found(data, kind)[0].action == "kept, as asked"
+    assert where in data.train
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        lambda t: np.where(digits(t), "paid in full", "still open"),  # by a level
+        lambda t: [
+            f"case {k}: {'accepted' if d else 'refused'} on day {k % 31}" for k, d in enumerate(digits(t))
+        ],
+        lambda t: [f"{'A' if d else 'B'}{k}" for k, d in enumerate(digits(t))],  # a name that begins with it
+        lambda t: 1 - digits(t),
+    ],
+)
+def test_a_column_that_says_the_target_is_found_in_any_form(x: Callable[[pd.DataFrame], object]) -> None:
+    table = clean()
+    [finding] = found(load_table(table.assign(x=x(table)), target="y"), "leak")
+    assert finding.column == "x"
+
+
+def test_a_number_that_is_the_target_in_another_unit_is_found() -> None:
+    table = clean().assign(y=lambda t: t["a"] * 3 + t["b"] + RNG.normal(size=N))
+    table.insert(0, "x", table["y"] * 2.54 + RNG.normal(size=N) * 0.01)
+    [finding] = found(load_table(table), "leak")
+    assert finding.column == "x"
+
+
+@pytest.mark.parametrize(
+    ("x", "exact"),
+    [
+        (lambda t: t["a"], True),
+        (lambda t: t["a"].where(~some(share=0.03), t["b"]), False),
+        (lambda t: t["kind"].map({"red": "rot", "green": "grün", "blue": "blau"}), True),
+        (lambda t: t["kind"].map({"red": 1, "green": 2, "blue": 3}), True),
+        (lambda t: t["kind"].where(~some(share=0.02), "red"), False),
+    ],
+)
+def test_a_column_that_repeats_another_is_found(x: Callable[[pd.DataFrame], object], exact: bool) -> None:
+    table = clean()
+    [finding] = found(load_table(table.assign(x=x(table)), target="y"), "twin")
+    assert finding.column == "x"
+    assert ("dropped" in finding.action) == exact
+
+
+def test_a_chain_of_copies_leaves_one() -> None:
+    table = clean()
+    data = load_table(table.assign(**{f"x{k}": table["a"] * (k + 2) for k in range(5)}), target="y")
+    assert set(data.train) == {"a", "b", "c", "kind", "place"}
+    assert {f.message.split(" (")[0] for f in found(data, "twin")} == {"repeats a"}
+
+
+def test_small_tables_have_no_twins_by_chance() -> None:
+    rng = np.random.default_rng(3)
+    table = pd.DataFrame({"a": rng.normal(size=60), "b": rng.normal(size=60), "y": ["u", "v"] * 30})
+    assert load_table(table).schema.findings == ()
+
+
+def test_copies_of_rows_are_on_neither_side_of_a_split() -> None:
+    table = pd.concat([clean(), clean()])
+    data = load_table(table)
+    assert data.schema.n_train + data.schema.n_test == N
+    [finding] = found(data, "duplicate-rows")
+    assert (finding.count, finding.rows) == (N, (601, 602, 603, 604, 605))
+
+
+def apart(seed: int = 0, n: int = 1000) -> pd.DataFrame:
+    """Three classes that hardly overlap, and a number that the features settle up to a little noise."""
+    rng = np.random.default_rng(seed)
+    k = rng.integers(0, 3, n)
+    a, b, c = rng.normal(size=(3, n)) + np.asarray([[0, 3, 0], [0, 0, 3], [0, 0, 0]])[:, k]
+    return pd.DataFrame(
+        {"a": a, "b": b, "c": c, "size": 100 + 10 * a + b**2 + rng.normal(size=n), "y": [f"k{v}" for v in k]}
+    )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_wrong_labels_are_found(seed: int) -> None:
+    table = apart(seed).drop(columns="size")
+    wrong = some(1000, 0.05)
+    spoilt = table.assign(y=table["y"].where(~wrong, table["y"].map({"k0": "k1", "k1": "k2", "k2": "k0"})))
+    assert not found(load_table(table), "label")
+    [finding] = found(load_table(spoilt), "label")
+    assert len(set(finding.rows) & set(np.flatnonzero(wrong) + 1)) >= 4  # of five
+    assert 3 <= finding.count <= wrong.sum()
+
+
+def test_targets_with_a_slipped_decimal_point_are_found() -> None:
+    table = apart()[["a", "b", "c", "size"]]
+    wrong = some(1000, 0.02)
+    assert not found(load_table(table), "label")
+    [finding] = found(load_table(table.assign(size=table["size"].where(~wrong, table["size"] * 10))), "label")
+    assert set(finding.rows) <= set(np.flatnonzero(wrong) + 1)
+    assert finding.count >= 0.7 * wrong.sum() * 0.8  # a fifth is held out
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_classes_that_overlap_are_no_label_errors(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(800, 3))
+    y = np.where(x[:, 0] + rng.normal(size=800) * 0.7 > 0, "yes", "no")
+    assert not found(load_table(pd.DataFrame(x, columns=list("abc")).assign(y=y)), "label")
+    heavy = x[:, 0] + rng.standard_t(2.5, 800)
+    assert not found(load_table(pd.DataFrame(x, columns=list("abc")).assign(y=heavy)), "label")
+
+
+def coarse(n: int = N) -> pd.DataFrame:
+    rng = np.random.default_rng(4)
+    a, b = rng.integers(0, 4, (2, n))
+    return pd.DataFrame({"a": a, "b": b, "y": np.where(a + rng.normal(size=n) * 2 > 1.5, "yes", "no")})
+
+
+def test_rows_that_are_equal_by_chance_stay() -> None:
+    """16 kinds of rows with a target that none of them settles: nothing was copied."""
+    data = load_table(coarse())
+    assert data.schema.n_train + data.schema.n_test == N
+    assert "kept" in found(data, "duplicate-rows")[0].action
+    assert not found(load_table(coarse(), test=coarse(300)), "test-rows")
+
+
+def test_coarse_rows_whose_target_they_settle_are_copies() -> None:
+    table = coarse().assign(y=lambda t: np.where(t["a"] > t["b"], "yes", "no"))
+    assert load_table(table).schema.n_train + load_table(table).schema.n_test == 16
+
+
+def test_test_rows_that_training_has_seen_are_told_and_kept() -> None:
+    data = load_table(clean(), test=pd.concat([clean(100, 9), clean()[:30]]))
+    [finding] = data.schema.findings
+    assert (finding.kind, finding.count, finding.rows) == ("test-rows", 30, (101, 102, 103, 104, 105))
+    assert (data.schema.n_train, data.schema.n_test) == (N, 130)
+
+
+@pytest.mark.parametrize(
+    ("change", "column"),
+    [
+        (lambda t: t.assign(a=t["a"] + 1), "a"),
+        (lambda t: t.assign(a=t["a"].where(~some(share=0.4), np.nan)), "a"),
+        (lambda t: t.assign(kind=t["kind"].where(~some(share=0.3), "violet")), "kind"),
+        (lambda t: t.assign(kind=t["kind"].where(~some(share=0.4), "red")), "kind"),
+        (lambda t: t[(t["y"] == "yes") | some(share=0.2)], "y"),
+    ],
+)
+def test_a_test_file_from_elsewhere_is_found(change: Plant, column: str) -> None:
+    data = load_table(clean(), test=change(clean(seed=9)))
+    assert column in {f.column for f in found(data, "shift")}
+
+
+@pytest.mark.parametrize("seed", range(10, 16))
+def test_a_test_file_from_the_same_place_is_not(seed: int) -> None:
+    assert load_table(clean(), test=clean(300, seed)).schema.findings == ()
+
+
+def test_a_test_file_may_have_its_columns_in_any_order_and_more_of_them() -> None:
+    rest = clean(200, 9)
+    plain = load_table(clean(), test=rest)
+    mixed = load_table(clean(), test=rest[["y", "place", "c", "kind", "b", "a"]].assign(more=1, and_more=2))
+    assert mixed.schema.fingerprint == plain.schema.fingerprint
+    [finding] = mixed.schema.findings
+    assert (finding.kind, finding.count) == ("test-columns", 2)
+    assert "more, and_more" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("test", "said"),
+    [
+        (clean(50, 9).drop(columns="kind"), "1 column of the frame is missing: kind"),
+        (clean(50, 9).drop(columns=["a", "y"]), "2 columns of the frame are missing: a, y"),
+        (clean(50, 9).assign(y=None), "no row with a known y"),
+        ("/nope.csv", "/nope.csv does not exist"),
+    ],
+)
+def test_a_test_file_that_cannot_be_used_is_an_error(test: object, said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        load_table(clean(), test=test)
+
+
+def test_every_kind_of_finding_is_planted_somewhere() -> None:
+    """A new row in the registry needs a fault that it finds."""
+    own = {kind for check in CHECKS for kind in check.kinds}
+    assert own - set(FAULTS) == {"shift", "label"}  # these have tests of their own
+    assert len(own) == sum(len(check.kinds) for check in CHECKS)
+    assert not own & {*OF_ROWS, *OF_FILES}
+
+
+CELL = st.one_of(
+    st.sampled_from(
+        ["", "?", "a", "b", "1", "2", "1,5", "2024-01-01", "inf", "1e400", "x y z w v", "01", "nan"]
+    ),
+    st.integers(-5, 5),
+    st.floats(),
+    st.none(),
+    st.text(max_size=5),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.integers(4, 40).flatmap(
+        lambda n: st.lists(st.lists(CELL, min_size=n, max_size=n), min_size=2, max_size=5)
+    ),
+    st.integers(0, 3),
+)
+def test_no_frame_breaks_the_audit(columns: list[list[object]], repeat: int) -> None:
+    """Whatever stands in it: findings, or a DataError. Repeated rows and columns are common in it."""
+    table = {f"x{k}": cells * (1 + repeat) for k, cells in enumerate([*columns, columns[0]])}
+    try:
+        data = load_table(table)
+    except DataError:
+        return
+    kinds = {*OF_ROWS, *OF_FILES, *(kind for check in CHECKS for kind in check.kinds)}
+    for finding in data.schema.findings:
+        assert finding.kind in kinds
+        assert finding.column == "" or finding.column in table
+        assert all(1 <= row <= len(table["x0"]) for row in finding.rows)
+    for frame in (data.train, data.test):
+        for name, values in frame.items():
+            assert values.dtype == object or not np.isinf(values).any(), name

@@ -1,0 +1,53 @@
+"""What a run's steps are spent on, and what they cost, as its log says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from seedleaf.core import Event, History
+from seedleaf.data.spec import ImageSpec
+from seedleaf.errors import DataError, StudyError
+from seedleaf.job import Job
+from seedleaf.planning import axis_of, step_share
+from seedleaf.train.ramp import AXES, resolve
+
+
+def spec(side: int) -> ImageSpec:
+    return ImageSpec("made", side, side, 1, 2, ("a", "b"), 100, 10, (50, 50), (), "0" * 32)
+
+
+def history(**plan: Any) -> History:
+    bodies: list[tuple[str, Any]] = [("study", {"fidelity": {"name": "step", "low": 1, "high": 9}})]
+    bodies += [("note", {"name": "plan", **plan})] if plan else []
+    return History.fold(Event(i, 0.0, kind, body) for i, (kind, body) in enumerate(bodies, 1))
+
+
+def test_the_log_goes_before_the_job_and_one_that_names_no_axis_had_epochs() -> None:
+    assert axis_of(history(), Job("x", 60, fidelity="size"), spec(28)) == "size"
+    assert axis_of(history(axis="data"), Job("x", 60, fidelity="size"), spec(28)) == "data"
+    assert axis_of(history(full=9), Job("x", 60, fidelity="size"), spec(28)) == "epochs"
+    assert axis_of(history(), Job("x", 60), spec(28)) == resolve("auto", 100, 28, 28)
+
+
+def test_pictures_that_are_too_small_end_in_one_line() -> None:
+    with pytest.raises(DataError, match="images of 8×8 are too small to be shrunk further"):
+        axis_of(history(), Job("x", 60, fidelity="size"), spec(8))
+
+
+def test_a_job_with_an_unknown_fidelity_is_refused() -> None:
+    with pytest.raises(
+        StudyError, match="no fidelity is called 'depth'; there are: auto, epochs, data, size, both"
+    ):
+        Job("x", 60, fidelity="depth").check()
+    for name in ("auto", *AXES):
+        Job("x", 60, fidelity=name).check()
+
+
+def test_a_step_costs_what_the_probe_measured() -> None:
+    share = step_share(history(axis="size", third_seconds=[0.4, 0.6, 1.6]))
+    found = [share(step) for step in (1, 3, 4, 6, 7, 9)]
+    assert found == pytest.approx([0.25, 0.25, 0.375, 0.375, 1.0, 1.0])
+    for plain in (history(axis="epochs", third_seconds=[2.0, 2.0, 2.0]), history(full=9), history()):
+        assert step_share(plain)(1) == 1.0

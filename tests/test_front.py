@@ -146,7 +146,7 @@ def searched(pictures: Path, tmp_path: Path) -> Run:
         ctx = Context(task.trial, task.start, task.stop, STEPS, 1, folder, "cpu", setup)
         study.tell(task, [m.metrics for m in trials.run(task.config, ctx)], seconds=0.2)
     nothing: Any = None
-    run = Run(tmp_path, 2, setup, spec, learner, study, nothing, SilentView())
+    run = Run(tmp_path, 2, setup, spec, study, nothing, SilentView())
     final = {
         "trial": 0,
         "params": 20_000,

@@ -32,6 +32,7 @@ TOP = {
     "result",
     "run",
     "summary",
+    "table_predictor",
     "workers",
 }
 # room -> the rooms that it may import; a room is the first name below seedleaf

@@ -180,7 +180,7 @@ class Fails:
 def run_on(executor: Executor) -> Run:
     study = seedleaf.Study({"x": seedleaf.Bool()})
     spec: Any = None
-    return Run(Path("runs/x-1"), 1, {}, spec, spec, study, executor, SilentView())
+    return Run(Path("runs/x-1"), 1, {}, spec, study, executor, SilentView())
 
 
 def test_a_needed_call_is_tried_twice_and_one_that_is_not_once() -> None:

@@ -22,7 +22,7 @@ from seedleaf.executors.base import OWN_DEVICE, Returned
 from seedleaf.finish import Run, call_all, swap
 from seedleaf.learners.base import learner_of
 from seedleaf.planning import step_share
-from seedleaf.report import write_report
+from seedleaf.report import write_board, write_report
 from seedleaf.timing import refit_step_seconds
 from seedleaf.train import CHECKPOINT
 from seedleaf.train.ramp import Ramp
@@ -38,6 +38,7 @@ def conclude(run: Run, deadline: float) -> None:
     """Deliver the front until `deadline` (seconds since the epoch), write the report."""
     deliver_front(run, deadline - MARGIN)
     run.study.note("took", seconds=time.time() - run.clock_started)
+    write_board(run.study.history, run.folder / "leaderboard.csv")
     write_report(run.study.history, run.folder / "report.html")
 
 

@@ -58,6 +58,7 @@ class Boosted:
 class Boosting:
     name: str = "boosting"
     plainness: int = 3
+    native: bool = True  # missing values have a branch of their own
 
     def space(self, kind: Kind) -> Mapping[str, Param]:
         small = kind.n_rows < 2_000

@@ -37,9 +37,7 @@ class Lookup:
 
     def graph(self, g: Graph) -> str:
         """Float64 (N, w)."""
-        return g.concat(
-            [self._column(g, j, table) for j, table in enumerate(self.tables) if table.shape[1]]
-        )
+        return g.concat([self._column(g, j, table) for j, table in enumerate(self.tables) if table.shape[1]])
 
     def _column(self, g: Graph, j: int, table: Floats) -> str:
         text = g.add("Gather", g.texts, g.constant(j, "int64"), axis=1)

@@ -66,18 +66,23 @@ class Features:
 
 
 def fit_features(
-    block: Block, y: npt.NDArray[Any], n_classes: int, own: Mapping[str, Any], rng: np.random.Generator
+    block: Block,
+    y: npt.NDArray[Any],
+    n_classes: int,
+    own: Mapping[str, Any],
+    rng: np.random.Generator,
+    native: bool = False,
 ) -> tuple[Features, Matrix]:
     """Features of the config `own` fitted on `block` and `y` (labels, or numbers where n_classes is 0), and the matrix of
-    those rows, in which target encodings are cross-fitted."""
+    those rows, in which target encodings are cross-fitted. `native`: missing numbers stay missing."""
     layout = block.layout
     numbers = None
     made = np.zeros((len(block), 0))
     if layout.numbers:
         dates = layout.dates if own.get("dates", "parts") == "parts" else ()
-        numbers = Numbers.fit(
-            block.numbers, dates, str(own.get("numbers", "plain")), str(own.get("impute", "native"))
-        )
+        # A column without gaps in training may have one later: a model that wants every value gets it filled even so.
+        impute = "native" if native else str(own.get("impute", "median"))
+        numbers = Numbers.fit(block.numbers, dates, str(own.get("numbers", "plain")), impute)
         made = numbers.apply(block.numbers)
     lookup, coded = None, np.zeros((len(block), 0))
     if layout.categories:

@@ -86,6 +86,10 @@ class Family(Protocol):
     def plainness(self) -> int:
         """Its place on the scale from simple to complex: ties on small data go to the lower one."""
 
+    @property
+    def native(self) -> bool:
+        """Does it take missing numbers as they are?"""
+
     def space(self, kind: Kind) -> Mapping[str, Param]:
         """What may vary, its features among it; the defaults are a config that is known to do well."""
 

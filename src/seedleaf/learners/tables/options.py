@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from seedleaf.learners.tables.model import Kind
-from seedleaf.space import Bool, Choice, Float, Int, Param
+from seedleaf.space import Choice, Float, Int, Param
 
 
-def coded(kind: Kind, encode: str, onehot: bool = True) -> dict[str, Param]:
+def coded(kind: Kind, encode: str, ordinal: bool = True) -> dict[str, Param]:
     """Categories, words and dates, and selection; only what the table has."""
     found: dict[str, Param] = {}
     if kind.n_categories:
-        options = ("onehot", "ordinal", "target") if onehot else ("onehot", "target")
+        options = ("onehot", "ordinal", "target") if ordinal else ("onehot", "target")
         found["encode"] = Choice(*options, default=encode)
     if kind.n_texts:
         found["words"] = Int(8, 256, log=True, default=64)
@@ -31,11 +31,12 @@ def scaled(kind: Kind, numbers: str, products: bool = False) -> dict[str, Param]
     if not kind.n_numbers:
         return {}
     found: dict[str, Param] = {"numbers": Choice("standard", "robust", "quantile", default=numbers)}
-    if kind.has_missing:
-        found["impute"] = Choice("median", "mean", default="median")
+    found.update(filled(kind))
     if products and kind.n_numbers >= 2:
         found["products"] = Choice(0, 4, 8, 16, 32, ordered=True, default=0)
     return found
 
 
-__all__ = ["Bool", "coded", "scaled"]
+def filled(kind: Kind) -> dict[str, Param]:
+    """What stands in for missing numbers, for models that want them full."""
+    return {"impute": Choice("median", "mean", default="median")} if kind.has_missing else {}

@@ -7,11 +7,17 @@ from typing import Any
 
 from seedleaf.core import Config
 from seedleaf.learners.tables.boosting import Boosting
+from seedleaf.learners.tables.forest import ForestFamily
+from seedleaf.learners.tables.linear import LinearFamily
+from seedleaf.learners.tables.mlp import MlpFamily
 from seedleaf.learners.tables.model import Family, Kind
 from seedleaf.space import Choice, Space
 
-FAMILIES: Mapping[str, Family] = {f.name: f for f in (Boosting(),)}
+FAMILIES: Mapping[str, Family] = {
+    f.name: f for f in (LinearFamily(), ForestFamily(), Boosting(), MlpFamily())
+}
 DEFAULT = "boosting"
+LADDER = ("linear", "boosting", "mlp", "forest")
 
 
 def space_of(kind: Kind) -> Space:
@@ -20,10 +26,9 @@ def space_of(kind: Kind) -> Space:
     return Space(learner=Choice(branches, default=DEFAULT))
 
 
-def ladder(kind: Kind, space: Space) -> dict[str, Config]:
-    """The configs that are tried first, each by its family's name: from the plain to the strong."""
-    order = sorted(FAMILIES.values(), key=lambda f: f.plainness)
-    return {f.name: space.complete({"learner": f.name}) for f in order}
+def ladder(space: Space) -> dict[str, Config]:
+    """The configs that are tried first, each by its family's name: the plain, the strong, the net, then what is left."""
+    return {name: space.complete({"learner": name}) for name in LADDER}
 
 
 def split_config(config: Mapping[str, Any]) -> tuple[Family, dict[str, Any]]:

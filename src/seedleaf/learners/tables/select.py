@@ -18,7 +18,11 @@ def select(
     """The `keep` columns of `x` (N, D) that say most about `y`, ascending."""
     some = _some(len(x), rng)
     filled = np.nan_to_num(x[some], nan=-1e6)
-    score = _information(filled, y[some], n_classes) if how == "information" else _model(filled, y[some], n_classes)
+    score = (
+        _information(filled, y[some], n_classes)
+        if how == "information"
+        else _model(filled, y[some], n_classes)
+    )
     return tuple(sorted(int(j) for j in np.argsort(-score, kind="stable")[:keep]))
 
 

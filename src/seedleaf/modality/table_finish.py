@@ -1,0 +1,165 @@
+"""Tables, after the search: the winner fitted on every training row, one ONNX file, measured once on the test part."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from seedleaf.card import shares
+from seedleaf.core import Trial
+from seedleaf.errors import BudgetError
+from seedleaf.executors.base import Returned
+from seedleaf.finish import Run, call_all, swap
+from seedleaf.modality.table_study import TableSpec, failed, refit_seconds, winner_of
+from seedleaf.report import write_board, write_report
+
+MORE_ROWS = 1.1  # trees or epochs for the fit on all rows over those that were best on fewer
+
+
+def finish(run: Run, end: float) -> None:
+    """Fit the winner on all training rows by `end`, deliver it to best/, compare it with the default."""
+    winner = winner_of(run.study)
+    if winner is None:
+        raise BudgetError(f"no model: {failed(run.study.history)}; give more --time")
+    begun = time.time()
+    folders, weights = [run.folder / "refit" / f"{winner.id:04d}"], [1.0]
+    fitted = _refit(run, winner, folders[0], end)
+    took = time.time() - begun
+    run.view.update(run.study.history, time.time(), "export")
+    staged = run.folder / ".best.part"
+    shutil.rmtree(staged, ignore_errors=True)
+    delivered, compared = _deliver(run, winner, folders, weights, staged)
+    spec: TableSpec = run.spec
+    final = {
+        "trial": winner.id,
+        "config": dict(winner.config),
+        "metric": spec.goal.name,
+        "target": spec.schema.target.name,
+        **delivered,
+        "refit_seconds": took,
+        "predict": f"seedleaf predict {run.folder} FILE.csv",
+    }
+    told = verdict(run, winner, compared)
+    run.study.note("verdict", **told)
+    run.study.note("shares", **shares(run, fitted["train_seconds"] / run.threads, took))
+    _write(spec, final, told, staged)
+    swap(staged, run.folder / "best")
+    run.study.note("final", **final)
+
+
+def _refit(run: Run, winner: Trial, folder: Path, end: float) -> dict[str, float]:
+    left = max(end - time.time(), 0.5 * refit_seconds(winner, run.study.problem.full), 0.5)
+    arguments = {
+        "config": dict(winner.config),
+        "setup": dict(run.setup),
+        "folder": str(folder.resolve()),
+        "rounds": math.ceil(MORE_ROWS * winner.metrics.get("rounds", 0.0)),
+        "deadline": time.time() + left,
+    }
+    calls: dict[str, tuple[str, dict[str, Any]]] = {
+        "refit": ("seedleaf.learners.tables.deliver:refit", arguments)
+    }
+    fitted = call_all(run, calls, "refit", needed={"refit"})["refit"].value
+    run.study.note("refit", folder=folder.name, trial=winner.id, **fitted)
+    return dict(fitted)
+
+
+def _deliver(
+    run: Run, winner: Trial, folders: list[Path], weights: list[float], out: Path
+) -> tuple[dict[str, Any], Returned | None]:
+    """Join and measure the refitted models; beside it, what tuning gained over the default config on the folds."""
+    arguments = {
+        "folders": [str(f.resolve()) for f in folders],
+        "weights": weights,
+        "setup": dict(run.setup),
+        "out": str(out.resolve()),
+    }
+    calls: dict[str, tuple[str, dict[str, Any]]] = {
+        "deliver": ("seedleaf.learners.tables.deliver:deliver", arguments)
+    }
+    full, default = run.study.problem.full, run.default
+    if winner.id != default.id and winner.step == default.step == full:
+        pair = {"one": run.trial_folder(winner), "other": run.trial_folder(default), "setup": dict(run.setup)}
+        calls["compare"] = ("seedleaf.learners.tables.deliver:compare", pair)
+    answers = call_all(run, calls, "export", needed={"deliver"})
+    return answers["deliver"].value, answers.get("compare")
+
+
+def verdict(run: Run, winner: Trial, compared: Returned | None) -> dict[str, Any]:
+    """One honest sentence on what the search was good for."""
+    spec: TableSpec = run.spec
+    goal = spec.goal
+    base = float((run.study.history.note("baseline") or {}).get(goal.name, math.nan))
+    reached = winner.metrics.get(goal.name, math.nan)
+    worse = reached >= base if goal.direction == "min" else reached <= base
+    if worse:
+        return {
+            "text": f"nothing tried predicts {spec.schema.target.name} better than the same answer for every row: "
+            f"{goal.name} {reached:.4g}, the baseline {base:.4g}",
+            "beaten": False,
+        }
+    if winner.id == run.default.id:
+        return {
+            "text": "the default config was not beaten: tuning gained nothing here",
+            "gain": 0.0,
+            "se": 0.0,
+        }
+    family = winner.config["learner"]
+    if compared is None or compared.error is not None:
+        return {"text": f"the winner is {family}; what it gained over the default boosting is not known"}
+    gain, se = compared.value["gain"], compared.value["se"]
+    kind = "log loss" if spec.kind.n_classes else "squared error"
+    text = f"{family} gained {gain:+.4g} ± {se:.2g} in {kind} over the default boosting on the folds"
+    if gain < 2 * se:
+        text += ": within the noise"
+    return {"text": text, "gain": gain, "se": se}
+
+
+def _write(spec: TableSpec, final: Mapping[str, Any], told: Mapping[str, Any], folder: Path) -> None:
+    """metrics.json and the model card."""
+    keep = ("metric", "test", "bytes", "latency_ms", "onnx_max_difference", "per_class")
+    body = {k: final[k] for k in keep if k in final}
+    text = json.dumps(body, indent=2, ensure_ascii=False) + "\n"
+    (folder / "metrics.json").write_text(text, encoding="utf-8")
+    (folder / "README.md").write_text(card(spec, final, told), encoding="utf-8", errors="backslashreplace")
+
+
+def card(spec: TableSpec, final: Mapping[str, Any], told: Mapping[str, Any]) -> str:
+    """The model card."""
+    schema, test, latency = spec.schema, final["test"], final["latency_ms"]
+    goal, name = schema.target, schema.name.replace("\\", "/").rsplit("/", 1)[-1]
+    what = f"one of {len(goal.classes)} classes" if goal.classes else "a number"
+    rows = "\n".join(
+        f"| test {k} | {v:.4g} |"
+        for k, v in test.items()
+        if isinstance(v, float) and k not in ("low", "high")
+    )
+    answers = "`probabilities` (N, classes)" if goal.classes else "`value` (N)"
+    return f"""# {name}: {goal.name}, {what}
+
+| | |
+|---|---|
+| learner | {final["config"]["learner"]} |
+| trained on | {schema.n_train:,} rows, tested on {test["n"]:,} |
+{rows}
+| file | {final["bytes"]:,} bytes |
+| latency, one row, one thread | {latency["median"]:.3f} ms (p90 {latency["p90"]:.3f}) |
+
+{str(told.get("text", "")).capitalize()}.
+
+`model.onnx` takes `numbers` (double, N rows, NaN where missing; dates in days since 1970) and `texts` (strings; any text,
+"" where missing), as far as the model uses them, and gives {answers}. Which columns these are, and how their cells are
+read, stands in `config.json`; `seedleaf predict` does both with ONNX Runtime and numpy alone.
+"""
+
+
+def conclude(run: Run) -> None:
+    """The leaderboard and the report."""
+    run.study.note("took", seconds=time.time() - run.clock_started)
+    write_board(run.study.history, run.folder / "leaderboard.csv")
+    write_report(run.study.history, run.folder / "report.html")

@@ -1,4 +1,4 @@
-"""The functions that people call: `fit`, `resume`, `load` for images and tables; `tune` for anyone's own training function."""
+"""The functions that people call: `fit`, `resume`, `load` for images and tables; `tune` for any training function."""
 
 from __future__ import annotations
 

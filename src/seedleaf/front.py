@@ -160,7 +160,7 @@ def _delivery(run: Run, members: int) -> float:
     """Seconds that exporting and measuring so many takes, about: a pass over the test part each."""
     plan = run.study.history.note("plan") or {}
     a_pass = float(plan.get("epoch_seconds", 0.0)) * run.spec.n_test / max(run.spec.n_train, 1) / 3
-    return (1.0 + a_pass) * math.ceil(members / run.workers)
+    return float((1.0 + a_pass) * math.ceil(members / run.workers))
 
 
 def _deliver(

@@ -80,7 +80,7 @@ def open_study(store: SqlStore, job: Job, spec: TableSpec, executor: LocalExecut
         study.note("plan", folds=spec.folds, delivery=DELIVERY)
     if study.history.note("default") is None:
         known = [t.id for t in study.trials if t.given]
-        for name, config in list(ladder(space).items())[len(known) :]:
+        for config in list(ladder(space).values())[len(known) :]:
             known.append(study.enqueue(config, budget=spec.folds))
         study.note("default", trial=known[list(ladder(space)).index(DEFAULT)])
     # A machine on which workers start slowly, busy or small, delivers as slowly.

@@ -56,7 +56,9 @@ class Tables:
         from seedleaf.data.tables import folds, load_table
 
         if not (cache / stored.SPEC).exists():
-            asked = {k: job.options.get(k) for k in ("target", "test", "group", "order_by", "task")}
+            asked: dict[str, Any] = {
+                k: job.options.get(k) for k in ("target", "test", "group", "order_by", "task")
+            }
             data = load_table(source, **asked, seed=job.seed)
             metric_for(data.schema.target.task, str(job.options.get("metric", "auto")))
             if known and known.get("fingerprint") != data.schema.fingerprint:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from seedleaf.core import Decision, History, Resume, State, Stop, Trial
 from seedleaf.space.problem import Problem
@@ -62,11 +63,11 @@ class RacingScheduler:
         return float(gaps.mean()) > bound * error and float(gaps.mean()) > 0
 
 
-def _gaps(problem: Problem, trial: Trial, best: Trial) -> np.ndarray:
+def _gaps(problem: Problem, trial: Trial, best: Trial) -> npt.NDArray[np.float64]:
     """By how much each step of `trial` is worse than the same step of `best`, as losses."""
     one, other = (_own(problem, t, min(trial.step, best.step)) for t in (trial, best))
     n = min(len(one), len(other))
-    return np.array(one[:n]) - np.array(other[:n])
+    return np.asarray(np.array(one[:n]) - np.array(other[:n]))
 
 
 def _own(problem: Problem, trial: Trial, steps: int) -> Sequence[float]:

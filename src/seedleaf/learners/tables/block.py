@@ -93,5 +93,4 @@ class Block:
 
     def feed(self, inputs: Sequence[str]) -> Mapping[str, Array]:
         """The inputs of the ONNX graph, those of `inputs` that it takes."""
-        whole = {"numbers": lambda: np.ascontiguousarray(self.numbers), "texts": lambda: self._strings}
-        return {name: whole[name]() for name in inputs}
+        return {n: self._strings if n == "texts" else np.ascontiguousarray(self.numbers) for n in inputs}

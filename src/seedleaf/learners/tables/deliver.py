@@ -117,7 +117,7 @@ def deliver(
 ) -> dict[str, Any]:
     """Join what `refit` wrote to `folders` into `out`/model.onnx, compare it with Python, measure the test part.
 
-    Returns test (metrics), bytes, latency_ms, onnx_max_difference, confusion. TrialError where the graph says something else.
+    Returns test (metrics), bytes, latency_ms, onnx_max_difference, confusion. TrialError where they differ.
     """
     source = open_source(str(setup["data"]))
     places = [Path(f) for f in folders]
@@ -167,7 +167,7 @@ def _latency(run: Any, inputs: Sequence[str], source: Source) -> dict[str, float
     """Milliseconds for one row on one thread."""
     block = source.test if len(source.test) else source.train
     feed = block.take(np.array([0])).feed(inputs)
-    times = []
+    times: list[float] = []
     end = time.perf_counter() + 0.3
     while len(times) < 20 or (time.perf_counter() < end and len(times) < 500):
         begun = time.perf_counter()

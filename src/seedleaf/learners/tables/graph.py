@@ -15,7 +15,7 @@ from seedleaf.errors import TrialError
 
 Array = npt.NDArray[Any]
 
-# ONNX 1.18, which ONNX Runtime has understood since 1.20; trees are TreeEnsemble 5, a third of the size of the older operator.
+# ONNX 1.18, which ONNX Runtime understands since 1.20; TreeEnsemble 5 takes a third of the room of the older operator.
 OPSET, ML_OPSET, IR = 21, 5, 10
 NUMBERS, TEXTS = "numbers", "texts"  # the inputs: double (N, numbers) with NaN = missing, string (N, texts)
 ML = "ai.onnx.ml"
@@ -54,7 +54,7 @@ class Graph:
 
     def constant(self, values: object, dtype: str = "float64") -> str:
         """The name of an initializer of these values."""
-        array = np.ascontiguousarray(np.asarray(values, dtype=dtype)).reshape(np.shape(values))
+        array = np.ascontiguousarray(np.asarray(values, dtype=dtype)).reshape(np.asarray(values).shape)
         key = (dtype, array.shape, array.tobytes())
         if key not in self._known:
             self._known[key] = name = self._name()

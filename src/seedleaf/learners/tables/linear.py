@@ -96,7 +96,7 @@ def _logistic(x: Floats, train: Rows, penalty: float, effort: Effort) -> Linear:
             raise _OutOfTime
 
     try:
-        last = minimize(
+        last = minimize(  # type: ignore[call-overload]  # the stubs know no function that gives its gradient too
             value, last, jac=True, method="L-BFGS-B", callback=look, options={"maxiter": ITERATIONS}
         ).x
     except _OutOfTime:

@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -144,7 +145,7 @@ class _Training:
             found["c"] = torch.zeros(n, EMBEDDED)
             width += n * EMBEDDED
         sizes = [width, *[int(own["width"])] * int(own["depth"]), self.rows.n_out]
-        for i, (a, b) in enumerate(zip(sizes, sizes[1:], strict=False)):
+        for i, (a, b) in enumerate(pairwise(sizes)):
             last = i + 2 == len(sizes)
             found[f"w{i}"] = torch.randn(a, b) * math.sqrt((0.1 if last else 2.0) / a)
             found[f"d{i}"] = torch.zeros(b)
@@ -216,7 +217,7 @@ class _Training:
             group["lr"] = float(self.own["rate"]) * max(rate, 1e-3)
         loss = self._loss(rows)
         self.optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
 
     def _judge(self, valid: Rows) -> float:

@@ -49,7 +49,7 @@ def run(config: Config, ctx: Context) -> Iterator[Measurement]:
             np.save(file, answer, allow_pickle=False)
         part.replace(path)
         means = {k: float(np.mean([f[k] for f in found if k in f])) for k in scores}
-        yield Measurement(j + 1, {**means, "train_seconds": seconds})
+        yield Measurement(j + 1, {**means, "train_seconds": seconds}, time.time() - begun)
 
 
 def fold_file(j: int) -> str:

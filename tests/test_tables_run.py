@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.learners.test_tables import messy
 from typer.testing import CliRunner
 
 import seedleaf
+from messy import messy
 from seedleaf.cli import app
 from seedleaf.errors import DataError, StudyError
 from seedleaf.result import Result
@@ -108,7 +108,7 @@ def test_a_regression_in_a_frame_beats_the_mean(tmp_path: Path) -> None:
     import pandas as pd
 
     frame = pd.DataFrame(messy("regression", 250))
-    result = seedleaf.fit(frame, target="y", time_limit="12s", folds=2, workers=1, out=tmp_path / "run")
+    result = seedleaf.fit(frame, target="y", time_limit="15s", folds=2, workers=1, out=tmp_path / "run")
     test = result.best.metrics["test"]
     assert test["r2"] > 0.4
     assert np.asarray(result.predict(frame)).shape == (250,)

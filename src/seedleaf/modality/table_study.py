@@ -26,6 +26,7 @@ from seedleaf.tuner.base import best_trial
 
 FOLDS = 5
 DELIVERY = 2.5  # seconds of an idle machine: joining, checking, measuring, the report
+MOST_DELIVERY = 0.2  # of the time: on a machine that is slow to start, a model late is better than none
 REFIT_SHARE = 0.12  # of the time, at most, for the winner's fit on all rows
 FIT_SHARE = 0.2  # of the search, for one config on all folds: at least so many configs are seen
 SHORTEST_FIT = 0.5  # seconds
@@ -85,7 +86,7 @@ def open_study(store: SqlStore, job: Job, spec: TableSpec, executor: LocalExecut
         study.note("default", trial=known[list(ladder(space)).index(DEFAULT)])
     # A machine on which workers start slowly, busy or small, delivers as slowly.
     slow = min(max(executor.start_seconds / QUICK_START, 1.0), 4.0)
-    return study, DELIVERY * slow
+    return study, min(DELIVERY * slow, MOST_DELIVERY * job.time_limit)
 
 
 def _note(spec: TableSpec, y: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from seedleaf.learners.tables.graph import Graph
 Floats = npt.NDArray[np.float64]
 YEAR = 365.2425  # days of a mean year
 KNOTS = 33  # of the quantile transform
+FAR = 8.0  # spreads beyond which a value is cut off: one typing error must not carry a linear model away
 CLIP = 3.0  # where the smooth clip begins to bend; no value leaves (-3, 3)
 
 
@@ -99,8 +100,7 @@ class Numbers:
             x = np.where(np.isnan(x), self.fill, x)
         if self.shift is not None and self.scale is not None:
             x = (x - self.shift) * self.scale
-            if self.clip:
-                x = x / np.sqrt(1.0 + np.square(x * (1 / CLIP)))
+            x = x / np.sqrt(1.0 + np.square(x * (1 / CLIP))) if self.clip else np.clip(x, -FAR, FAR)
         if self.knots is not None:
             low, inverse = self._segments()
             part = np.clip((x[:, None, :] - low) * inverse, 0.0, 1.0)
@@ -119,6 +119,8 @@ class Numbers:
                 bent = g.add("Mul", x, g.constant(1 / CLIP))
                 root = g.add("Sqrt", g.add("Add", g.add("Mul", bent, bent), g.constant(1.0)))
                 x = g.add("Div", x, root)
+            else:
+                x = g.add("Clip", x, g.constant(-FAR), g.constant(FAR))
         if self.knots is not None:
             low, inverse = self._segments()
             wide = g.add("Unsqueeze", x, g.constant([1], "int64"))

@@ -166,6 +166,38 @@ def test_one_failure_is_one_failed_trial() -> None:
     assert found.best.metrics["error"] <= 0.1
 
 
+def test_failures_are_told_in_the_trials_and_not_on_the_callers_stderr(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    def never(config: dict[str, Any]) -> float:
+        print("out")
+        raise ValueError(f"too steep: {config['how']}")
+
+    space = {"how": Choice("a", "b", "c", "d")}
+    found = seedleaf.tune(never, space, max_trials=4, workers=1)
+    assert set(found.trials["state"]) == {"failed"}
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_traceback_of_a_failure_is_that_of_the_function_alone(tmp_path: Path) -> None:
+    def never(config: dict[str, Any]) -> float:
+        raise ValueError("no data there")
+
+    with pytest.raises(StudyFailed):
+        seedleaf.tune(never, {"x": Float(0, 1)}, max_trials=50, workers=1, out=tmp_path / "s")
+    log = (tmp_path / "s/workers/worker-0.log").read_text()
+    assert "no data there" in log
+    assert "TypeError" not in log
+    assert "During handling" not in log
+
+
+def test_a_worker_that_cannot_start_points_only_to_a_log_that_stays(tmp_path: Path) -> None:
+    for out in (None, tmp_path / "s"):
+        with pytest.raises(StudyError, match="a worker could not start") as caught:
+            seedleaf.tune("no_such_module:f", {"x": Float(0, 1)}, max_trials=2, workers=1, out=out)
+        assert ("worker-0.log" in str(caught.value)) == (out is not None)
+
+
 def test_a_function_that_always_fails_ends_the_study_and_says_why() -> None:
     def never(config: dict[str, Any]) -> float:
         raise ValueError("no data there")

@@ -18,7 +18,7 @@ from seedleaf.view import SilentView
 
 def run_of(study: Study) -> Run:
     nothing: Any = None
-    return Run(Path("runs/x-1"), 1, {}, nothing, study, nothing, SilentView())
+    return Run(Path("runs/x-1"), 1, {}, nothing, nothing, study, nothing, SilentView())
 
 
 def searched(default_error: str | None = None) -> Run:

@@ -88,7 +88,7 @@ def test_a_run_keeps_its_time(finished: Finished) -> None:
 def test_a_runs_folder_holds_what_it_should_and_no_more(finished: Finished) -> None:
     # A busy machine may leave no time for a front.
     assert sorted(p.name for p in finished.folder.iterdir() if p.name != "front") == [
-        "best", "report.html", "run.json", "study.db", "trials", "workers",
+        "best", "leaderboard.csv", "report.html", "run.json", "study.db", "trials", "workers",
     ]  # fmt: skip
     assert sorted(p.name for p in (finished.folder / "best").iterdir()) == [
         "README.md", "config.json", "metrics.json", "model.onnx",
@@ -126,6 +126,8 @@ def test_an_error_is_json_as_well() -> None:
         (["--time", "soon"], "'soon' is not a time; write it as 90s, 10m, 1h30m"),
         (["--time", "-5s"], "'-5s' is not a time"),
         (["--time", "0"], "a time must be positive"),
+        (["--time", ""], "a time must be positive, got ''"),
+        (["--time", "8.9"], "--time 8.9s is too short; give at least 9s"),
         (["--time", "2s"], "--time 2s is too short; give at least"),
         (["--max-params", "-5"], "a limit must be at least 1, got '-5'"),
         (["--max-params", "lots"], "'lots' is not a number; write it as 20000, 20k or 5M"),
@@ -265,6 +267,21 @@ def test_predict_gives_the_same_for_a_file_a_folder_and_an_array(finished: Finis
     assert predictions(call("predict", finished.folder, tmp_path / "x.npy")) == by_array
     alone = predictions(call("predict", finished.folder, folder / files[0]))
     assert alone == {files[0]: by_folder[files[0]]}
+
+
+def test_predict_scales_as_training_did(finished: Finished, tmp_path: Path) -> None:
+    best = Path(shutil.copytree(finished.folder / "best", tmp_path / "best"))
+    body = json.loads((best / "config.json").read_text(encoding="utf-8"))
+    body["scale"] = {"whole": 65535, "decimal": None}
+    (best / "config.json").write_text(json.dumps(body), encoding="utf-8")
+    dark = np.stack([draw(k, 1) for k in range(3)]).astype(np.uint16)  # up to 255 of 65,535
+    np.savez(tmp_path / "x.npz", x_train=dark, y_train=np.arange(3))
+    np.save(tmp_path / "x.npy", np.rint(dark / 257).astype(np.uint8))
+    result = call("predict", best, tmp_path / "x.npz")
+    assert result.stdout == call("predict", best, tmp_path / "x.npy").stdout
+    assert predictions(result)
+    assert "The array x_train of" in result.stderr
+    assert "Values reach only" in result.stderr
 
 
 def test_predict_has_learned_something(finished: Finished) -> None:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seedleaf.core import KINDS, Event, Fidelity, History, Objective, State, Trial
+from seedleaf.errors import SpaceError
 
 NAN = math.nan
 
@@ -188,10 +189,20 @@ def test_rungs_by_example(fidelity: Fidelity, rungs: tuple[int, ...]) -> None:
     assert fidelity.rungs == rungs
 
 
-@pytest.mark.parametrize("wrong", [(0, 5, 3), (5, 4, 3), (1, 9, 1)])
-def test_impossible_fidelities_are_refused(wrong: tuple[int, int, int]) -> None:
-    with pytest.raises(ValueError, match="Fidelity needs"):
-        Fidelity("epoch", *wrong)
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("epoch", 0, 5, 3),
+        ("epoch", 5, 4, 3),
+        ("epoch", 1, 9, 1),
+        (0, 1, 5, 3),
+        ("epoch", "1", 5, 3),
+        ("epoch", 1, 2.5, 3),
+    ],
+)
+def test_impossible_fidelities_are_refused(wrong: tuple[Any, Any, Any, Any]) -> None:
+    with pytest.raises(SpaceError, match="Fidelity needs"):
+        Fidelity(*wrong)
 
 
 @pytest.mark.parametrize(

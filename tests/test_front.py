@@ -21,11 +21,13 @@ from seedleaf.deliver import copy_delivery
 from seedleaf.errors import RunError
 from seedleaf.executors.base import Report, Returned
 from seedleaf.finish import Run
-from seedleaf.front import conclude, fitting, pick
+from seedleaf.front import deliver_front, fitting, pick
 from seedleaf.learners import trial as trials
 from seedleaf.learners.base import learner_named
+from seedleaf.modality.registry import MODALITIES
 from seedleaf.planning import trivial_baseline
 from seedleaf.predictor import Predictor
+from seedleaf.report import write_report
 from seedleaf.store import SqlStore
 from seedleaf.study import Study
 from seedleaf.view import SilentView
@@ -146,7 +148,7 @@ def searched(pictures: Path, tmp_path: Path) -> Run:
         ctx = Context(task.trial, task.start, task.stop, STEPS, 1, folder, "cpu", setup)
         study.tell(task, [m.metrics for m in trials.run(task.config, ctx)], seconds=0.2)
     nothing: Any = None
-    run = Run(tmp_path, 2, setup, spec, study, nothing, SilentView())
+    run = Run(tmp_path, 2, setup, spec, MODALITIES["images"], study, nothing, SilentView())
     final = {
         "trial": 0,
         "params": 20_000,
@@ -176,7 +178,7 @@ def test_members_are_delivered_as_their_trials_left_them_where_time_is_short(
     run, here = with_executor(searched)
     monkeypatch.setattr("seedleaf.front.fitting", lambda *_: [])
     monkeypatch.setattr("seedleaf.front._worst", lambda *_: 1.0)
-    conclude(run, time.time() + 60)
+    deliver_front(run, time.time() + 60)
     rows = told(run)["members"]
     assert [row["macs"] for row in rows] == sorted(row["macs"] for row in rows)
     smaller = [row for row in rows if row["folder"] != "best"]
@@ -190,6 +192,7 @@ def test_members_are_delivered_as_their_trials_left_them_where_time_is_short(
         assert answer.shape == (2, 3)
         assert json.loads((folder / "metrics.json").read_text())["params"] == row["params"] < 20_000
         assert len(copy_delivery(folder, run.folder / "copy" / str(row["trial"]))) == 4
+    write_report(run.study.history, run.folder / "report.html")
     page = (run.folder / "report.html").read_text(encoding="utf-8")
     assert "What was delivered: the front" in page
     assert all(row["folder"] in page for row in rows)
@@ -200,7 +203,7 @@ def test_members_are_trained_to_the_end_where_there_is_time(
 ) -> None:
     run, here = with_executor(searched)
     monkeypatch.setattr("seedleaf.front._worst", lambda *_: 1.0)
-    conclude(run, time.time() + 120)
+    deliver_front(run, time.time() + 120)
     smaller = [row for row in told(run)["members"] if row["folder"] != "best"]
     assert here.calls.count("refit") == len(smaller) > 0
     assert all((row["steps"], row["trained_on"]) == (STEPS, "train+valid") for row in smaller)
@@ -212,7 +215,7 @@ def test_without_time_there_is_no_front_and_an_old_one_goes(
     run, _ = with_executor(searched)
     monkeypatch.setattr("seedleaf.front._worst", lambda *_: 1.0)
     (run.folder / "front" / "0009").mkdir(parents=True)
-    conclude(run, time.time())
+    deliver_front(run, time.time())
     assert told(run)["members"] == []
     assert told(run)["left_out"] > 0
     assert not (run.folder / "front").exists()

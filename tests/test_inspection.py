@@ -50,6 +50,15 @@ def test_the_command_says_what_was_read_found_and_done(table: Path) -> None:
     assert "and 2 more" in lines[-1]
 
 
+def test_rows_to_look_at_are_named(table: Path, tmp_path: Path) -> None:
+    odd = tmp_path / "odd.csv"
+    lines = table.read_text(encoding="utf-8").splitlines()
+    odd.write_text("\n".join([*lines[:5], lines[5] + ",9", *lines[6:], *lines[1:9]]), encoding="utf-8")
+    said = str(seedleaf.check(odd))
+    assert "1 row has more than 13 cells (line 6 has 14) (row 5); dropped" in said
+    assert "7 rows are exactly like an earlier one (rows 81, 82, 83, 84, 86, …); dropped" in said
+
+
 def test_json_is_the_whole_schema(table: Path) -> None:
     done = run(table, "--json")
     assert done.returncode == 0

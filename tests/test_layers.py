@@ -37,7 +37,7 @@ TOP = {
 }
 # room -> the rooms that it may import; a room is the first name below seedleaf
 ALLOWED: dict[str, set[str]] = {
-    "core": set(),
+    "core": {"errors"},
     "errors": set(),
     "seeds": set(),
     "timing": {"core", "errors"},
@@ -54,7 +54,7 @@ ALLOWED: dict[str, set[str]] = {
     "study": ZERO | {"space", "tuner", "executors", "store", "ledger", "loop"},
     "view": ZERO | {"progress"},
     "progress": ZERO,
-    "predictor": ZERO,
+    "predictor": ZERO | {"data"},  # the scale of training, applied to what is predicted
     "guard": ZERO,
     "report": ZERO | {"space", "store", "tuner"},
     "cli": TOP

@@ -90,6 +90,45 @@ def test_it_opens_a_run_or_its_best_folder(finished: Finished, tmp_path: Path) -
         open_session(tmp_path / "model.onnx")
 
 
+def test_numbers_are_scaled_as_in_training(finished: Finished, images: np.ndarray, tmp_path: Path) -> None:
+    best = Path(shutil.copytree(finished.folder / "best", tmp_path / "best"))
+    body = json.loads((best / "config.json").read_text(encoding="utf-8"))
+    assert body["scale"] == {"whole": None, "decimal": None}, "the set was of 8-bit pictures"
+    body["scale"] = {"whole": 4095, "decimal": 1}
+    (best / "config.json").write_text(json.dumps(body))
+    model = Predictor.open(best)
+    expected = model.probabilities(images)
+    np.testing.assert_array_equal(model.probabilities(images / 255), expected)
+    np.testing.assert_array_equal(model.probabilities(images.transpose(0, 3, 1, 2) / 255), expected)
+    deep = np.rint(images * (4095 / 255)).astype(np.uint16)
+    np.testing.assert_array_equal(model.probabilities(deep), expected)
+    # Dark pictures alone are as dark as among others.
+    dark = model.probabilities(images // 200)
+    np.testing.assert_array_equal(model.probabilities((images // 200) / 255), dark)
+    with pytest.raises(DataError, match="training images go from 0 to 1"):
+        model.probabilities(images.astype(float))
+    with pytest.raises(DataError, match="NaN"):
+        model.probabilities(np.full(images.shape, np.nan))
+
+
+def test_a_run_that_kept_no_scale_takes_uint8_only(
+    finished: Finished, images: np.ndarray, tmp_path: Path
+) -> None:
+    best = Path(shutil.copytree(finished.folder / "best", tmp_path / "best"))
+    body = json.loads((best / "config.json").read_text(encoding="utf-8"))
+    del body["scale"]
+    (best / "config.json").write_text(json.dumps(body))
+    model = Predictor.open(best)
+    assert model.scale is None
+    assert model.predict(images)
+    with pytest.raises(DataError, match="must be uint8"):
+        model.predict(images / 255)
+    for scale in ('"x"', "[]", '{"whole": 0, "decimal": null}', '{"whole": NaN, "decimal": 1}'):
+        (best / "config.json").write_text(json.dumps({**body, "scale": "?"}).replace('"?"', scale))
+        with pytest.raises(RunError, match=r"config\.json cannot be read"):
+            Predictor.open(best)
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"input": {"shape": [1]}, "classes": []}'])
 def test_a_broken_signature_is_one_clear_error(finished: Finished, tmp_path: Path, text: str) -> None:
     best = Path(shutil.copytree(finished.folder / "best", tmp_path / "best"))

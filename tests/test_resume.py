@@ -207,7 +207,7 @@ def test_it_ends_well(story: Story) -> None:
     )  # a third by chance; seconds of training on a busy machine
     assert result.predict_proba(draw_array(story)).shape == (1, 3)
     assert sorted(p.name for p in story.folder.iterdir()) == [
-        "best", "report.html", "run.json", "study.db", "trials", "workers",
+        "best", "leaderboard.csv", "report.html", "run.json", "study.db", "trials", "workers",
     ]  # fmt: skip
 
 

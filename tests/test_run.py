@@ -14,10 +14,11 @@ import pytest
 import seedleaf
 from runs import Finished
 from seedleaf.core import Fidelity, Task
-from seedleaf.errors import BudgetError, RunError, StudyError
+from seedleaf.errors import BudgetError, DataError, RunError, StudyError
 from seedleaf.executors.base import Ended, Executor, Report, Returned, Stepped
 from seedleaf.finish import Run, call_all
-from seedleaf.run import Job, begin, default_workers, devices, memory_per_worker, new_folder
+from seedleaf.folder import NewFolder, new_folder, sole_driver
+from seedleaf.run import Job, begin, default_workers, devices, memory_per_worker
 from seedleaf.store import NewEvent, SqlStore
 from seedleaf.view import SilentView
 
@@ -30,7 +31,7 @@ from seedleaf.view import SilentView
      ("Bilder für 猫", "bilder-für-猫-1"), ("...", "data-1"), ("a" * 200, "a" * 40 + "-1")],
 )  # fmt: skip
 def test_a_run_is_named_after_its_data(tmp_path: Path, data: str, name: str) -> None:
-    assert new_folder(data, root=tmp_path).name == name
+    assert new_folder(data, root=tmp_path).path.name == name
 
 
 def test_fits_that_start_at_once_get_a_folder_each(tmp_path: Path) -> None:
@@ -39,7 +40,7 @@ def test_fits_that_start_at_once_get_a_folder_each(tmp_path: Path) -> None:
 
     def start() -> None:
         barrier.wait()
-        found.append(new_folder("digits", root=tmp_path / "runs"))
+        found.append(new_folder("digits", root=tmp_path / "runs").path)
 
     threads = [threading.Thread(target=start) for _ in range(16)]
     for thread in threads:
@@ -52,12 +53,12 @@ def test_fits_that_start_at_once_get_a_folder_each(tmp_path: Path) -> None:
 def test_a_numbers_gap_is_never_an_overwrite(tmp_path: Path) -> None:
     (tmp_path / "digits-1").mkdir()
     (tmp_path / "digits-2").write_text("a file")
-    assert new_folder("digits", root=tmp_path).name == "digits-3"
+    assert new_folder("digits", root=tmp_path).path.name == "digits-3"
 
 
 def test_an_empty_folder_may_be_the_runs(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
-    assert new_folder("digits", tmp_path / "mine") == tmp_path / "mine"
+    assert new_folder("digits", tmp_path / "mine") == NewFolder(tmp_path / "mine", ())
     (tmp_path / "mine/x").write_text("")
     with pytest.raises(RunError, match="runs never overwrite"):
         new_folder("digits", tmp_path / "mine")
@@ -90,11 +91,64 @@ def test_what_cannot_be_done_is_refused_before_anything_is_written(tmp_path: Pat
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_job_that_comes_to_nothing_leaves_nothing(tmp_path: Path) -> None:
-    folder = new_folder("nowhere", tmp_path / "run")
+@pytest.mark.parametrize("before", ["", "pre", "a"])
+@pytest.mark.parametrize("out", ["pre", "a/b/c"])
+def test_a_job_that_comes_to_nothing_leaves_all_as_it_was(tmp_path: Path, before: str, out: str) -> None:
+    (tmp_path / before).mkdir(exist_ok=True)
+    known = sorted(tmp_path.rglob("*"))
     with pytest.raises(seedleaf.SeedleafError, match="nowhere"):
-        begin(folder, Job("nowhere", 60.0), "nowhere")
-    assert not folder.exists()
+        begin(new_folder("nowhere", tmp_path / out), Job("nowhere", 60.0), "nowhere")
+    assert sorted(tmp_path.rglob("*")) == known
+
+
+def test_what_somebody_else_put_beside_a_run_stays(tmp_path: Path) -> None:
+    new = new_folder("x", tmp_path / "a/b/c")
+    (tmp_path / "a/other").write_text("x")
+    (new.path / "trials/0000").mkdir(parents=True)
+    new.give_back()
+    assert sorted(tmp_path.rglob("*")) == [tmp_path / "a", tmp_path / "a/other"]
+
+
+def test_a_run_that_begins_in_another_ones_folder_takes_nothing_away(tmp_path: Path) -> None:
+    """Two commands with one --out, both while it was empty."""
+    first, second = new_folder("x", tmp_path / "run"), new_folder("x", tmp_path / "run")
+    with sole_driver(first.path), pytest.raises(RunError, match="is being worked on"):
+        begin(second, Job("nowhere", 60.0), "nowhere")
+    (first.path / "study.db").write_text("what the first has measured")
+    with pytest.raises(RunError, match="runs never overwrite"):
+        begin(second, Job("nowhere", 60.0), "nowhere")
+    assert [p.name for p in first.path.iterdir()] == ["study.db"]
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "No space left"), RunError("later"), DataError("later")]
+)
+def test_a_log_that_cannot_be_read_back_is_never_taken_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """On a full disk SQLite may fail to read what it holds."""
+    from seedleaf import folder as folder_module
+    from seedleaf import run as module
+
+    def prepare(*_: Any) -> None:
+        raise error
+
+    real = SqlStore.read
+
+    def read(store: SqlStore, study: str, after: int = 0) -> Any:
+        if not store.holds_events:
+            store.append(study, 0, [("study", {"objectives": []})])
+        return real(store, study, after)
+
+    def unreadable(path: Path) -> None:
+        raise StudyError("disk I/O error")
+
+    monkeypatch.setattr(SqlStore, "read", read)
+    monkeypatch.setattr(module, "prepare_data", prepare)
+    monkeypatch.setattr(folder_module, "read_history", unreadable)
+    with pytest.raises(type(error)):
+        begin(new_folder("x", tmp_path / "run"), Job("digits", 60.0), "digits")
+    assert {"run.json", "study.db"} <= {p.name for p in (tmp_path / "run").iterdir()}
 
 
 # --- this machine ---
@@ -180,7 +234,7 @@ class Fails:
 def run_on(executor: Executor) -> Run:
     study = seedleaf.Study({"x": seedleaf.Bool()})
     spec: Any = None
-    return Run(Path("runs/x-1"), 1, {}, spec, study, executor, SilentView())
+    return Run(Path("runs/x-1"), 1, {}, spec, spec, study, executor, SilentView())
 
 
 def test_a_needed_call_is_tried_twice_and_one_that_is_not_once() -> None:

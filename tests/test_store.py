@@ -162,6 +162,44 @@ def test_floats_come_back_bit_for_bit(opened: Open, name: str) -> None:
 # --- SQL alone ---
 
 
+def test_a_new_file_may_be_opened_by_many_at_once(tmp_path: Path) -> None:
+    failed: list[StudyError] = []
+
+    def first(file: Path, gate: threading.Barrier) -> None:
+        gate.wait()
+        try:
+            SqlStore(file).close()
+        except StudyError as error:
+            failed.append(error)
+
+    for n in range(10):
+        gate = threading.Barrier(6)
+        threads = [threading.Thread(target=first, args=(tmp_path / f"{n}.db", gate)) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert failed == []
+
+
+def test_a_table_that_another_made_in_between_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL looks and creates in two steps, so IF NOT EXISTS may still fail there."""
+    import sqlalchemy.schema as schema
+
+    class Raced(schema.CreateTable):
+        def __init__(self, table: Any, if_not_exists: bool) -> None:
+            super().__init__(table)
+
+    SqlStore(tmp_path / "raced.db").close()
+    monkeypatch.setattr(schema, "CreateTable", Raced)
+    SqlStore(tmp_path / "raced.db").append("s", 0, [NOTE])
+    (tmp_path / "readable.db").write_bytes(b"no database" * 100)
+    with pytest.raises(StudyError, match="cannot be opened"):
+        SqlStore(tmp_path / "readable.db")
+
+
 def test_a_log_is_read_by_another_process_while_it_is_written(tmp_path: Path) -> None:
     file = tmp_path / "study.db"
     store = SqlStore(file)

@@ -414,9 +414,32 @@ def test_when_the_first_trials_fail_for_one_reason_the_study_says_it() -> None:
         study.run(Fake(fate=lambda task, step: Ended(task.trial, "ModuleNotFoundError: timm")))
 
 
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "ValueError: 0.{0}5e-3 is too small",
+        "RuntimeError: <Net object at 0x7f{0}a0> broke",
+        "FileNotFoundError: [Errno 2] No such file or directory: '/tmp/tmp{1}/trials/000{0}/model.pt'",
+    ],
+)
+def test_reasons_that_differ_in_numbers_or_paths_only_are_one(reason: str) -> None:
+    study = new()
+    with pytest.raises(StudyFailed, match="the first 3 trials all failed: "):
+        study.run(Fake(fate=lambda t, step: Ended(t.trial, reason.format(t.trial, chr(97 + t.trial)))))
+
+
+def test_what_is_no_fidelity_or_no_task_is_told() -> None:
+    wrong: Any = 3
+    with pytest.raises(SpaceError, match=r'fidelity must be as Fidelity\("epoch", 1, 27\), got 3'):
+        Study(SPACE, fidelity=wrong)
+    wrong = None
+    with pytest.raises(StudyError, match=r"tell needs the task that ask\(\) gave, got None"):
+        new().tell(wrong, [])
+
+
 def test_different_reasons_or_one_success_do_not_end_the_study() -> None:
     study = new(max_trials=8)
-    study.run(Fake(fate=lambda task, step: Ended(task.trial, f"odd {task.trial}")))
+    study.run(Fake(fate=lambda task, step: Ended(task.trial, f"odd {'abcdefgh'[task.trial]}")))
     assert [t.state for t in study.trials] == [State.FAILED] * 8
     study = new(max_trials=8)
     study.run(Fake(fate=lambda task, step: Ended(task.trial, "same") if task.trial else None))

@@ -110,7 +110,7 @@ def test_live_says_what_a_person_wants_to_know() -> None:
 
 def test_live_looks_at_the_history_at_most_four_times_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     target, feed, looks = console(), Feed(), []
-    monkeypatch.setattr(view, "best_trial", lambda history: looks.append(1))
+    monkeypatch.setattr(view, "best_logged", lambda history: looks.append(1))
     live = LiveView("x", 60.0, console=target)
     live.start({"started": T0})
     for i in range(1000):
@@ -166,7 +166,7 @@ def test_a_maximised_objective_has_its_best_at_the_top() -> None:
                 {"trial": i, "step": 1, "metrics": {"score": float(i)}, "seconds": 1},
             )
         )
-    best = view.best_trial(history)
+    best = view.best_logged(history)
     assert best is not None
     assert best.id == 2
 
@@ -184,19 +184,19 @@ def test_the_best_that_is_shown_is_the_one_that_the_study_holds() -> None:
         task = study.ask()
         assert task is not None
         study.tell(task, [{"error": error, "loss": loss, "bytes": size}])
-        shown = view.best_trial(study.history)
+        shown = view.best_logged(study.history)
         assert shown is study.best
     assert shown is study.trials[1]
 
 
 def test_without_a_finite_value_there_is_no_best() -> None:
     feed = Feed()
-    assert view.best_trial(feed.history) is None
+    assert view.best_logged(feed.history) is None
     feed.trial(0, math.nan)
-    assert view.best_trial(feed.history) is None
+    assert view.best_logged(feed.history) is None
     feed.trial(1, 0.5)
     feed.trial(2, 0.6, 0.5)
-    best = view.best_trial(feed.history)
+    best = view.best_logged(feed.history)
     assert best is not None
     assert best.id == 2, "the deeper of two equals"
 

@@ -209,8 +209,10 @@ def tune(
                     patience=patience,
                     memory=memory_per_worker(count),
                 )
-                log_folder = folder / "workers" if out else None
-                with closing(LocalExecutor(settings, count, devices(), log_folder=log_folder)) as executor:
+                started = LocalExecutor(
+                    settings, count, devices(), folder / "workers", keeps_log=out is not None
+                )
+                with closing(started) as executor:
                     watcher.start({"workers": count})
                     reason = study.run(executor, until, lambda h: watcher.update(h, time.time(), "search"))
                     return TuneResult(study, reason)

@@ -1,11 +1,9 @@
-"""What is said of a delivered model: the verdict on the search, how the time was spent, metrics.json, the model card."""
+"""What is said of a delivered model: the verdict on the search, how the time was spent, the model card."""
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seedleaf.core import State, Trial
@@ -59,8 +57,8 @@ def shares(run: Run, refit_train_seconds: float, refit_seconds: float) -> dict[s
     }
 
 
-def write_metrics(run: Run, final: Mapping[str, Any], folder: Path) -> None:
-    """metrics.json and the model card beside it."""
+def image_metrics(final: Mapping[str, Any]) -> dict[str, Any]:
+    """What metrics.json says of a delivered classifier of images."""
     keep = (
         "test",
         "params",
@@ -71,15 +69,15 @@ def write_metrics(run: Run, final: Mapping[str, Any], folder: Path) -> None:
         "refit_steps",
         "per_class",
     )
-    body = {"test_accuracy": final["test"]["accuracy"], **{k: final[k] for k in keep}}
-    text = json.dumps(body, indent=2, ensure_ascii=False) + "\n"
-    (folder / "metrics.json").write_text(text, encoding="utf-8")
-    (folder / "README.md").write_text(model_card(run, final), encoding="utf-8")
+    return {"test_accuracy": final["test"]["accuracy"], **{k: final[k] for k in keep}}
 
 
-def model_card(run: Run, final: Mapping[str, Any]) -> str:
-    verdict_text = (run.study.history.note("verdict") or {}).get("text", "")
-    return _card(run.spec, final, f"{verdict_text.capitalize()}.")
+def model_card(spec: ImageSpec, final: Mapping[str, Any], told: Mapping[str, Any]) -> str:
+    """The model card of a classifier of images; `told` is the verdict."""
+    said = f"{str(told.get('text', '')).capitalize()}."
+    if final.get("trained_on") == "train":
+        said += f" This is the network of trial {final['trial']} as the search left it: no last training was better."
+    return _card(spec, final, said)
 
 
 def member_card(spec: ImageSpec, row: Mapping[str, Any]) -> str:
@@ -104,7 +102,7 @@ def _card(spec: ImageSpec, measured: Mapping[str, Any], said: str) -> str:
 {said}
 
 `model.onnx` takes uint8 images (N, {spec.height}, {spec.width}, {spec.channels}) and gives probabilities;
-`config.json` names the classes.
+`config.json` names the classes and, under `scale`, the value that was white in training where that is not 255 of uint8.
 
 ```python
 import onnxruntime, numpy

@@ -27,7 +27,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Time = Annotated[str | None, typer.Option("--time", help="Wall time for the whole command: 90s, 10m, 1h30m.")]
+TIME = typer.Option("--time", help="Wall time for the whole command: 90s, 10m, 1h30m.")
+Time = Annotated[str | None, TIME]
 Json = Annotated[bool, typer.Option("--json", help="Print nothing but the final JSON on stdout.")]
 RunPath = Annotated[Path, typer.Argument(help="A run's folder, e.g. runs/digits-1.", show_default=False)]
 
@@ -48,7 +49,7 @@ def fit(
             show_default=False,
         ),
     ],
-    time: Time = "10m",
+    time: Annotated[str, TIME] = "10m",
     max_params: Annotated[str | None, typer.Option(help="At most so many parameters: 20000, 20k.")] = None,
     max_macs: Annotated[str | None, typer.Option(help="At most so many multiply-adds an image: 5M.")] = None,
     workers: Annotated[
@@ -92,7 +93,7 @@ def fit(
 
         return fit_data(
             data,
-            time_limit=time or "10m",
+            time_limit=time,
             max_params=max_params,
             max_macs=max_macs,
             workers=workers,
@@ -109,7 +110,7 @@ def fit(
             task=task,
             folds=folds,
             metric=metric,
-            view=_view(f"seedleaf fit {data}", time or "10m", as_json),
+            view=_view(f"seedleaf fit {data}", time, as_json),
             command=_command(),
             began=process_started(),
         )
@@ -193,7 +194,7 @@ def _images(run: Path, source: str) -> tuple[Callable[[IO[str]], None], int]:
     from seedleaf.predictor import Predictor, write_predictions
 
     model = Predictor.open(run)
-    names, images, findings = read_inputs(source, *model.shape)
+    names, images, findings = read_inputs(source, *model.shape, model.scale)
     for finding in findings:
         typer.echo(finding, err=True)
     probabilities = model.probabilities(images)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from seedleaf.core import History
 from seedleaf.executors.base import Settings
 from seedleaf.executors.local import LocalExecutor
 from seedleaf.job import Job
@@ -12,9 +13,11 @@ from seedleaf.modality import modality_named
 from seedleaf.workers import devices, memory_per_worker
 
 
-def setup_of(folder: Path, job: Job) -> dict[str, Any]:
-    """What every trial of any kind of data is told: where the data lies, and the seed."""
-    return {"data": str((folder / "cache").resolve()), "seed": job.seed}
+def setup_of(folder: Path, job: Job, spec: Any = None, history: History | None = None) -> dict[str, Any]:
+    """What every trial is told: where the data lies, the seed, and what its kind of data adds (more of it once the data
+    is known)."""
+    data = {"data": str((folder / "cache").resolve()), "seed": job.seed}
+    return {**data, **modality_named(job.kind).setup(job, spec, history)}
 
 
 def start_workers(folder: Path, job: Job) -> LocalExecutor:

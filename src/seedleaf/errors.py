@@ -2,7 +2,7 @@
 
 SeedleafError
 ├── DataError            the data cannot be used; names the file
-├── SpaceError           a space or a config is not well formed
+├── SpaceError           a space, a config or a fidelity is not well formed
 │   └── SpaceExhausted   a finite space has no config left to propose
 ├── LimitError           no config can keep the limits
 ├── BudgetError          the time given cannot be kept
@@ -26,7 +26,7 @@ class DataError(SeedleafError):
 
 
 class SpaceError(SeedleafError, ValueError):
-    """A space or a config is not well formed."""
+    """A space, a config or a fidelity is not well formed."""
 
 
 class SpaceExhausted(SpaceError):

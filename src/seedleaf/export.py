@@ -124,6 +124,8 @@ def write_signature(folder: Path, spec: ImageSpec, config: Config) -> None:
     body = {
         "config": config,
         "input": {"name": "images", "shape": ["N", spec.height, spec.width, spec.channels], "dtype": "uint8"},
+        # The value that is white, of integers wider than 8 bits and of decimals: images are scaled by it before the graph.
+        "scale": None if spec.scale is None else spec.scale.to_json(),
         "output": {"name": "probabilities", "shape": ["N", spec.n_classes], "dtype": "float32"},
         "classes": list(spec.class_names),
         "data": spec.name,

@@ -6,34 +6,70 @@ import fcntl
 import os
 import re
 import shlex
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from seedleaf.core import History
-from seedleaf.errors import RunError, SeedleafError, StudyError, StudyFailed
+from seedleaf.errors import RunError, StudyError, StudyFailed
 from seedleaf.store import SqlStore
 
 STUDY = "fit"
+LOG = "study.db"
 
 
-def new_folder(data_name: str, out: str | Path | None = None, root: str | Path = "runs") -> Path:
+@dataclass(frozen=True)
+class NewFolder:
+    """An empty folder for a run; `made` are those of it and its parents that were not there, the innermost first."""
+
+    path: Path
+    made: tuple[Path, ...]
+
+    def give_back(self) -> None:
+        """Leave everything as it was found: what the run wrote goes, and the folders that were made for it."""
+        for entry in self.path.iterdir():
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry, ignore_errors=True)
+            else:
+                entry.unlink(missing_ok=True)
+        with suppress(OSError):  # somebody else has put something there: it stays, and what is above it
+            for folder in self.made:
+                folder.rmdir()
+
+
+def new_folder(data_name: str, out: str | Path | None = None, root: str | Path = "runs") -> NewFolder:
     """`out`, which must not exist yet or be empty, or the next free runs/<data>-<n>/."""
     if out is not None:
         folder = Path(out)
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        made = _missing(folder)
+        if folder.exists() and not folder.is_dir():
             raise RunError(f"{folder} exists already: runs never overwrite; choose another --out")
         folder.mkdir(parents=True, exist_ok=True)
-        return folder
+        check_empty(folder)
+        return NewFolder(folder, made)
     name = re.sub(r"[^\w-]+", "-", Path(data_name).stem.lower()).strip("-")[:40] or "data"
     for n in range(1, 100_000):
         folder = Path(root) / f"{name}-{n}"
+        made = _missing(folder)
         try:
             folder.mkdir(parents=True)
         except FileExistsError:
             continue
-        return folder
+        return NewFolder(folder, made)
     raise RunError(f"{root} holds too many runs of {name}")
+
+
+def check_empty(folder: Path) -> None:
+    """RunError where something lies in `folder`."""
+    if any(folder.iterdir()):
+        raise RunError(f"{folder} exists already: runs never overwrite; choose another --out")
+
+
+def _missing(folder: Path) -> tuple[Path, ...]:
+    """Those of `folder` and its parents that do not exist, the innermost first."""
+    return tuple(f for f in (folder, *folder.parents) if not f.exists())
 
 
 @contextmanager
@@ -56,27 +92,19 @@ def sole_driver(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def hint_at_resume(folder: Path) -> Iterator[None]:
-    """Say with whatever cuts a run off how it goes on."""
+def hint_at_resume(folder: Path, store: SqlStore) -> Iterator[None]:
+    """Say with whatever cuts a run off how it goes on, where there is a log."""
     try:
         yield
     except (KeyboardInterrupt, StudyError, OSError) as error:
-        if not isinstance(error, StudyFailed) and has_log(folder):
+        if not isinstance(error, StudyFailed) and store.holds_events:
             error.add_note(f"go on with: seedleaf resume {shlex.quote(str(folder))}")
         raise
 
 
-def has_log(folder: Path) -> bool:
-    """Whether a study has begun in `folder`."""
-    try:
-        return bool(read_history(folder).header)
-    except SeedleafError:
-        return False
-
-
 def read_history(folder: Path | str) -> History:
     """The fold of a run's log, as far as it has come. RunError where the folder holds none."""
-    path = Path(folder) / "study.db"
+    path = Path(folder) / LOG
     if not path.exists():
         raise RunError(f"{folder} is not a run's folder: it holds no study.db")
     store = SqlStore(path)

@@ -20,9 +20,8 @@ from seedleaf.card import member_card
 from seedleaf.core import State, Trial
 from seedleaf.executors.base import OWN_DEVICE, Returned
 from seedleaf.finish import Run, call_all, swap
-from seedleaf.learners.base import learner_of
+from seedleaf.learners.base import learner_named
 from seedleaf.planning import step_share
-from seedleaf.report import write_board, write_report
 from seedleaf.timing import refit_step_seconds
 from seedleaf.train import CHECKPOINT
 from seedleaf.train.ramp import Ramp
@@ -31,15 +30,6 @@ from seedleaf.tuner.spread import spread
 
 MEMBERS = 5  # beside the best: what a person looks at, and what a few seconds measure
 ENOUGH = 0.5  # of the full steps: a shorter final training is worth less than what the trial had learned
-MARGIN = 1.0  # seconds that the report and the last notes take
-
-
-def conclude(run: Run, deadline: float) -> None:
-    """Deliver the front until `deadline` (seconds since the epoch), write the report."""
-    deliver_front(run, deadline - MARGIN)
-    run.study.note("took", seconds=time.time() - run.clock_started)
-    write_board(run.study.history, run.folder / "leaderboard.csv")
-    write_report(run.study.history, run.folder / "report.html")
 
 
 def deliver_front(run: Run, end: float) -> None:
@@ -113,7 +103,7 @@ def _train(run: Run, members: Sequence[Trial], end: float) -> dict[int, Path]:
     ready = {t.id: Path(run.trial_folder(t)) / CHECKPOINT for t in members if _saw_whole_pictures(run, t)}
     seconds = end - time.time() - _delivery(run, len(members))
     short = [t for t in members if t.step < full and t.measurements]
-    needs = {t.id: full * refit_step_seconds(t, 1, share) for t in short}
+    needs = {t.id: full * refit_step_seconds(t, share) for t in short}
     chosen = fitting(needs, seconds, run.workers)
     calls: dict[str, tuple[str, dict[str, Any]]] = {}
     folders = {t: run.folder / "refit" / f"front-{t:04d}" for t in chosen}
@@ -160,7 +150,7 @@ def _delivery(run: Run, members: int) -> float:
     """Seconds that exporting and measuring so many takes, about: a pass over the test part each."""
     plan = run.study.history.note("plan") or {}
     a_pass = float(plan.get("epoch_seconds", 0.0)) * run.spec.n_test / max(run.spec.n_train, 1) / 3
-    return float((1.0 + a_pass) * math.ceil(members / run.workers))
+    return float(1.0 + a_pass) * math.ceil(members / run.workers)
 
 
 def _deliver(
@@ -199,7 +189,8 @@ def _call(run: Run, trial: Trial, checkpoint: Path, staged: Path) -> tuple[str, 
 
 def _keep(run: Run, trial: Trial, answer: Returned, checkpoint: Path, staged: Path) -> dict[str, Any]:
     """Write the member's metrics and card; its row of the front."""
-    costs = learner_of(run.setup).costs(run.spec, trial.config)
+    learner = learner_named(str(run.setup.get("learner", "convnet")))
+    costs = learner.costs(run.spec, trial.config)
     full = run.study.problem.full
     refitted = checkpoint.parent.parent.name == "refit"
     row = {

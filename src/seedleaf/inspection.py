@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from seedleaf.data.tables import Finding, TableSchema
 
 MOST = 8  # findings of one kind that are listed; --json lists all
+COUNTED = ("missing", "rare-class")  # kinds whose rows are as many as unremarkable
 KIND_NAMES = {"number": "number", "category": "category", "date": "date", "text": "text"}
 
 
@@ -99,9 +100,17 @@ def rows(findings: Collection[Finding]) -> Iterator[Row]:
     for kind, group in groupby(ordered, key=lambda f: f.kind):
         same = list(group)
         for finding in same[:MOST]:
-            yield kind, finding.column, finding.message, finding.action
+            yield kind, finding.column, finding.message + _examples(finding), finding.action
         if len(same) > MOST:
             yield kind, "", f"and {len(same) - MOST} more", "--json lists all"
+
+
+def _examples(finding: Finding) -> str:
+    """Which rows, where someone would go and look."""
+    if not finding.rows or finding.kind in COUNTED:
+        return ""
+    listed = ", ".join(f"{row:,}" for row in finding.rows)
+    return f" ({'row' if len(finding.rows) == 1 else 'rows'} {listed}{', …' if finding.count > len(finding.rows) else ''})"
 
 
 def _line(row: Row) -> str:

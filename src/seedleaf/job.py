@@ -10,7 +10,7 @@ from typing import Any
 
 from seedleaf.data.spec import DIGITS
 from seedleaf.errors import BudgetError, RunError, StudyError
-from seedleaf.timing import PRESETS, SHORTEST, format_seconds
+from seedleaf.timing import PRESETS, SHORTEST
 from seedleaf.train.ramp import AUTO, AXES
 from seedleaf.tuner.registry import SAMPLERS, SCHEDULERS
 
@@ -84,6 +84,4 @@ class Job:
         if self.seed < 0:
             raise StudyError(f"the seed must be 0 or more, got {self.seed}")
         if self.time_limit < SHORTEST:
-            raise BudgetError(
-                f"--time {format_seconds(self.time_limit)} is too short; give at least {SHORTEST:.0f}s"
-            )
+            raise BudgetError(f"--time {self.time_limit:g}s is too short; give at least {SHORTEST:g}s")

@@ -17,6 +17,7 @@ from seedleaf.core import (
     Start,
     State,
     Stop,
+    Task,
     Trial,
 )
 from seedleaf.errors import StoreConflict, StudyError
@@ -75,6 +76,18 @@ def running_trial(history: History, trial: int) -> Trial:
     if known is None or known.state != State.RUNNING:
         raise StudyError(f"trial {trial} is {known.state if known else 'not known'}, not running")
     return known
+
+
+def check_told(task: Task, steps: Sequence[Metrics], error: str | None) -> None:
+    """StudyError unless `task` is one that was asked for, and `steps` are as many as it was to train or end in `error`."""
+    if not isinstance(task, Task):
+        raise StudyError(f"tell needs the task that ask() gave, got {task!r:.60}")
+    wanted = task.stop - task.start
+    if len(steps) > wanted or (error is None and len(steps) < wanted):
+        raise StudyError(
+            f"trial {task.trial} was to train steps {task.start + 1} to {task.stop}: "
+            f"{wanted} mappings are needed, {len(steps)} came"
+        )
 
 
 def measured(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -127,9 +128,18 @@ class Loop:
         self._stop_if_hopeless()
 
     def _stop_if_hopeless(self) -> None:
-        """StudyFailed where the first trials failed for one reason, before any of them had finished a step."""
+        """StudyFailed where the first trials failed for one reason, but for its numbers, before one had finished a step."""
         if any(t.measurements for t in self.history.trials.values()):
             return
         reasons = [t.reason for t in self.history.in_state(State.FAILED)]
-        if len(reasons) >= SAME_REASON and len(set(reasons)) == 1:
+        if len(reasons) >= SAME_REASON and len({gist(r) for r in reasons}) == 1:
             raise StudyFailed(f"the first {len(reasons)} trials all failed: {reasons[0]}")
+
+
+# A path of two parts or more (each trial has its own folder), an address, a number.
+_VARIES = re.compile(r"(?:/[^\s/'\":,;]+){2,}/?|\b0x[0-9a-f]+|-?\d[\d.,]*(?:e[+-]?\d+)?", re.IGNORECASE)
+
+
+def gist(reason: str) -> str:
+    """What is left of a failure's reason without what differs from trial to trial: its paths, addresses and numbers."""
+    return _VARIES.sub("#", reason)

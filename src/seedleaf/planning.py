@@ -26,7 +26,6 @@ from seedleaf.timing import (
     refit_steps,
 )
 from seedleaf.train.ramp import AXES, Ramp, resolve
-from seedleaf.workers import refit_threads
 
 # Networks that take much longer than the default would eat the search: without a limit on MACs this is the limit.
 MACS_OVER_DEFAULT = 2.5
@@ -174,7 +173,7 @@ def search_until(study: Study, job: Job, end: float) -> Callable[[History], str 
         if best is None or not best.seconds:
             return "time"
         # A light winner needs less than was planned: the rest goes on being searched.
-        needed = longest * refit_step_seconds(best, refit_threads(job.workers), share)
+        needed = longest * refit_step_seconds(best, share)
         return "time" if now >= end - min(planned, needed) else None
 
     return until

@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from seedleaf.data.scale import Scale, is_8_bit
 from seedleaf.errors import DataError, RunError, first_line
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ def session_of(model: bytes, where: str) -> onnxruntime.InferenceSession:
 @dataclass(frozen=True)
 class Predictor:
     """A delivered model. `classes` are the names of its outputs; `shape` is (height, width, channels).
+    `scale` is what made 8 bits of the training images; None in runs that kept none.
 
     It holds the model itself, so it outlives the run's folder and can be pickled.
     """
@@ -76,6 +78,7 @@ class Predictor:
     model: bytes
     classes: tuple[str, ...]
     shape: tuple[int, int, int]
+    scale: Scale | None = None
 
     @classmethod
     def open(cls, folder: Path | str) -> Predictor:
@@ -83,8 +86,9 @@ class Predictor:
         model, body, best = open_model(folder)
         try:
             height, width, channels = (int(v) for v in body["input"]["shape"][1:])
-            opened = cls(model, tuple(map(str, body["classes"])), (height, width, channels))
-        except (ValueError, KeyError, TypeError) as error:
+            scale = Scale.from_json(body.get("scale"))
+            opened = cls(model, tuple(map(str, body["classes"])), (height, width, channels), scale)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise RunError(f"{best / 'config.json'} cannot be read: {first_line(error)}") from None
         opened.__dict__["session"] = session_of(model, str(best / "model.onnx"))
         return opened
@@ -96,15 +100,19 @@ class Predictor:
     def __getstate__(self) -> dict[str, Any]:
         return {k: v for k, v in self.__dict__.items() if k != "session"}
 
-    def probabilities(self, images: npt.NDArray[np.uint8]) -> Floats:
-        """Class probabilities (N, classes) of uint8 images (N, H, W, C), or (N, H, W) where there is one channel."""
+    def probabilities(self, images: npt.NDArray[Any]) -> Floats:
+        """Class probabilities (N, classes) of images (N, H, W, C), or (N, H, W) where there is one channel.
+
+        uint8 goes to the network as it is. Other numbers are scaled just as the training images were, and may have any shape
+        that training could read (flat rows, channels first); DataError where training had no numbers of their kind.
+        """
         x = np.asarray(images)
+        if x.dtype != np.uint8:
+            x = self._scaled(x)
         if x.ndim == 3 and self.shape[2] == 1:
             x = x[..., None]
         if x.ndim != 4 or x.shape[1:] != self.shape:
             raise DataError(f"images of shape {('N', *self.shape)} are needed, got {np.shape(images)}")
-        if x.dtype != np.uint8:
-            raise DataError(f"images must be uint8 (0 to 255), got {x.dtype}")
         name = self.session.get_inputs()[0].name
         parts = [
             self.session.run(None, {name: np.ascontiguousarray(x[i : i + BATCH])})[0]
@@ -112,7 +120,19 @@ class Predictor:
         ]
         return np.concatenate(parts) if parts else np.empty((0, len(self.classes)), np.float32)
 
-    def predict(self, images: npt.NDArray[np.uint8]) -> list[str]:
+    def _scaled(self, x: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+        from seedleaf.data.arrays import as_array, to_pixels
+        from seedleaf.data.decode import to_channels
+        from seedleaf.data.files import Tally
+
+        known = None if self.scale is None else self.scale.white(x.dtype)
+        if known is None or is_8_bit(x.dtype):
+            raise DataError(f"images must be uint8 (0 to 255), got {x.dtype}")
+        return to_channels(
+            to_pixels(as_array(x, "the images"), "the images", self.scale, Tally()), self.shape[2]
+        )
+
+    def predict(self, images: npt.NDArray[Any]) -> list[str]:
         """The most probable class name of each image."""
         return [self.classes[k] for k in self.probabilities(images).argmax(1)]
 

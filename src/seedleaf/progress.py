@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from seedleaf.core import History, State, Trial, incumbent, objective_of
+from seedleaf.core import History, State, Trial, objective_of
 
 BLOCKS, ASCII = "▁▂▃▄▅▆▇█", "_.-=+*#@"
 
@@ -14,16 +14,6 @@ BLOCKS, ASCII = "▁▂▃▄▅▆▇█", "_.-=+*#@"
 def history_unit(history: History) -> str:
     fidelity = history.header.get("fidelity")
     return str(fidelity["name"]) if fidelity else "step"
-
-
-def best_trial(history: History) -> Trial | None:
-    """The incumbent, as far as the log alone tells: a limit whose metric was not measured counts as kept."""
-    limits = [(str(x["metric"]), float(x["at_most"])) for x in history.header.get("limits") or ()]
-
-    def keeps(trial: Trial) -> bool:
-        return all(trial.metrics.get(metric, -math.inf) <= at_most for metric, at_most in limits)
-
-    return incumbent(history, objective_of(history), keeps)
 
 
 def best_text(history: History, best: Trial | None) -> str:

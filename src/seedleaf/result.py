@@ -77,8 +77,8 @@ class Result:
         return (TablePredictor if is_table(self.folder) else Predictor).open(self.folder)
 
     def predict(self, x: Any) -> list[str] | npt.NDArray[Any]:
-        """The most probable class name of each uint8 image (N, H, W, C), or of each row of a table (a file, a DataFrame, a
-        mapping of names to columns); the value of each row where the target is a number."""
+        """The most probable class name of each image (uint8 (N, H, W, C), or numbers as in training, scaled as there), or of
+        each row of a table (a file, a DataFrame, a mapping of names to columns); its value where the target is a number."""
         return self.predictor.predict(x)
 
     def predict_proba(self, x: Any) -> Floats:

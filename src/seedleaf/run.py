@@ -16,10 +16,12 @@ from typing import Any
 from seedleaf.core import History
 from seedleaf.crew import setup_of, start_workers
 from seedleaf.errors import RunError, SeedleafError, StudyError
-from seedleaf.finish import Run
+from seedleaf.finish import Run, finish
 from seedleaf.folder import (
+    LOG,
     STUDY,
-    has_log,
+    NewFolder,
+    check_empty,
     hint_at_resume,
     new_folder,
     read_history,
@@ -35,31 +37,42 @@ from seedleaf.workers import default_workers, devices, memory_per_worker, refit_
 
 
 def begin(
-    folder: Path, job: Job, source: Any, view: View | None = None, began: float | None = None
+    new: NewFolder, job: Job, source: Any, view: View | None = None, began: float | None = None
 ) -> Result:
-    """Carry a new job out. Where it comes to nothing before there is a log, `folder` is left as if never touched."""
-    try:
-        job.save(folder)
-        return carry_out(folder, job, source, view, began)
-    except (SeedleafError, ValueError, OSError) as error:
-        # The logs of workers that could not start are what the message points to.
-        if not has_log(folder) and not isinstance(error, StudyError):
-            shutil.rmtree(folder, ignore_errors=True)
-        raise
+    """Carry a new job out. Where it comes to nothing before there is a log, its folder is left as it was found."""
+    # Or it would take away what another one that was told the same folder has begun.
+    with sole_driver(new.path):
+        check_empty(new.path)
+        store: SqlStore | None = None
+        try:
+            job.save(new.path)
+            store = SqlStore(new.path / LOG)
+            return _stages(new.path, job, source, view, began, store)
+        except (SeedleafError, ValueError, OSError) as error:
+            # Whether there is a log is remembered and not looked up: on a full disk it might not be readable now. The logs
+            # of workers that could not start are what the message of a StudyError points to.
+            if not (store is not None and store.holds_events) and not isinstance(error, StudyError):
+                new.give_back()
+            raise
 
 
 def carry_out(
     folder: Path, job: Job, source: Any, view: View | None = None, began: float | None = None
 ) -> Result:
     """Do, or go on with, `job` in `folder`; `source` is what its kind of data reads. `began` is when the clock started."""
+    with sole_driver(folder):
+        return _stages(folder, job, source, view, began, SqlStore(folder / LOG))
+
+
+def _stages(
+    folder: Path, job: Job, source: Any, view: View | None, began: float | None, store: SqlStore
+) -> Result:
     view = view or SilentView()
     began = time.time() if began is None else began
-    with sole_driver(folder), hint_at_resume(folder), closing(SqlStore(folder / "study.db")) as store:
+    with closing(store), hint_at_resume(folder, store):
         history = History.fold(store.read(STUDY))
         if not history.header and (folder / "trials").exists():
-            raise RunError(
-                f"{folder / 'study.db'} has lost its log, though there are trials: it cannot go on"
-            )
+            raise RunError(f"{folder / LOG} has lost its log, though there are trials: it cannot go on")
         if is_done(history, job):
             return Result.open(folder)
         job.save(folder)
@@ -69,7 +82,7 @@ def carry_out(
             try:
                 spec = prepare_data(folder, job, source, history)
                 modality = modality_named(job.kind)
-                setup = {**setup_of(folder, job), **modality.setup_for(job, spec, history, deadline)}
+                setup = setup_of(folder, job, spec, history)
                 executor.settings = replace(executor.settings, setup=setup)
                 study, kept = modality.open_study(store, history, job, spec, executor, deadline)
                 study.note("session", began=began, used=used, time_limit=job.time_limit)
@@ -85,13 +98,13 @@ def carry_out(
                     job.workers,
                     setup,
                     spec,
+                    modality,
                     study,
                     executor,
                     view,
                     refit_threads(job.workers),
                 )
-                modality.finish(run, deadline - kept)
-                modality.conclude(run, deadline)
+                finish(run, deadline - kept, deadline)
                 study.note("done")
             finally:
                 view.stop()

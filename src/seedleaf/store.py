@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +17,7 @@ from seedleaf.core import KINDS, Body, Event
 from seedleaf.errors import StoreConflict, StudyError, first_line
 
 NewEvent = tuple[str, Body]  # kind, body
+BUSY = 30.0  # seconds to wait for an SQLite file that others write to
 
 
 class Store(Protocol):
@@ -84,12 +86,14 @@ class MemoryStore:
 class SqlStore:
     """One table `event(study, seq, at, kind, body)` in SQLite or PostgreSQL, through SQLAlchemy Core.
 
-    `url` is a database URL or, for SQLite, a path. Passwords in a URL never reach a message.
+    `url` is a database URL or, for SQLite, a path. Passwords in a URL never reach a message. `holds_events`
+    says whether this handle has read or written any, or may have.
     """
 
     def __init__(self, url: str | Path) -> None:
         import sqlalchemy as sa
 
+        self.holds_events = False
         parsed = _parse(url)
         if parsed.drivername == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")  # the driver of the extra `postgres`
@@ -116,9 +120,20 @@ class SqlStore:
         if parsed.get_backend_name() == "sqlite":
             sa.event.listen(self._engine, "connect", _sqlite_settings)
         try:
-            meta.create_all(self._engine)
+            self._create_table()
         except sa.exc.DBAPIError as error:
             raise StudyError(f"the store {self.where} cannot be opened: {first_line(error)}") from None
+
+    def _create_table(self) -> None:
+        from sqlalchemy.schema import CreateTable
+
+        try:
+            with self._engine.begin() as connection:
+                connection.execute(CreateTable(self._table, if_not_exists=True))
+        except self._sa.exc.DBAPIError:
+            # PostgreSQL looks and creates in two steps, and who may only write must not create: all is well if it is there.
+            if not self._sa.inspect(self._engine).has_table(self._table.name):
+                raise
 
     def append(self, study: str, after: int, events: Sequence[NewEvent]) -> list[Event]:
         rows = _number(after, events)
@@ -128,6 +143,7 @@ class SqlStore:
             {"study": study, "seq": e.seq, "at": e.at, "kind": e.kind, "body": json.dumps(e.body)}
             for e in rows
         ]
+        self.holds_events = True  # before it is: a commit may be on the disk though it was not confirmed
         try:
             with self._engine.begin() as connection:
                 # A log never shrinks, so this look ahead needs no lock: the key (study, seq) settles every race.
@@ -149,9 +165,10 @@ class SqlStore:
         query = self._sa.select(t.seq, t.at, t.kind, t.body).where(t.study == study, t.seq > after)
         try:
             with self._engine.connect() as connection:
-                rows: Iterable[Any] = connection.execute(query.order_by(t.seq)).all()
+                rows: Sequence[Any] = connection.execute(query.order_by(t.seq)).all()
         except self._sa.exc.DBAPIError as error:
             raise StudyError(f"the store {self.where} cannot be read: {first_line(error)}") from None
+        self.holds_events = self.holds_events or bool(rows)
         return [Event(int(seq), float(at), str(kind), json.loads(body)) for seq, at, kind, body in rows]
 
     def close(self) -> None:
@@ -190,12 +207,27 @@ def _options(url: Any) -> dict[str, Any]:
         return {"pool_pre_ping": True}
     folder = Path(url.database or ".").parent
     folder.mkdir(parents=True, exist_ok=True)
-    return {"connect_args": {"timeout": 30}}
+    return {"connect_args": {"timeout": BUSY}}
 
 
 def _sqlite_settings(connection: Any, _record: Any) -> None:
-    # A write-ahead log: readers (a report, a second driver) never block the writer; a crash loses no commit.
+    # A write-ahead log: readers (a report, a second driver) never block the writer.
     cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
+    _retried(lambda: cursor.execute("PRAGMA journal_mode=WAL"))
+    # A process that dies, or a machine that is shut down, loses no commit; a power cut may lose those of the last moments,
+    # never more. FULL would close that gap, but every commit would wait for the disk: milliseconds in place of a fraction.
     cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.close()
+
+
+def _retried(switch: Callable[[], object]) -> None:
+    """SQLite doesn't wait, whatever its timeout, where several processes switch a new file to the write-ahead log."""
+    end = time.monotonic() + BUSY
+    while True:
+        try:
+            switch()
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > end:
+                raise
+            time.sleep(0.01)

@@ -22,7 +22,7 @@ from seedleaf.core import (
 )
 from seedleaf.errors import LimitError, StudyError
 from seedleaf.executors.base import Executor
-from seedleaf.ledger import Ledger, event_of, measured, running_trial
+from seedleaf.ledger import Ledger, check_told, event_of, measured, running_trial
 from seedleaf.loop import PATIENCE, Loop
 from seedleaf.space import Problem, Space, fingerprint
 from seedleaf.space.problem import Costs, no_costs
@@ -149,12 +149,7 @@ class Study:
 
         With an `error` the steps before it may be told too. A metric to optimise that is NaN or infinite is a failure.
         """
-        wanted = task.stop - task.start
-        if len(steps) > wanted or (error is None and len(steps) < wanted):
-            raise StudyError(
-                f"trial {task.trial} was to train steps {task.start + 1} to {task.stop}: "
-                f"{wanted} mappings are needed, {len(steps)} came"
-            )
+        check_told(task, steps, error)
         each = seconds / len(steps) if steps else 0.0
         problem = self.problem
         events = measured(problem.objectives, task.trial, task.start, steps, each, problem.measured_limits)

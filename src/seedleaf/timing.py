@@ -92,18 +92,13 @@ def plan_time(
     return TimePlan(Fidelity("step" if thirds else "epoch", min(low, full), full), search, refit, front)
 
 
-# A second intra-op thread made a step 1.5 times faster on an otherwise idle machine; more threads add less.
-THREAD_GAIN = 0.5
+def refit_step_seconds(trial: Trial, share: Callable[[int], float] = lambda step: 1.0) -> float:
+    """What a step of the refit will take, from what the trial's steps took: more data, no validation, on one thread.
 
-
-def refit_step_seconds(trial: Trial, threads: int, share: Callable[[int], float] = lambda step: 1.0) -> float:
-    """What a step of the refit will take, from what the trial's steps took: more data, no validation, more threads.
-
-    `share(step)` is what a step costs of a whole one, as all steps of the refit are.
+    `share(step)` is what a step costs of a whole one, as all steps of the refit are. Before the refit it is measured.
     """
     trained = sorted(m.metrics.get("train_seconds", m.seconds) / share(m.step) for m in trial.measurements)
-    typical = trained[len(trained) // 2]
-    return 1.25 * typical / (1 + THREAD_GAIN * (min(threads, 4) - 1))
+    return 1.25 * trained[len(trained) // 2]
 
 
 def refit_steps(seconds_in_steps: float, full: int) -> int:

@@ -13,12 +13,11 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
-from seedleaf.core import History, Trial, objective_of
+from seedleaf.core import History, Trial, best_logged, objective_of
 from seedleaf.progress import (
     ASCII,
     BLOCKS,
     best_text,
-    best_trial,
     clock,
     history_unit,
     is_unicode,
@@ -103,7 +102,7 @@ class PlainView:
         if now - self._looked < REFRESH:
             return
         self._looked, spent = now, now - self._started
-        best = best_trial(history)
+        best = best_logged(history)
         improved = best is not None and best.id != self._shown
         span = self._limit or max(spent, 60.0)
         # The first line waits a moment, so that it is not spent on an empty study.
@@ -189,7 +188,7 @@ class LiveView:
         lines = [Text.assemble((self._title, "bold"), ("  " + phase, "green"), (listed(self._info), "dim"))]
         lines.append(self._bar(spent, width))
         lines.append(Text(states(history, self._info.get("workers"))))
-        best = best_trial(history)
+        best = best_logged(history)
         lines.append(Text.assemble(best_text(history, best), style="green" if best else "dim"))
         if held := yardsticks(history):
             lines.append(Text(f"     {held}", style="dim"))
@@ -246,7 +245,7 @@ __all__ = [
     "PlainView",
     "SilentView",
     "View",
-    "best_trial",
+    "best_logged",
     "clock",
     "objective_of",
     "open_view",

@@ -59,6 +59,7 @@ def test_unreadable_and_foreign_files_are_counted_and_named(classes: Path) -> No
     assert spec.class_names == ("cat", "dog")
     assert spec.n_train + spec.n_test == 20
     assert ": 2, e.g. cat/" in finding(spec, "cannot be read")
+    assert all(name in finding(spec, "cannot be read") for name in ("cat/broken.png (", "cat/empty.jpg ("))
     assert ": 1, e.g. dog/notes.txt" in finding(spec, "not images")
     assert "stray.png" in finding(spec, "outside any class folder")
     assert "bird" in finding(spec, "without files")

@@ -74,7 +74,9 @@ def test_onnx_says_what_python_says(family: str, task: str) -> None:
         got = opened.run(None, odd.feed(inputs))[0]
         scale = 1.0 if n_classes else float(data.y_train.std())
         assert np.isfinite(wanted).all()
-        assert n_classes or np.abs(wanted - data.y_train.mean()).max() < 100 * scale, "no value carries it away"
+        assert n_classes or np.abs(wanted - data.y_train.mean()).max() < 100 * scale, (
+            "no value carries it away"
+        )
         assert np.abs(got - wanted).max() < 1e-5 * scale, config
         for i in (0, len(odd) - 2, len(odd) - 1):
             one = opened.run(None, odd.take(np.array([i])).feed(inputs))[0]

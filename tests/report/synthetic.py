@@ -172,6 +172,7 @@ def notes(
                 "3 duplicate images across train and test were dropped from train",
                 "class sizes are even",
             ],
+            "left_out": ["boot/cut.png (<b>corrupt</b>)", "coat/empty.png (the file is empty)"],
         },
         valid_fraction=0.2,
     )

@@ -6,14 +6,15 @@ import math
 
 import numpy as np
 import pytest
-from synthetic import SHAPES, generic, killed, study, whole
+from synthetic import SHAPES, Log, generic, header, killed, study, whole
 
-from seedleaf.core import State
+from seedleaf.core import State, best_logged
 from seedleaf.report import leaderboard
 from seedleaf.report.charts import improvements, thin
 from seedleaf.report.facts import read
 from seedleaf.report.importance import effects, explained
 from seedleaf.report.plot import Scale, fit_scale, path, robust_top
+from seedleaf.space import Float, Space
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -48,8 +49,50 @@ def test_a_failed_trial_never_leads() -> None:
 def test_without_notes_the_best_trial_is_the_winner() -> None:
     facts = read(killed().history())
     assert facts.winner is not None
-    assert facts.winner.loss == min(r.loss for r in facts.rows)
+    assert facts.winner.value == min(r.value for r in facts.rows)
     assert read(generic().history()).winner.value == max(r.value for r in read(generic().history()).rows)  # type: ignore[union-attr]
+
+
+def told(*steps: tuple[int, float, float, float]) -> Log:
+    """A log without notes: (trial, error, loss, params) of one step each, with a tie-break and a limit on params."""
+    log = Log()
+    objectives = [{"metric": "error", "direction": "min", "tie": "loss"}]
+    log.add("study", **header(Space(x=Float(0, 1)), objectives=objectives))
+    seen: dict[int, int] = {}
+    for trial, error, loss, params in steps:
+        if trial not in seen:
+            log.add("start", trial=trial, config={"x": trial / 10}, budget=27)
+        seen[trial] = seen.get(trial, 0) + 1
+        metrics = {"error": error, "loss": loss, "params": params}
+        log.add("measure", trial=trial, step=seen[trial], metrics=metrics, seconds=1.0)
+    return log
+
+
+@pytest.mark.parametrize(
+    ("steps", "ids"),
+    [
+        ([(0, 0.1, 0.9, 5.0), (1, 0.1, 0.5, 5.0), (2, 0.2, 0.1, 5.0)], [1, 0, 2]),  # the tie-break
+        ([(0, 0.1, 0.5, 5.0), (1, 0.3, 0.5, 5.0), (1, 0.1, 0.5, 5.0)], [1, 0]),  # the deeper first
+        ([(0, 0.1, 0.5, 9e4), (1, 0.2, 0.5, 5.0), (2, 0.3, 0.5, 5.0)], [1, 2, 0]),  # one that breaks a limit
+    ],
+)
+def test_the_report_and_the_leaderboard_agree_with_what_would_be_delivered(
+    steps: list[tuple[int, float, float, float]], ids: list[int]
+) -> None:
+    log = told(*steps)
+    log.note("default", trial=0)
+    log.note("baseline", error=0.9, what="always 'a'")
+    history = log.history()
+    best = best_logged(history)
+    facts = read(history)
+    assert best is not None
+    assert facts.winner is not None
+    assert best.id == facts.winner.id == ids[0]
+    assert [r.id for r in facts.scored] == ids
+    board = leaderboard(history)
+    assert [p.trial for p in board] == [*ids, None]
+    assert [p.rank for p in board] == [*range(1, len(ids) + 1), None]
+    assert board[0].note == "winner"
 
 
 def test_the_learning_rate_is_found_to_matter_most() -> None:

@@ -1,6 +1,13 @@
 """What every room shares: the frozen types (types.py) and the fold of a log (history.py)."""
 
-from seedleaf.core.best import incumbent, objective_of
+from seedleaf.core.best import (
+    best_logged,
+    incumbent,
+    keeps_logged_limits,
+    objective_of,
+    objectives_of,
+    order,
+)
 from seedleaf.core.history import History, Trial, config_key
 from seedleaf.core.types import (
     DECISIONS,
@@ -50,7 +57,11 @@ __all__ = [
     "Trial",
     "Value",
     "Wait",
+    "best_logged",
     "config_key",
     "incumbent",
+    "keeps_logged_limits",
     "objective_of",
+    "objectives_of",
+    "order",
 ]

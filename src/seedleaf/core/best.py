@@ -8,6 +8,13 @@ from collections.abc import Callable, Iterable
 from seedleaf.core.history import History, Trial
 from seedleaf.core.types import Objective, State
 
+SCORED = (State.DONE, State.PAUSED, State.RUNNING, State.STOPPED)  # a failed trial is never the best
+
+
+def order(objective: Objective, trial: Trial) -> tuple[float, int, int]:
+    """The key that puts the better trial first: the lowest loss at its last step, the deeper on ties, then the older."""
+    return objective.loss(trial.metrics), -trial.step, trial.id
+
 
 def incumbent(
     history: History,
@@ -15,20 +22,37 @@ def incumbent(
     keeps: Callable[[Trial], bool] = lambda trial: True,
     trials: Iterable[Trial] | None = None,
 ) -> Trial | None:
-    """Of `trials` (all that have not failed) the lowest loss at its last step, the deeper on ties, then the older.
+    """Of `trials` (all that have not failed) the first by `order`.
 
     Only those that `keeps` says keep the limits count; None where none has a finite loss.
     """
     if trials is None:
-        trials = history.in_state(State.DONE, State.PAUSED, State.RUNNING, State.STOPPED)
-    rows = ((objective.loss(t.metrics), -t.step, t.id, t) for t in trials if t.measurements and keeps(t))
-    best = min((row for row in rows if row[0] < math.inf), default=None, key=lambda row: row[:3])
-    return None if best is None else best[3]
+        trials = history.in_state(*SCORED)
+    rows = ((order(objective, t), t) for t in trials if t.measurements and keeps(t))
+    best = min((row for row in rows if row[0][0] < math.inf), default=None, key=lambda row: row[0])
+    return None if best is None else best[1]
+
+
+def objectives_of(history: History) -> tuple[Objective, ...]:
+    """The study's objectives as its log names them; the error where it names none."""
+    listed = history.header.get("objectives") or [{"metric": "error"}]
+    return tuple(
+        Objective(str(o["metric"]), "max" if o.get("direction") == "max" else "min", o.get("tie"))
+        for o in listed
+    )
 
 
 def objective_of(history: History) -> Objective:
-    """The study's first objective as its log names it; the error where it names none."""
-    first = (history.header.get("objectives") or [{"metric": "error"}])[0]
-    return Objective(
-        str(first["metric"]), "max" if first.get("direction") == "max" else "min", first.get("tie")
-    )
+    """The study's first objective."""
+    return objectives_of(history)[0]
+
+
+def keeps_logged_limits(history: History, trial: Trial) -> bool:
+    """Whether the trial keeps the limits, as far as the log alone tells: one that was not measured counts as kept."""
+    limits = history.header.get("limits") or ()
+    return all(trial.metrics.get(str(x["metric"]), -math.inf) <= float(x["at_most"]) for x in limits)
+
+
+def best_logged(history: History) -> Trial | None:
+    """The incumbent by the log alone: what a report or a view of a run in any state calls the best."""
+    return incumbent(history, objective_of(history), lambda trial: keeps_logged_limits(history, trial))

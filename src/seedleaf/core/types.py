@@ -6,8 +6,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Literal
+
+from seedleaf.errors import SpaceError
 
 Value = str | int | float | bool | None
 Config = dict[str, Value]
@@ -69,10 +72,17 @@ class Fidelity:
     eta: int = 3
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise SpaceError(
+                f'Fidelity needs the name of a step first, as Fidelity("epoch", 1, 27), got {self.name!r}'
+            )
+        for name, value in (("low", self.low), ("high", self.high), ("eta", self.eta)):
+            if not isinstance(value, Integral):
+                raise SpaceError(f"Fidelity needs whole numbers, got {name}={value!r}")
         if not 1 <= self.low <= self.high:
-            raise ValueError(f"Fidelity needs 1 <= low <= high, got low={self.low}, high={self.high}")
+            raise SpaceError(f"Fidelity needs 1 <= low <= high, got low={self.low}, high={self.high}")
         if self.eta < 2:
-            raise ValueError(f"Fidelity needs eta >= 2, got {self.eta}")
+            raise SpaceError(f"Fidelity needs eta >= 2, got {self.eta}")
 
     @property
     def rungs(self) -> tuple[int, ...]:

@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 
 from seedleaf.data.files import Tally
+from seedleaf.data.scale import BEYOND, FULL, Scale, guessed_white, is_8_bit, learned_white
 from seedleaf.data.spec import Array, Pixels
 from seedleaf.errors import DataError
 
 ROWS = 2048  # images converted at once: bounds the memory of the floats in between
 MIN_SIDE = 8  # flat rows shorter than 8×8 are a table, not pictures
+FAINT = 16.0  # of 255: pictures that reach no further are nearly black
 SHAPE_HELP = "give N×H×W (grey) or N×H×W×3 (colour)"
 RANGE_HELP = "give uint8, or floats from 0 to 1 or 0 to 255"
 
@@ -69,61 +71,80 @@ def _range(x: Array, where: str) -> tuple[float, float]:
     return low, high
 
 
-def _scale(kind: str, low: float, high: float, where: str) -> float:
-    """By what to multiply values to get 0..255."""
+def learn_scale(x: Array, where: str) -> Scale:
+    """How the pictures of a set are scaled, from its training images x (any shape of images, any numeric type)."""
+    if x.dtype.kind == "b" or is_8_bit(x.dtype) or not x.size:
+        return Scale()
+    low, high = _range(to_nhwc(x, where, Tally()), where)
+    white = _checked(learned_white(x.dtype.kind, high), low, high, where)
+    return Scale(decimal=white) if x.dtype.kind == "f" else Scale(whole=white)
+
+
+def scale_for_test(scale: Scale, train: Array, test: Array, where: str) -> Scale:
+    """The scale for the test part of a set: of integers of another width too, train says what is white. DataError."""
+    if is_8_bit(train.dtype):
+        return Scale(FULL, scale.decimal)
+    if is_8_bit(test.dtype) and scale.whole not in (None, FULL):
+        raise DataError(
+            f"{where} holds {test.dtype} but train {train.dtype} up to {scale.whole:g}: give both in one type"
+        )
+    return scale
+
+
+def _checked(white: float | None, low: float, high: float, where: str) -> float:
     if low < 0:
         raise DataError(
             f"{where} runs from {low:g} to {high:g}: negative values are not pixels; {RANGE_HELP}"
         )
-    if kind == "b" or (kind == "f" and high <= 1):
-        return 255.0
-    if high <= 255:
-        return 1.0
-    if kind in "ui" and high <= 65535:
-        return 1 / 257
-    raise DataError(f"{where} runs up to {high:g}, beyond 8 and 16 bits; {RANGE_HELP}")
+    if white is None:
+        raise DataError(f"{where} runs up to {high:g}, beyond 8 and 16 bits; {RANGE_HELP}")
+    return white
 
 
-def to_pixels(parts: list[tuple[str, Array]], tally: Tally) -> list[Pixels]:
-    """Each part, (name for messages, N×H×W[×C] of any numeric type), to uint8 N×H×W×C, C 1 or 3.
+def to_pixels(x: Array, where: str, scale: Scale | None, tally: Tally) -> Pixels:
+    """x, N×H×W[×C] of any numeric type, to uint8 N×H×W×C, C 1 or 3, by the scale that training learned.
 
-    bool and floats up to 1 are multiplied by 255, floats up to 255 rounded, 16-bit integers scaled down, RGBA laid on white.
-    Parts of one kind share one scale. Raises DataError that names the part.
+    Values a little beyond white are cut there, and counted; RGBA is laid on white. The range of a type that training
+    had not, or of any in a run that kept no scale, is guessed from x alone. DataError that names `where` for values that
+    are no pixels or on another scale.
     """
-    images = [(where, to_nhwc(x, where, tally)) for where, x in parts]
-    ranges = [(x.dtype.kind, *_range(x, where)) for where, x in images if len(x)]
-    found: list[Pixels] = []
-    for where, x in images:
-        same = [r for r in ranges if r[0] == x.dtype.kind]
-        low, high = min((r[1] for r in same), default=0.0), max((r[2] for r in same), default=0.0)
-        scale = _scale(x.dtype.kind, low, high, where)
-        _explain(x, scale, high, where, tally)
-        found.append(_opaque(_convert(x, scale)))
-    return found
+    images = to_nhwc(x, where, tally)
+    if not len(images):
+        return _opaque(np.empty(images.shape, np.uint8))
+    low, high = _range(images, where)
+    known = (scale or Scale()).white(x.dtype)
+    white = _checked(guessed_white(x.dtype.kind, high) if known is None else known, low, high, where)
+    if high >= BEYOND * white:
+        raise DataError(
+            f"{where} reaches {high:g}, but the training images go from 0 to {white:g}: bring it to their scale"
+        )
+    _explain(images, white, high, where, tally)
+    return _opaque(_convert(images, white))
 
 
-def _explain(x: Array, scale: float, high: float, where: str, tally: Tally) -> None:
+def _explain(x: Array, white: float, high: float, where: str, tally: Tally) -> None:
     if x.dtype.kind == "b":
         tally.note("True and false were read as white and black", where, len(x))
     elif x.dtype.kind == "f":
-        tally.note(f"Decimal values were read as 0 to {1 if scale == 255 else 255}", where, len(x))
-    elif scale < 1:
-        tally.note("16-bit values were scaled down to 8 bits", where, len(x))
-    if scale == 1 and high <= 16:
-        tally.note(
-            f"Values reach only {high:g} of 255 (multiply them if that is their full range)", where, len(x)
-        )
+        tally.note(f"Decimal values were read as 0 to {white:g}", where, len(x))
+    elif white > FULL:
+        bits = round(math.log2(white + 1))
+        tally.note(f"{bits}-bit values were scaled down to 8 bits (0 to {white:g})", where, len(x))
+    if x.dtype.kind != "b" and high * FULL <= FAINT * white:
+        what = f"Values reach only {high:g} of {white:g} (multiply them if that is their full range)"
+        tally.note(what, where, len(x))
+    if high * FULL >= (FULL + 0.5) * white:
+        over = sum(int((part.max(axis=(1, 2, 3)) > white).sum()) for _, part in _slices(x))
+        tally.note(f"Values beyond {white:g}, white in training, were cut there", where, over)
 
 
-def _convert(x: Array, scale: float) -> Pixels:
-    if scale == 1 and x.dtype == np.uint8:
+def _convert(x: Array, white: float) -> Pixels:
+    if white == FULL and x.dtype == np.uint8:
         return np.ascontiguousarray(x)
     out = np.empty(x.shape, np.uint8)
+    factor = np.float32(FULL / white)
     for start, part in _slices(x):
-        if scale == 1 and x.dtype.kind in "ui":
-            out[start : start + ROWS] = part
-        else:
-            out[start : start + ROWS] = np.rint(part.astype(np.float32) * np.float32(scale))
+        out[start : start + ROWS] = np.clip(np.rint(part.astype(np.float32) * factor), 0, 255)
     return out
 
 

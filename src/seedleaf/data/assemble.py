@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from seedleaf.data.arrays import as_array, to_pixels
+from seedleaf.data.arrays import as_array, learn_scale, scale_for_test, to_pixels
 from seedleaf.data.files import Tally, shown
 from seedleaf.data.labels import REGRESSION, check_range, class_order, clean_labels, encode
 from seedleaf.data.raw import Part, Raw
+from seedleaf.data.scale import Scale
 from seedleaf.data.spec import Array, ImageData, ImageSpec, Labels, Pixels, fingerprint_of
 from seedleaf.data.splits import stratified_split
 from seedleaf.errors import DataError
@@ -43,7 +44,7 @@ def assemble(raw: Raw, seed: int) -> ImageData:
     if test is not None and _length(test.x) == 0:
         tally.note("The test part is empty and was left out", test.x_from)
         test = None
-    train_set, test_set = _sets(raw.train, test, tally)
+    train_set, test_set, scale = _sets(raw.train, test, raw.scale, tally)
     names, train_set, test_set = _number(raw, train_set, test_set, tally)
     _check_classes(train_set.y, names, raw.train.y_from)
     if test_set is None:
@@ -65,6 +66,8 @@ def assemble(raw: Raw, seed: int) -> ImageData:
         counts=tuple(counts.tolist()),
         findings=(*raw.findings, *tally.lines()),
         fingerprint=fingerprint_of(names, train_set.x, y_train, test_set.x, y_test),
+        scale=scale,
+        left_out=raw.left_out,
     )
     return ImageData(spec, train_set.x, y_train, test_set.x, y_test)
 
@@ -76,10 +79,12 @@ def _length(x: object) -> int:
         return -1
 
 
-def _sets(train: Part, test: Part | None, tally: Tally) -> tuple[_Set, _Set | None]:
-    """Pixels and clean labels of each part, as many of one as of the other, all images of one shape."""
+def _sets(
+    train: Part, test: Part | None, scale: Scale | None, tally: Tally
+) -> tuple[_Set, _Set | None, Scale]:
+    """Pixels and clean labels of each part, as many of one as of the other, all images of one shape; and their scale."""
     parts = [train] if test is None else [train, test]
-    images = to_pixels([(p.x_from, as_array(p.x, p.x_from)) for p in parts], tally)
+    images, scale = _pixels(parts, scale, tally)
     made: list[_Set] = []
     for part, x in zip(parts, images, strict=True):
         y = clean_labels(part.y, part.y_from, tally)
@@ -91,13 +96,24 @@ def _sets(train: Part, test: Part | None, tally: Tally) -> tuple[_Set, _Set | No
             raise DataError(f"{part.x_from} holds no image")
         made.append(_Set(x, y, part, np.arange(len(x))))
     if test is None:
-        return made[0], None
+        return made[0], None, scale
     if made[1].x.shape[1:] != made[0].x.shape[1:]:
         raise DataError(
             f"{test.x_from} has images of {_shape(made[1].x)} but {train.x_from} of {_shape(made[0].x)}: "
             "bring them to one shape"
         )
-    return made[0], made[1]
+    return made[0], made[1], scale
+
+
+def _pixels(parts: list[Part], scale: Scale | None, tally: Tally) -> tuple[list[Pixels], Scale]:
+    """The pixels of each part, and the scale: the reader's, or what the first part, train, says. Test has no say."""
+    arrays = [as_array(p.x, p.x_from) for p in parts]
+    scale = scale or learn_scale(arrays[0], parts[0].x_from)
+    found = [to_pixels(arrays[0], parts[0].x_from, scale, tally)]
+    for part, array in zip(parts[1:], arrays[1:], strict=True):
+        theirs = scale_for_test(scale, arrays[0], array, part.x_from)
+        found.append(to_pixels(array, part.x_from, theirs, tally))
+    return found, scale
 
 
 def _shape(x: Pixels) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from seedleaf.data.scale import BEYOND, DEEPEST, FULL, Scale, guessed_white
 from seedleaf.data.spec import Array, Pixels
 
 # Formats that Pillow reads by itself. Not EPS, which starts Ghostscript; not TGA and PCX, which have no proper signature.
@@ -35,6 +36,7 @@ SUFFIXES = frozenset(
 MAX_PIXELS = 89_478_485  # Pillow's own limit: a quarter of a gigabyte of RGB
 ROTATED = frozenset({5, 6, 7, 8})  # EXIF orientations that swap height and width
 GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
+CLEAR_MODES = frozenset({"RGBA", "LA", "PA", "RGBa", "La"})
 COLOUR_SPREAD = 24  # levels between the channels of one pixel: below it is chroma noise of a grey scan
 COLOUR_SHARE = 0.002  # share of pixels with that spread from which a picture counts as coloured
 
@@ -49,12 +51,22 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a file says of its picture before any pixel is read; height and width as seen after EXIF rotation."""
+    """What a file says of its picture before any pixel is read; height and width as seen after EXIF rotation.
+
+    `mode` is Pillow's; `clear`: it may have transparent places.
+    """
 
     height: int
     width: int
     grey: bool
     frames: bool
+    mode: str
+    clear: bool
+
+    @property
+    def deep(self) -> bool:
+        """More than 8 bits a pixel, or decimals: what is white is for the whole set to say."""
+        return is_deep(self.mode)
 
 
 @contextmanager
@@ -103,15 +115,29 @@ def read_header(path: Path) -> Header:
         except Exception as error:
             raise Unreadable(_reason(error)) from None
         width, height = (image.height, image.width) if swap else image.size
-        return Header(
-            height, width, grey=image.mode in GREY_MODES and "transparency" not in image.info, frames=frames
-        )
+        grey = image.mode in GREY_MODES and "transparency" not in image.info
+        clear = image.mode in CLEAR_MODES or "transparency" in image.info
+        return Header(height, width, grey, frames, image.mode, clear)
 
 
-def decode(path: Path, height: int, width: int) -> Pixels:
+def is_deep(mode: str) -> bool:
+    return mode == "F" or mode.startswith("I")
+
+
+def read_reach(path: Path) -> tuple[str, float]:
+    """Of a deep picture: "f" for decimals or "u", and its largest value. Raises Unreadable."""
+    with _open(path) as image:
+        try:
+            return "f" if image.mode == "F" else "u", _reach(np.asarray(image))
+        except Exception as error:
+            raise Unreadable(_reason(error)) from None
+
+
+def decode(path: Path, height: int, width: int, scale: Scale | None = None) -> Pixels:
     """The picture in `path` as uint8 height×width×C, C 1 for a grey file, else 3. Raises Unreadable.
 
-    EXIF rotation is applied, transparency is laid on white, 16 bits are scaled to 8, of several frames the first is taken.
+    EXIF rotation is applied, transparency is laid on white, of several frames the first is taken. 16 bits and decimals are
+    brought to 8 bits by the `scale` of the training images; without one, by what this picture holds.
     """
     with _open(path) as image:
         try:
@@ -119,7 +145,7 @@ def decode(path: Path, height: int, width: int) -> Pixels:
             image.draft(
                 None, (side, side)
             )  # a big JPEG is decoded at a half, quarter or eighth: several times faster
-            flat = _flatten(ImageOps.exif_transpose(image))
+            flat = _flatten(ImageOps.exif_transpose(image), scale or Scale())
             if flat.size != (width, height):
                 flat = flat.resize((width, height), Image.Resampling.BILINEAR)
             pixels = np.asarray(flat, dtype=np.uint8)
@@ -128,24 +154,33 @@ def decode(path: Path, height: int, width: int) -> Pixels:
     return pixels if pixels.ndim == 3 else pixels[:, :, None]
 
 
-def _flatten(image: Image.Image) -> Image.Image:
+def _flatten(image: Image.Image, scale: Scale) -> Image.Image:
     """Any mode to L or RGB, opaque, 8 bits."""
-    if image.mode == "F" or image.mode.startswith("I"):
-        return Image.fromarray(_to_8_bits(np.asarray(image), image.mode))
+    if is_deep(image.mode):
+        known = scale.decimal if image.mode == "F" else scale.whole
+        return Image.fromarray(_to_8_bits(np.asarray(image), image.mode, known))
     grey = image.mode in GREY_MODES
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+    if image.mode in CLEAR_MODES or "transparency" in image.info:
         clear = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear)
     return image.convert("L" if grey else "RGB")
 
 
-def _to_8_bits(values: Array, mode: str) -> Pixels:
+def _reach(values: Array) -> float:
+    """The largest value. ValueError where these are no pixels."""
     low, high = float(values.min()), float(values.max())
-    if not (np.isfinite(low) and np.isfinite(high)) or low < 0 or high > 65535:
+    if not (np.isfinite(low) and np.isfinite(high)) or low < 0 or high > DEEPEST:
         raise ValueError(f"values from {low:g} to {high:g} fit neither 8 nor 16 bits")
-    small = 255.0 if high <= 1 else 1.0
-    scale = small if mode == "F" and high <= 255 else 1 / 257
-    return np.rint(values.astype(np.float64) * scale).astype(np.uint8)
+    return high
+
+
+def _to_8_bits(values: Array, mode: str, white: float | None) -> Pixels:
+    high = _reach(values)
+    if white is None:  # integers wider than 8 bits are 16 bits in every format that holds them
+        white = (guessed_white("f", high) if mode == "F" else None) or DEEPEST
+    if high >= BEYOND * white:
+        raise ValueError(f"its values reach {high:g}, but the training images go from 0 to {white:g}")
+    return np.clip(np.rint(values.astype(np.float64) * (FULL / white)), 0, 255).astype(np.uint8)
 
 
 def is_coloured(pixels: Pixels) -> bool:

@@ -14,6 +14,7 @@ LINK_OUT = "Links that point out of the folder were not followed (copy the files
 LINK_DIR = "Linked folders were not followed (copy them in to use them)"
 NOT_FILE = "Entries that are neither file nor folder were left out"
 NO_ACCESS = "Folders that cannot be read were left out"
+HANDFUL = 5  # files that a finding names
 
 
 class Tally:
@@ -21,12 +22,20 @@ class Tally:
 
     def __init__(self) -> None:
         self._seen: dict[str, tuple[int, str]] = {}
+        self.left_out: list[str] = []  # every file of `leave_out`
 
     def note(self, what: str, example: str, count: int = 1) -> None:
         """One more (or `count` more) of the kind `what`; an example of "" is left out of the finding."""
         if count:
             seen, first = self._seen.get(what, (0, example))
             self._seen[what] = (seen + count, first)
+
+    def leave_out(self, what: str, name: str) -> None:
+        """A file of which the user must know: a finding names up to HANDFUL of its kind, `left_out` all."""
+        self.left_out.append(name)
+        seen, names = self._seen.get(what, (0, ""))
+        more = f"{names}, {name}" if seen else name
+        self._seen[what] = (seen + 1, more if seen < HANDFUL else names)
 
     def lines(self) -> tuple[str, ...]:
         return tuple(f"{what}: {n:,}{first and f', e.g. {first}'}" for what, (n, first) in self._seen.items())

@@ -21,8 +21,10 @@ from seedleaf.data.decode import (
     read_header,
     to_channels,
 )
+from seedleaf.data.depth import folder_scale, tell_mode
 from seedleaf.data.files import Tally, list_files, shown
 from seedleaf.data.raw import Part, Raw
+from seedleaf.data.scale import Scale
 from seedleaf.data.spec import Array, Pixels
 from seedleaf.errors import DataError
 
@@ -60,7 +62,10 @@ def read_folder(folder: Path) -> Raw:
         height, width = _size([head for _, head in heads["train"]])
         for pairs in heads.values():
             _tell_resized(pairs, height, width, root, tally)
-        pixels = {part: _decode_all(pairs, height, width, root, tally) for part, pairs in heads.items()}
+        deep = {part: [e.path for e, head in pairs if head.deep] for part, pairs in heads.items()}
+        scale = folder_scale(deep["train"], deep.get("test", []), root, _in_threads, tally)
+        size = (height, width)
+        pixels = {part: _decode_all(pairs, size, scale, root, tally) for part, pairs in heads.items()}
     channels = _channels(pixels["train"], tally)
     _tell_empty(parts["train"], pixels["train"].entries, tally)
     made = {part: _part(decoded, channels, root, part) for part, decoded in pixels.items() if decoded.entries}
@@ -72,7 +77,14 @@ def read_folder(folder: Path) -> Raw:
             shown(parts["test"][0].path.relative_to(root)),
             len(parts["test"]),
         )
-    return Raw(shown(root.name), made["train"], made.get("test"), findings=tally.lines())
+    return Raw(
+        shown(root.name),
+        made["train"],
+        made.get("test"),
+        findings=tally.lines(),
+        scale=scale,
+        left_out=tuple(tally.left_out),
+    )
 
 
 def _nothing(root: Path, tally: Tally) -> DataError:
@@ -178,6 +190,7 @@ def _survey(entries: list[Entry], root: Path, tally: Tally) -> list[tuple[Entry,
         if isinstance(head, Header):
             kept.append((entry, head))
             tally.note("Only the first frame of animated images was used", example, int(head.frames))
+            tell_mode(head, example, tally)
         else:
             _tell_unreadable(head, example, tally)
     return kept
@@ -185,9 +198,9 @@ def _survey(entries: list[Entry], root: Path, tally: Tally) -> list[tuple[Entry,
 
 def _tell_unreadable(error: Unreadable, example: str, tally: Tally) -> None:
     if error.is_image:
-        tally.note("Images that cannot be read were left out", f"{example} ({error})")
+        tally.leave_out("Images that cannot be read were left out", f"{example} ({error})")
     else:
-        tally.note("Files that are not images were left out", example)
+        tally.leave_out("Files that are not images were left out", example)
 
 
 def _size(heads: list[Header]) -> tuple[int, int]:
@@ -219,14 +232,14 @@ class Decoded:
 
 
 def _decode_all(
-    pairs: list[tuple[Entry, Header]], height: int, width: int, root: Path, tally: Tally
+    pairs: list[tuple[Entry, Header]], size: tuple[int, int], scale: Scale, root: Path, tally: Tally
 ) -> Decoded:
     channels = 1 if all(head.grey for _, head in pairs) else 3
-    x = np.empty((len(pairs), height, width, channels), np.uint8)
+    x = np.empty((len(pairs), *size, channels), np.uint8)
 
     def work(index: int) -> bool | Unreadable:
         try:
-            pixels = decode(pairs[index][0].path, height, width)
+            pixels = decode(pairs[index][0].path, *size, scale)
         except Unreadable as error:
             return error
         x[index] = to_channels(pixels, channels)

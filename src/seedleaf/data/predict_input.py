@@ -10,32 +10,34 @@ from seedleaf.data.arrays import as_array, to_pixels
 from seedleaf.data.decode import Unreadable, decode, pillow_ready, to_channels
 from seedleaf.data.files import Tally, list_files, missing, shown
 from seedleaf.data.npz import npz_keys, read_npy, read_npz
+from seedleaf.data.scale import Scale
 from seedleaf.data.spec import Array, Pixels
 from seedleaf.errors import DataError
 
-KEYS = ("x", "x_test")  # of several arrays in an .npz, the one to predict
+KEYS = ("x", "x_test", "x_train")  # of several arrays in an .npz, the first that it has is predicted
 LISTED = 50  # skipped files named in full
 
 
 def read_inputs(
-    source: Path | str, height: int, width: int, channels: int
+    source: Path | str, height: int, width: int, channels: int, scale: Scale | None = None
 ) -> tuple[list[str], Pixels, list[str]]:
     """Names, images uint8 N×height×width×channels, and findings, for one picture, a folder of them, an .npy or an .npz.
 
     A folder is read with its subfolders, sorted, names relative to it; the images of an array are named by their index. A
-    file that cannot be read is skipped and a finding names it. Raises DataError where none can be read or an array is of
-    another shape.
+    file that cannot be read is skipped and a finding names it. `scale` is that of training (`ImageSpec.scale`): a value
+    gives the same pixel as there; without it each input's own range counts. Raises DataError where none can be read or an
+    array is of another shape.
     """
     path = Path(source)
     try:
         if not path.exists():
             raise missing(path)
         if path.is_dir():
-            return _from_folder(path, height, width, channels)
+            return _from_folder(path, height, width, channels, scale)
         if path.suffix.lower() in (".npy", ".npz"):
-            return _from_array(path, height, width, channels)
+            return _from_array(path, height, width, channels, scale)
         with pillow_ready():
-            return [path.name], to_channels(decode(path, height, width), channels)[None], []
+            return [path.name], to_channels(decode(path, height, width, scale), channels)[None], []
     except Unreadable as error:
         raise DataError(
             f"{shown(path)} cannot be read: {error}; give an image, a folder of images, an .npy or an .npz"
@@ -44,7 +46,9 @@ def read_inputs(
         raise DataError(f"{shown(str(source))} cannot be read: {error}") from None
 
 
-def _from_folder(folder: Path, height: int, width: int, channels: int) -> tuple[list[str], Pixels, list[str]]:
+def _from_folder(
+    folder: Path, height: int, width: int, channels: int, scale: Scale | None
+) -> tuple[list[str], Pixels, list[str]]:
     root, tally = folder.resolve(), Tally()
     names: list[str] = []
     pixels: list[Pixels] = []
@@ -53,7 +57,7 @@ def _from_folder(folder: Path, height: int, width: int, channels: int) -> tuple[
         for path in list_files(root, root, tally):
             name = shown(path.relative_to(root).as_posix())
             try:
-                pixels.append(to_channels(decode(path, height, width), channels))
+                pixels.append(to_channels(decode(path, height, width, scale), channels))
                 names.append(name)
             except Unreadable as error:
                 skipped.append(f"{name} ({error})")
@@ -70,7 +74,7 @@ def _from_folder(folder: Path, height: int, width: int, channels: int) -> tuple[
     return names, np.stack(pixels), findings
 
 
-def _load(path: Path) -> Array:
+def _load(path: Path, tally: Tally) -> Array:
     if path.suffix.lower() == ".npy":
         return read_npy(path)
     keys = npz_keys(path)
@@ -79,17 +83,25 @@ def _load(path: Path) -> Array:
         raise DataError(
             f"{shown(path)} holds {', '.join(map(shown, keys)) or 'nothing'}: name the array to predict x"
         )
-    return read_npz(path, [key])[key]
+    array = read_npz(path, [key])[key]
+    tally.note(
+        f"The array {shown(key)} of {shown(path)} was predicted, images",
+        "",
+        array.shape[0] if array.ndim else 0,
+    )
+    return array
 
 
-def _from_array(path: Path, height: int, width: int, channels: int) -> tuple[list[str], Pixels, list[str]]:
+def _from_array(
+    path: Path, height: int, width: int, channels: int, scale: Scale | None
+) -> tuple[list[str], Pixels, list[str]]:
     where, tally = shown(path), Tally()
-    x = as_array(_load(path), where)
+    x = as_array(_load(path, tally), where)
     if x.shape in ((height, width), (height, width, channels)):
         x = x[None]
     if len(x.shape) == 0 or len(x) == 0:
         raise DataError(f"{where} holds no image")
-    (pixels,) = to_pixels([(where, x)], tally)
+    pixels = to_pixels(x, where, scale, tally)
     if pixels.shape[1:3] != (height, width):
         raise DataError(
             f"{where} holds images of {pixels.shape[1]}×{pixels.shape[2]}, the model was trained on {height}×{width}: "

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from seedleaf.data.scale import Scale
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
@@ -26,10 +28,15 @@ class Part:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Raw:
-    """One set as read. `class_names`, where the source names its labels 0..K-1; `findings` so far."""
+    """One set as read. `class_names`, where the source names its labels 0..K-1; `findings` so far.
+
+    `scale`, where the reader has made 8 bits of the pictures itself; `left_out` names the files that it could not read.
+    """
 
     name: str
     train: Part
     test: Part | None = None
     class_names: tuple[str, ...] | None = None
     findings: tuple[str, ...] = ()
+    scale: Scale | None = None
+    left_out: tuple[str, ...] = ()

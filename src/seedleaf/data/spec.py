@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from seedleaf.data.scale import Scale
 from seedleaf.errors import DataError
 
 Array = npt.NDArray[Any]
@@ -25,6 +26,8 @@ class ImageSpec:
 
     `class_names[k]` is what label k is called; `counts[k]` how many training images it has. `findings` are warnings, each a
     sentence with a count and an example. `fingerprint` is equal for equal arrays and class names, wherever they were read.
+    `scale` is how the training images were brought to 8 bits (None in runs that kept none); `left_out` names the files that
+    could not be read, with the reasons.
     """
 
     name: str
@@ -38,6 +41,8 @@ class ImageSpec:
     counts: tuple[int, ...]
     findings: tuple[str, ...]
     fingerprint: str
+    scale: Scale | None = None
+    left_out: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON; `from_json` gives an equal spec back."""
@@ -59,6 +64,8 @@ class ImageSpec:
                 n_classes=int(body["n_classes"]),
                 n_train=int(body["n_train"]),
                 n_test=int(body["n_test"]),
+                scale=Scale.from_json(body.get("scale")),
+                left_out=tuple(str(v) for v in body.get("left_out", ())),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"this is not the description of a set of images: {error!r}") from None

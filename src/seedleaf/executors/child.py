@@ -168,13 +168,17 @@ def train(line: Line, function: Callable[..., Any], seed: int, message: Message)
 
 def begin(function: Callable[..., Any], config: Message, ctx: Context) -> Any:
     """Call `function` with the config and the context, or with the config alone where it takes no more."""
+    return function(config, ctx) if _takes_two(function) else function(config)
+
+
+def _takes_two(function: Callable[..., Any]) -> bool:
     try:
-        inspect.signature(function).bind(config, ctx)
+        inspect.signature(function).bind(None, None)
     except TypeError:
-        return function(config)
+        return False
     except ValueError:  # it was written in C and does not tell
         pass
-    return function(config, ctx)
+    return True
 
 
 def trial_function(settings: Message) -> Callable[..., Any]:

@@ -55,6 +55,7 @@ class Worker:
 class LocalExecutor:
     """`workers` processes; worker i gets the i-th of `devices` in turn. Their output goes to `log_folder`.
 
+    `keeps_log` says whether that folder outlives the executor, so that a message may point to it.
     `poll` raises StudyError where no worker can start.
     """
 
@@ -64,10 +65,12 @@ class LocalExecutor:
         workers: int = 1,
         devices: Sequence[str] = ("cpu",),
         log_folder: Path | None = None,
+        keeps_log: bool = True,
     ) -> None:
         self.settings = settings  # may be replaced between tasks: `setup` and `patience` are read at each
         self._selector = selectors.DefaultSelector()
         self._log_folder = log_folder
+        self._keeps_log = keeps_log
         self._calls = 0
         self._watched = 0.0
         self.start_seconds = 0.0  # the longest that a worker took to come up
@@ -273,7 +276,9 @@ class LocalExecutor:
         return reports
 
     def _give_up(self, worker: Worker, reason: str) -> None:
-        hint = f"; see {self._log_folder / f'worker-{worker.index}.log'}" if self._log_folder else ""
+        hint = ""
+        if self._log_folder is not None and self._keeps_log:
+            hint = f"; see {self._log_folder / f'worker-{worker.index}.log'}"
         self._broken = self._broken or StudyError(f"a worker could not start: {reason}{hint}")
 
     def _hang_up(self, worker: Worker) -> None:

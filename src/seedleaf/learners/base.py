@@ -57,8 +57,3 @@ def learner_named(name: str) -> Learner:
         return LEARNERS[name]
     except KeyError:
         raise SpaceError(f"no learner is called {name!r}; there are: {', '.join(LEARNERS)}") from None
-
-
-def learner_of(setup: Mapping[str, Any]) -> Learner:
-    """The learner that a study's setup names."""
-    return learner_named(str(setup.get("learner", "convnet")))

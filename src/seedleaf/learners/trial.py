@@ -131,12 +131,12 @@ def seconds_by_third(
     for step in (HORIZON, 1, HORIZON // 2):
         side = trainer.ramp.at(step).side
         if side not in seconds:
-            seconds[side] = _batch_seconds(trainer, feed, side, batches if side == 1 else batches // 2)
+            seconds[side] = batch_seconds(trainer, feed, side, batches if side == 1 else batches // 2)
         found.append(seconds[side] * trainer.loader.batches(step))
     return [*found[1:], found[0]]
 
 
-def _batch_seconds(trainer: Trainer, feed: Feed, side: float, batches: int) -> float:
+def batch_seconds(trainer: Trainer, feed: Feed, side: float, batches: int) -> float:
     """The median of `batches` optimiser steps on pictures at `side`, after two to warm up."""
     times = []
     for index in range(batches + 2):

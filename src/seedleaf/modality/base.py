@@ -1,20 +1,39 @@
 """What a kind of data brings: how it is read, what is searched for it, and how the winner becomes a delivered model.
 
-Study, store, executors, log and resume are shared: they know trials, steps and metrics, and no kind of data.
+Study, store, executors, log, resume and report are shared: they know trials, steps and metrics, and no kind of data.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from seedleaf.core import Body, History
 from seedleaf.executors.local import LocalExecutor
-from seedleaf.finish import Run
 from seedleaf.job import Job
 from seedleaf.store import SqlStore
 from seedleaf.study import Study
+
+if TYPE_CHECKING:
+    from seedleaf.finish import Run
+
+
+@dataclass(frozen=True)
+class Made:
+    """A delivered model, staged in a folder: what the log keeps of it, and what is written beside it.
+
+    `final` is the note of that name, `verdict` holds at least "text"; `metrics` becomes metrics.json and `card` the
+    model card; `train_seconds` is the training time of the final fit, `fit_seconds` its wall time.
+    """
+
+    final: Body
+    verdict: Body
+    metrics: Body
+    card: Callable[[Body], str]
+    train_seconds: float
+    fit_seconds: float
 
 
 class Modality(Protocol):
@@ -38,14 +57,14 @@ class Modality(Protocol):
     def check(self, job: Job) -> None:
         """StudyError where the job asks for something that this kind of data does not know."""
 
+    def setup(self, job: Job, spec: Any = None, history: History | None = None) -> Mapping[str, Any]:
+        """What every trial is told beside where the data lies and the seed; the last two once the data has been read."""
+
     def prepare(self, cache: Path, job: Job, source: Any, known: Body | None) -> Any:
         """Read `source` into `cache`, from where workers map it, unless it lies there; its spec.
 
         `known` is the spec that the log remembers, if any: RunError where the data is another now. DataError.
         """
-
-    def setup_for(self, job: Job, spec: Any, history: History, deadline: float) -> Mapping[str, Any]:
-        """What every trial is told beside where the data lies and the seed."""
 
     def open_study(
         self,
@@ -64,8 +83,8 @@ class Modality(Protocol):
     def describe(self, spec: Any, study: Study) -> list[str]:
         """The data as understood, the trivial baseline and what is searched, in at most four lines."""
 
-    def finish(self, run: Run, end: float) -> None:
-        """Fit the winner for good by `end`, deliver it to best/ and note it as "final" with a "verdict"."""
+    def make(self, run: Run, end: float, staged: Path) -> Made:
+        """Fit the winner for good by `end`, export it to `staged` and measure it on the test part."""
 
-    def conclude(self, run: Run, deadline: float) -> None:
-        """What there is still time for before `deadline`, and the report."""
+    def beside(self, run: Run, end: float) -> None:
+        """Deliver what stands beside best/, smaller models for one, as far as there is time until `end`."""

@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from seedleaf import finish, front, planning
 from seedleaf.core import Body, History
 from seedleaf.data.spec import ImageData, ImageSpec
 from seedleaf.errors import RunError, StudyError
 from seedleaf.executors.local import LocalExecutor
-from seedleaf.finish import Run
+from seedleaf.front import deliver_front
 from seedleaf.job import Job
 from seedleaf.learners.base import learner_named
+from seedleaf.modality.base import Made
+from seedleaf.modality.image_finish import make
+from seedleaf.planning import axis_of, describe, open_study, search_until
 from seedleaf.store import SqlStore
 from seedleaf.study import Study
+
+if TYPE_CHECKING:
+    from seedleaf.finish import Run
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,12 @@ class Images:
         if job.options:
             raise StudyError(f"{', '.join(job.options)}: for tables only, and {job.data} is none")
 
+    def setup(
+        self, job: Job, spec: ImageSpec | None = None, history: History | None = None
+    ) -> Mapping[str, Any]:
+        axis = axis_of(history or History(), job, spec) if spec is not None else "epochs"
+        return {"learner": job.learner, "fidelity": axis}
+
     def prepare(self, cache: Path, job: Job, source: Any, known: Body | None) -> ImageSpec:
         from seedleaf.data.images import load_images
         from seedleaf.data.mapped import open_mapped, save_mapped
@@ -48,9 +59,6 @@ class Images:
         save_mapped(data, cache)
         return data.spec
 
-    def setup_for(self, job: Job, spec: ImageSpec, history: History, deadline: float) -> Mapping[str, Any]:
-        return {"learner": job.learner, "fidelity": planning.axis_of(history, job, spec)}
-
     def open_study(
         self,
         store: SqlStore,
@@ -60,17 +68,17 @@ class Images:
         executor: LocalExecutor,
         deadline: float,
     ) -> tuple[Study, float]:
-        learner, axis = learner_named(job.learner), str(executor.settings.setup["fidelity"])
-        return planning.open_study(store, history, job, spec, learner, executor, deadline, axis)
+        axis = axis_of(history, job, spec)
+        return open_study(store, history, job, spec, learner_named(job.learner), executor, deadline, axis)
 
     def search_until(self, study: Study, job: Job, end: float) -> Callable[[History], str | None]:
-        return planning.search_until(study, job, end)
+        return search_until(study, job, end)
 
     def describe(self, spec: ImageSpec, study: Study) -> list[str]:
-        return planning.describe(spec, study)
+        return describe(spec, study)
 
-    def finish(self, run: Run, end: float) -> None:
-        finish.finish(run, end)
+    def make(self, run: Run, end: float, staged: Path) -> Made:
+        return make(run, end, staged)
 
-    def conclude(self, run: Run, deadline: float) -> None:
-        front.conclude(run, deadline)
+    def beside(self, run: Run, end: float) -> None:
+        deliver_front(run, end)

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import math
-import shutil
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from seedleaf.card import shares
 from seedleaf.core import Trial
 from seedleaf.errors import BudgetError
 from seedleaf.executors.base import Returned
-from seedleaf.finish import Run, call_all, swap
+from seedleaf.finish import call_all
+from seedleaf.modality.base import Made
 from seedleaf.modality.table_study import TableSpec, failed, refit_seconds, winner_of
-from seedleaf.report import write_board, write_report
+
+if TYPE_CHECKING:
+    from seedleaf.finish import Run
 
 MORE_ROWS = 1.1  # trees or epochs for the fit on all rows over those that were best on fewer
 
 
-def finish(run: Run, end: float) -> None:
-    """Fit the winner on all training rows by `end`, deliver it to best/, compare it with the default."""
+def make(run: Run, end: float, staged: Path) -> Made:
+    """Fit the winner on all training rows by `end`, deliver it to `staged`, compare it with the default."""
     winner = winner_of(run.study)
     if winner is None:
         raise BudgetError(f"no model: {failed(run.study.history)}; give more --time")
@@ -31,8 +32,6 @@ def finish(run: Run, end: float) -> None:
     fitted = _refit(run, winner, folders[0], end)
     took = time.time() - begun
     run.view.update(run.study.history, time.time(), "export")
-    staged = run.folder / ".best.part"
-    shutil.rmtree(staged, ignore_errors=True)
     delivered, compared = _deliver(run, winner, folders, weights, staged)
     spec: TableSpec = run.spec
     final = {
@@ -44,12 +43,12 @@ def finish(run: Run, end: float) -> None:
         "refit_seconds": took,
         "predict": f"seedleaf predict {run.folder} FILE.csv",
     }
+    keep = ("metric", "test", "bytes", "latency_ms", "onnx_max_difference", "per_class")
+    metrics = {k: final[k] for k in keep if k in final}
     told = verdict(run, winner, compared)
-    run.study.note("verdict", **told)
-    run.study.note("shares", **shares(run, fitted["train_seconds"] / run.threads, took))
-    _write(spec, final, told, staged)
-    swap(staged, run.folder / "best")
-    run.study.note("final", **final)
+    # The fit has one thread while the run's others stand still.
+    seconds = fitted["train_seconds"] / run.threads
+    return Made(final, told, metrics, partial(card, spec, final), seconds, took)
 
 
 def _refit(run: Run, winner: Trial, folder: Path, end: float) -> dict[str, float]:
@@ -120,15 +119,6 @@ def verdict(run: Run, winner: Trial, compared: Returned | None) -> dict[str, Any
     return {"text": text, "gain": gain, "se": se}
 
 
-def _write(spec: TableSpec, final: Mapping[str, Any], told: Mapping[str, Any], folder: Path) -> None:
-    """metrics.json and the model card."""
-    keep = ("metric", "test", "bytes", "latency_ms", "onnx_max_difference", "per_class")
-    body = {k: final[k] for k in keep if k in final}
-    text = json.dumps(body, indent=2, ensure_ascii=False) + "\n"
-    (folder / "metrics.json").write_text(text, encoding="utf-8")
-    (folder / "README.md").write_text(card(spec, final, told), encoding="utf-8", errors="backslashreplace")
-
-
 def card(spec: TableSpec, final: Mapping[str, Any], told: Mapping[str, Any]) -> str:
     """The model card."""
     schema, test, latency = spec.schema, final["test"], final["latency_ms"]
@@ -156,10 +146,3 @@ def card(spec: TableSpec, final: Mapping[str, Any], told: Mapping[str, Any]) -> 
 "" where missing), as far as the model uses them, and gives {answers}. Which columns these are, and how their cells are
 read, stands in `config.json`; `seedleaf predict` does both with ONNX Runtime and numpy alone.
 """
-
-
-def conclude(run: Run) -> None:
-    """The leaderboard and the report."""
-    run.study.note("took", seconds=time.time() - run.clock_started)
-    write_board(run.study.history, run.folder / "leaderboard.csv")
-    write_report(run.study.history, run.folder / "report.html")

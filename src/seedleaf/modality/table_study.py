@@ -47,12 +47,11 @@ class TableSpec:
         return metric_for(self.schema.target.task, self.metric)
 
 
-def setup_for(job: Job, spec: TableSpec, deadline: float) -> Mapping[str, Any]:
-    """What trials are told: the metric, when the search ends, and how long one fit may take."""
+def pace(spec: TableSpec, deadline: float) -> Mapping[str, float]:
+    """What trials are told of time: when the search ends, and how long one fit may take."""
     left = deadline - time.time()
     search = max((1 - REFIT_SHARE) * (left - DELIVERY), 1.0)
     return {
-        "metric": spec.goal.name,
         "deadline": time.time() + search,
         "fit_seconds": max(FIT_SHARE * search / spec.folds, SHORTEST_FIT),
     }

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from seedleaf.core import Body, History
 from seedleaf.errors import RunError, StudyError
 from seedleaf.executors.local import LocalExecutor
-from seedleaf.finish import Run
 from seedleaf.job import Job
 from seedleaf.learners.tables import source as stored
 from seedleaf.learners.tables.metrics import metric_for
 from seedleaf.modality import table_finish, table_study
+from seedleaf.modality.base import Made
 from seedleaf.modality.table_study import FOLDS, TableSpec
 from seedleaf.store import SqlStore
 from seedleaf.study import Study
+
+if TYPE_CHECKING:
+    from seedleaf.finish import Run
 
 SUFFIXES = (".csv", ".tsv", ".tab", ".csv.gz", ".tsv.gz", ".parquet", ".pq")
 OPTIONS = ("target", "test", "group", "order_by", "task", "folds", "metric")
@@ -68,8 +71,10 @@ class Tables:
             stored.save(data, folds(data, int(job.options.get("folds", FOLDS)), job.seed), cache)
         return TableSpec(*stored.describe(cache), metric=str(job.options.get("metric", "auto")))
 
-    def setup_for(self, job: Job, spec: TableSpec, history: History, deadline: float) -> Mapping[str, Any]:
-        return table_study.setup_for(job, spec, deadline)
+    def setup(
+        self, job: Job, spec: TableSpec | None = None, history: History | None = None
+    ) -> Mapping[str, Any]:
+        return {} if spec is None else {"metric": spec.goal.name}
 
     def open_study(
         self,
@@ -80,6 +85,8 @@ class Tables:
         executor: LocalExecutor,
         deadline: float,
     ) -> tuple[Study, float]:
+        told = {**executor.settings.setup, **table_study.pace(spec, deadline)}
+        executor.settings = replace(executor.settings, setup=told)
         return table_study.open_study(store, job, spec, executor)
 
     def search_until(self, study: Study, job: Job, end: float) -> Callable[[History], str | None]:
@@ -88,8 +95,8 @@ class Tables:
     def describe(self, spec: TableSpec, study: Study) -> list[str]:
         return table_study.describe(spec, study)
 
-    def finish(self, run: Run, end: float) -> None:
-        table_finish.finish(run, end)
+    def make(self, run: Run, end: float, staged: Path) -> Made:
+        return table_finish.make(run, end, staged)
 
-    def conclude(self, run: Run, deadline: float) -> None:
-        table_finish.conclude(run)
+    def beside(self, run: Run, end: float) -> None:
+        """Nothing: one file is all."""

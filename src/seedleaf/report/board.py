@@ -44,11 +44,16 @@ def places(facts: Facts, rows: int = 5) -> list[Place]:
         if len(kept) + len(extra) >= rows:
             break
         kept[row.id] = row
-    found = [_place(facts, row, rank.get(row.id)) for row in kept.values()] + extra
-    sign = 1 if facts.objective.direction == "min" else -1
-    return sorted(
-        found, key=lambda p: (math.inf if math.isnan(p.value) else sign * p.value, p.rank or math.inf)
-    )
+    found = [_place(facts, row, rank.get(row.id)) for row in kept.values()]
+    found.sort(key=lambda p: p.rank or math.inf)
+    for base in extra:
+        found.insert(next((i for i, p in enumerate(found) if not _beats(facts, p, base)), len(found)), base)
+    return found
+
+
+def _beats(facts: Facts, place: Place, base: Place) -> bool:
+    """Whether a trial is at least as good as the baseline; one that never was measured is not."""
+    return place.value >= base.value if facts.objective.direction == "max" else place.value <= base.value
 
 
 def table_rows(facts: Facts) -> Iterator[list[str]]:
@@ -102,6 +107,8 @@ def _remark(facts: Facts, row: Row) -> str:
         return "winner, the default config itself" if same else "winner"
     if row.state is State.FAILED:
         return f"failed: {row.reason}" if row.reason else "failed"
+    if not row.keeps:
+        return "breaks a limit"
     full = facts.fidelity.high if facts.fidelity else 1
     return "" if row.step >= full else f"{row.state.value} at {facts.steps_name} {row.step} of {full}"
 

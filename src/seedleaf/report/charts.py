@@ -126,7 +126,8 @@ def pareto(facts: Facts) -> Chart | None:
         return None
     flip = any(o.metric == cost and o.direction == "max" for o in facts.objectives)
     costs = np.array([-r.metric(cost) if flip else r.metric(cost) for r in rows])
-    points = np.column_stack([costs, [r.loss for r in rows]])
+    sign = -1 if facts.objective.direction == "max" else 1
+    points = np.column_stack([costs, [sign * r.value for r in rows]])
     front = pareto_front(points)
     limits = [x.at_most for x in facts.limits if x.metric == cost]
     xs = fit_scale([*(r.metric(cost) for r in rows), *limits], log=None if min(abs(costs)) else False)

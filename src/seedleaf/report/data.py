@@ -22,7 +22,17 @@ def data_section(facts: Facts) -> str:
     notes = (
         f'<ul class="findings">{found}</ul>' if found else '<p class="hint">Nothing odd was found in it.</p>'
     )
-    return f'<p class="lede">{_sentence(facts, spec, names)}</p>{notes}{_classes(facts, names, _counts(spec, names))}'
+    found_classes = _classes(facts, names, _counts(spec, names))
+    return f'<p class="lede">{_sentence(facts, spec, names)}</p>{notes}{_left_out(spec)}{found_classes}'
+
+
+def _left_out(spec: Mapping[str, object]) -> str:
+    """Every file that could not be read, folded away: a finding names a handful only."""
+    listed = spec.get("left_out")
+    if not isinstance(listed, (list, tuple)) or not listed:
+        return ""
+    rows = "".join(f"<li>{esc(name)}</li>" for name in listed)
+    return f"<details><summary>{plural(len(listed), 'file')} left out</summary><ul>{rows}</ul></details>"
 
 
 def _sentence(facts: Facts, spec: Mapping[str, object], names: Sequence[str]) -> str:

@@ -7,7 +7,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from seedleaf.core import Body, Config, Fidelity, History, Limit, Objective, State, Trial
+from seedleaf.core import (
+    Body,
+    Config,
+    Fidelity,
+    History,
+    Limit,
+    Objective,
+    State,
+    Trial,
+    best_logged,
+    keeps_logged_limits,
+    objectives_of,
+    order,
+)
 from seedleaf.errors import SpaceError
 from seedleaf.space import Space
 
@@ -16,7 +29,10 @@ Curve = tuple[tuple[int, float], ...]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One trial. `value` is the objective at its last step, `loss` the same to minimise (+inf where unknown)."""
+    """One trial. `value` is the objective at its last step (NaN where unknown), `order` its place among the others.
+
+    `keeps`: within the limits, as far as the log tells.
+    """
 
     id: int
     state: State
@@ -24,7 +40,8 @@ class Row:
     step: int
     curve: Curve
     value: float
-    loss: float
+    order: tuple[float, int, int]
+    keeps: bool
     metrics: Mapping[str, float]
     seconds: float
     reason: str
@@ -34,7 +51,7 @@ class Row:
 
     @property
     def scored(self) -> bool:
-        return self.state is not State.FAILED and math.isfinite(self.loss)
+        return self.state is not State.FAILED and math.isfinite(self.order[0])
 
     def metric(self, name: str) -> float:
         return self.metrics.get(name, math.nan)
@@ -65,8 +82,8 @@ class Facts:
 
     @property
     def scored(self) -> list[Row]:
-        """Trials that did not fail and have a finite objective, best first."""
-        return sorted((r for r in self.rows if r.scored), key=lambda r: (r.loss, r.id))
+        """Trials that did not fail and have a finite objective, best first; those that break a limit come last."""
+        return sorted((r for r in self.rows if r.scored), key=lambda r: (not r.keeps, r.order))
 
     @property
     def steps_name(self) -> str:
@@ -91,10 +108,10 @@ def read(history: History) -> Facts:
     header = history.header
     names = ("data", "run", "plan", "baseline", "default", "final", "verdict", "shares", "front")
     notes = {n: note for n in names if (note := history.note(n)) is not None}
-    objectives = tuple(_objectives(header)) or (Objective("error"),)
-    rows = tuple(_row(t, objectives[0]) for t in history.trials.values())
+    objectives = objectives_of(history)
+    rows = tuple(_row(t, objectives[0], keeps_logged_limits(history, t)) for t in history.trials.values())
     by_id = {r.id: r for r in rows}
-    best = min((r for r in rows if r.scored), key=lambda r: (r.loss, r.id), default=None)
+    best = best_logged(history)
     spec = notes.get("data", {}).get("spec") or {}
     return Facts(
         title=str(spec.get("name") or header.get("name") or "study"),
@@ -105,7 +122,7 @@ def read(history: History) -> Facts:
         limits=tuple(Limit(str(x["metric"]), float(x["at_most"])) for x in header.get("limits") or ()),
         header=header,
         notes=notes,
-        winner=by_id.get(notes.get("final", {}).get("trial", -1), best),
+        winner=by_id.get(notes.get("final", {}).get("trial", -1 if best is None else best.id)),
         default=by_id.get(notes.get("default", {}).get("trial", -1)),
         finished=history.finished,
     )
@@ -128,11 +145,6 @@ def name_of(entry: object) -> str:
     return "" if entry is None else str(entry)
 
 
-def _objectives(header: Body) -> list[Objective]:
-    listed = header.get("objectives") or ()
-    return [Objective(str(o["metric"]), "max" if o.get("direction") == "max" else "min") for o in listed]
-
-
 def _space(header: Body) -> Space | None:
     try:
         return Space.from_json(header["space"]) if header.get("space") else None
@@ -147,7 +159,7 @@ def _fidelity(header: Body) -> Fidelity | None:
     return Fidelity(str(body["name"]), int(body["low"]), int(body["high"]), int(body.get("eta", 3)))
 
 
-def _row(trial: Trial, objective: Objective) -> Row:
+def _row(trial: Trial, objective: Objective, keeps: bool) -> Row:
     metrics = trial.metrics
     return Row(
         id=trial.id,
@@ -156,7 +168,8 @@ def _row(trial: Trial, objective: Objective) -> Row:
         step=trial.step,
         curve=tuple((m.step, m.metrics.get(objective.metric, math.nan)) for m in trial.measurements),
         value=metrics.get(objective.metric, math.nan),
-        loss=objective.loss(metrics),
+        order=order(objective, trial),
+        keeps=keeps,
         metrics=metrics,
         seconds=trial.seconds,
         reason=trial.reason,

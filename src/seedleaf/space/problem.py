@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from seedleaf.core import Config, Fidelity, Limit, Objective
-from seedleaf.errors import LimitError
+from seedleaf.errors import LimitError, SpaceError
 from seedleaf.space.space import Space
 
 Costs = Callable[[Config], Mapping[str, float]]
@@ -37,6 +37,10 @@ class Problem:
     anchor: Config | None = None
     max_trials: int | None = None
     by_time: bool = False
+
+    def __post_init__(self) -> None:
+        if self.fidelity is not None and not isinstance(self.fidelity, Fidelity):
+            raise SpaceError(f'fidelity must be as Fidelity("epoch", 1, 27), got {self.fidelity!r}')
 
     @property
     def full(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -92,9 +93,7 @@ class Column:
         if self.kind == "number":
             read = read_all(texts, self.style)
             read[~np.isfinite(read)] = math.nan
-            if any(
-                read_plain(token) == read_plain(token) for token in missing
-            ):  # a number stands for missing
+            if _has_number(self.missing):
                 read[[t.lower() in missing for t in texts]] = math.nan
             return read
         gone = [t.lower() in missing for t in texts]
@@ -128,6 +127,12 @@ class Column:
             known[name] = str(known[name])
         known.update(whole=bool(known["whole"]), n_values=int(known["n_values"]))
         return cls(**known)
+
+
+@lru_cache(maxsize=64)
+def _has_number(tokens: tuple[str, ...]) -> bool:
+    """Whether a number stands for missing among them."""
+    return any(math.isfinite(read_plain(token)) for token in tokens)
 
 
 def _finite(value: float) -> float:

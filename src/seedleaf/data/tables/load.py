@@ -16,6 +16,7 @@ from seedleaf.data.tables.audit.sheet import Sheet
 from seedleaf.data.tables.cells import RawTable
 from seedleaf.data.tables.folds import holdout
 from seedleaf.data.tables.infer import infer_column, infer_target, is_comma_file
+from seedleaf.data.tables.rest import read_test
 from seedleaf.data.tables.schema import Column, Finding, Frame, TableData, TableSchema, Target
 from seedleaf.data.tables.source import read_source
 from seedleaf.data.tables.words import plural
@@ -53,7 +54,7 @@ def load_table(
     findings += found
     if order_by is not None:
         table = _in_order(table, order_by, findings)
-    rest, given = _read_test(test, table, goal, findings)
+    rest, given = read_test(test, table, goal, findings)
     parts = _split(table, rest, goal, group, order_by, seed, findings)
     columns = infer_columns(parts.train.without({name}), parts.rest.without({name}), group)
     sheet = Sheet(table.source, columns, goal, parts.train, parts.y, parts.rest if given else None, seed=seed)
@@ -124,54 +125,6 @@ def _in_order(table: RawTable, order_by: str, findings: list[Finding]) -> RawTab
             )
         )
     return table.take(known[np.argsort(when[known], kind="stable")])
-
-
-def _read_test(
-    test: Any, table: RawTable, goal: Target, findings: list[Finding]
-) -> tuple[RawTable | None, bool]:
-    """The test file, its columns in the order of the training file's."""
-    if test is None:
-        return None, False
-    rest, found, _ = read_source(test, tuple(table.columns))
-    names = list(rest.columns)
-    if names[0] == "column1" == next(iter(table.columns)) and len(names) != len(table.columns):
-        raise DataError(f"{rest.source} has {len(names)} columns, {table.source} {len(table.columns)}")
-    lost = [n for n in table.columns if n not in rest.columns]
-    if lost:
-        raise DataError(
-            f"{rest.source}: {plural(len(lost), 'column')} of {table.source} {'is' if len(lost) == 1 else 'are'} missing: "
-            f"{', '.join(lost[:5])}"
-        )
-    findings += [replace(f, message=f"in the test file {f.message}") for f in found if f.kind != "no-header"]
-    if extra := [n for n in names if n not in table.columns]:
-        said = f"the test file has {plural(len(extra), 'column')} more: {', '.join(extra[:5])}"
-        findings.append(Finding("test-columns", "", said, "not used", len(extra)))
-    rest = replace(rest, columns={n: rest.columns[n] for n in table.columns})
-    rest = _same_classes(rest, goal, findings)
-    rest, found = clean_rows(rest, goal, test=True)
-    findings += found
-    if len(rest) == 0:
-        raise DataError(f"{rest.source} has no row with a known {goal.name}")
-    return rest, True
-
-
-def _same_classes(rest: RawTable, goal: Target, findings: list[Finding]) -> RawTable:
-    """Classes that the test file ends with a full stop, as adult's does, are the same classes."""
-    column = rest.columns[goal.name]
-    dotted = {v: v[:-1] for v in column.values if v.endswith(".") and v[:-1] in goal.classes}
-    if not dotted or any(v in goal.classes for v in column.values):
-        return rest
-    new = replace(column, values=tuple(dotted.get(v, v) for v in column.values))
-    findings.append(
-        Finding(
-            "test-classes",
-            goal.name,
-            "the test file ends its classes with a full stop",
-            "read without",
-            len(dotted),
-        )
-    )
-    return replace(rest, columns={**rest.columns, goal.name: new})
 
 
 def _split(

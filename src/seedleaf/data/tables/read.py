@@ -145,7 +145,7 @@ def records(text: str, separator: str, path: Path, findings: list[Finding]) -> l
     rows: list[tuple[int, list[str]]] = []
     try:
         rows.extend(_parse(text, separator, csv.QUOTE_MINIMAL))
-        line = _swallower(rows, text)
+        line = _swallower(rows, text) if '"' in text else 0
     except csv.Error:  # a cell without an end
         line = rows[-1][0] + 1 if rows else 1
     if not line:

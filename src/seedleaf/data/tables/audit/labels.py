@@ -20,9 +20,12 @@ LEAF = 3  # rows; smaller leaves rank the sure rows by chance
 CORE = 0.25  # of the rows, those that the model is surest of
 CORE_ROWS = 200  # of small tables more, up to a half
 LEAST = 0.008  # of the core contradicts its labels in clean tables
-OVERLAP = 7.0  # where classes overlap so that a share e of all is wrong, some 6 e³ of the core are: measured on probits
 LEAST_ROWS = 3
-FAR = 20.0  # usual errors beyond which a number is absurd
+MOST_ERROR = 0.35  # of the forest on all rows; beyond it nothing is said
+SMALL, MOST_ERROR_SMALL = 300, 0.12  # rows below which a forest's ranks are too rough for more
+NO_BETTER = 0.9  # of the error of the commonest class; nor of a forest that hardly does better
+FAR = 12.0  # usual errors beyond which a number is absurd, if it lies beyond the fence as well
+FENCE = 3.0  # interquartile ranges from the quartiles, as far out as Tukey (1977) calls far out
 MOST_STEPS = 30  # distinct numbers below which a target is a scale, whose steps look like slips
 
 
@@ -55,7 +58,10 @@ def _labels(x: Array, y: Array, seed: int) -> tuple[Array, str]:
     size = max(int(CORE * len(y)), min(len(y) // 2, CORE_ROWS))
     core = np.argsort(-votes.max(axis=1), kind="stable")[:size]
     suspects = core[wrong[core]]
-    usual = size * max(LEAST, OVERLAP * float(wrong.mean()) ** 3)
+    error, base = float(wrong.mean()), 1 - float(np.unique(y, return_counts=True)[1].max()) / len(y)
+    if base == 0 or error > min(MOST_ERROR if len(y) >= SMALL else MOST_ERROR_SMALL, NO_BETTER * base):
+        return suspects[:0], ""
+    usual = size * max(LEAST, _overlap(error, base)) * max(1.0, size / (CORE * len(y)))
     if len(suspects) < LEAST_ROWS or len(suspects) < usual + 2 * usual**0.5:
         return suspects[:0], ""
     contradict = "contradicts" if len(suspects) == 1 else "contradict"
@@ -63,15 +69,26 @@ def _labels(x: Array, y: Array, seed: int) -> tuple[Array, str]:
     return suspects, f"{said}: about {share(len(suspects) / size)} of all may be wrong"
 
 
+def _overlap(error: float, base: float) -> float:
+    """The share of the core that contradicts its labels, at most, where classes merely overlap.
+
+    Measured on clean tables and on classes drawn from probits and Gaussians: below 7 e³ with two classes, below 0.6 of
+    the square of e / base with many, and below 0.35 e² / base where one class is rare. `base` is the error of always saying
+    the commonest class.
+    """
+    return max(0.35 * error**2 / base, min(7.0 * error**3, 0.6 * (error / base) ** 2))
+
+
 def _numbers(x: Array, y: Array, seed: int) -> tuple[Array, str]:
-    """Targets beyond FAR usual errors of the forest among rows with a like prediction: slips of a decimal, a wrong unit.
+    """Targets far out, and beyond FAR usual errors of the forest among rows with a like prediction: slips of a decimal, a
+    wrong unit, a code for missing.
 
     The forest learns ranks, lest a few absurd values bend it.
     """
     from sklearn.ensemble import RandomForestRegressor
 
     values, place, counts = np.unique(y, return_inverse=True, return_counts=True)
-    if len(values) < MOST_STEPS:
+    if len(values) < MOST_STEPS or len(y) < SMALL:
         return place[:0], ""
     middle = (np.cumsum(counts) - counts / 2) / len(y)
     forest = RandomForestRegressor(
@@ -86,8 +103,10 @@ def _numbers(x: Array, y: Array, seed: int) -> tuple[Array, str]:
     )
     usual = np.empty(len(y))
     usual[order] = np.median(windows, axis=1)
-    spread = float(np.subtract(*np.percentile(y, [75, 25]))) or float(y.std())
-    suspects = np.flatnonzero(error > FAR * 1.4826 * np.maximum(usual, 0.02 * spread))
+    low, high = np.percentile(y, [25, 75])
+    spread = float(high - low) or float(y.std())
+    odd = (y < low - FENCE * spread) | (y > high + FENCE * spread)
+    suspects = np.flatnonzero(odd & (error > FAR * 1.4826 * np.maximum(usual, 0.02 * spread)))
     if not LEAST_ROWS <= len(suspects) <= 0.05 * len(y):
         return suspects[:0], ""
     said = f"{plural(len(suspects), 'target')} of {len(y):,} {'lies' if len(suspects) == 1 else 'lie'}"

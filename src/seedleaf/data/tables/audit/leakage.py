@@ -8,7 +8,8 @@ from seedleaf.data.tables.audit.alone import skill_alone
 from seedleaf.data.tables.audit.sheet import Sheet, Verdict
 from seedleaf.data.tables.schema import Finding
 
-CERTAIN = 0.995  # skill of a column alone from which it is dropped
+CERTAIN = 0.995  # skill of a column alone from which it is dropped, for classes
+CERTAIN_NUMBER = 0.9998  # and for a number: what grows together predicts well, and is no leak
 LIKELY = 0.95  # from which it is told
 FEWEST = 30  # rows below which nothing is said
 
@@ -25,7 +26,7 @@ def leakage(sheet: Sheet) -> Iterator[Verdict]:
         if skill < LIKELY:
             continue
         said = f"alone it predicts {sheet.target.name} almost perfectly (skill {skill:.3f} of 1, out of fold)"
-        certain = skill >= CERTAIN and len(list(sheet.used)) > 1
+        certain = skill >= (CERTAIN if sheet.classes else CERTAIN_NUMBER) and len(list(sheet.used)) > 1
         action = "column dropped as a leak" if certain else "kept; is it known before the target is?"
         finding = Finding("leak", column.name, said, "column dropped" if column.dropped else action, sheet.n)
         yield Verdict(finding, "it says the target outright" if certain and not column.dropped else "")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+import warnings
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from seedleaf.data.tables.audit.classes import rare_classes
@@ -52,11 +53,23 @@ OF_ROWS = ("missing-target", "duplicate-rows", "test-rows", "test-columns", "tes
 OF_FILES = ("no-header", "prose", "no-name", "same-name", "encoding", "quotes", "ragged")
 
 
+def _quietly(check: Check, sheet: Sheet) -> Iterator[Verdict]:
+    """What a check answers, one by one, without scikit-learn's warnings about odd targets: the findings tell of them."""
+    looked = iter(check.look(sheet))
+    while True:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            verdict = next(looked, None)
+        if verdict is None:
+            return
+        yield verdict
+
+
 def audit(sheet: Sheet, keep: Collection[str] = ()) -> list[Finding]:
     """What all checks find. Columns are dropped from `sheet` as they are found useless, but for those in `keep`."""
     findings = []
     for check in CHECKS:
-        for verdict in check.look(sheet):
+        for verdict in _quietly(check, sheet):
             finding = verdict.finding
             if verdict.drop and finding.column in keep:
                 finding = replace(finding, action="kept, as asked")

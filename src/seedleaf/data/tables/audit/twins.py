@@ -20,7 +20,7 @@ MOST_PAIRS = 50_000  # of categories, compared one by one
 NEAREST = 5  # earlier columns that a column of numbers is compared with, those with the highest correlation
 WORK = 5e10  # multiplications for all correlations: of very wide tables fewer rows are looked at
 BLOCK = 1024  # columns whose correlations are held at once
-EXACT = 0.9999
+EXACT = 0.999999  # as a rounded copy in another unit has; a price and its forward price have less
 
 Pair = tuple[str, float, str]  # the earlier column, how alike, in words
 

@@ -13,6 +13,9 @@ from seedleaf.data.tables.audit.sheet import Sheet, Verdict
 from seedleaf.data.tables.schema import Column, Finding
 from seedleaf.data.tables.words import plural, share
 
+WHEN = re.compile(
+    r"(^|[^a-z])(year|date|time|day|week|month|quarter|hour)s?([^a-z]|$)"
+)  # these count, and say something
 ONE_EACH = 0.95  # of the known texts differ: a name, not a category
 FEWEST = 20  # rows below which "all differ" says little
 NAMED = re.compile(r"(^|[^a-z])(id|ids|uuid|guid|key|idx|index|row|rownames?|nr|no|number|serial|code)$")
@@ -82,13 +85,13 @@ def _number_of_row(sheet: Sheet, column: Column) -> str:
     """Whole numbers that all differ and count the rows, or are called so, or lie as evenly as drawn ones."""
     values = sheet.values(column.name)
     values = values[~np.isnan(values)]
-    n = len(values)
-    if n < FEWEST or column.n_values < n * 0.999:
+    n, called = len(values), CAMEL.sub("_", column.name).lower()
+    if n < FEWEST or column.n_values < n * 0.999 or (WHEN.search(called) and not NAMED.search(called)):
         return ""
     span = float(values.max() - values.min()) + 1
     if span <= 1.5 * n:
         return f"counts the rows: {n:,} different whole numbers from {values.min():.0f} to {values.max():.0f}"
-    if NAMED.search(CAMEL.sub("_", column.name).lower()):
+    if NAMED.search(called):
         return f"is called and looks like a number of the row: {n:,} different whole numbers"
     if n >= 100 and _even(values) and span >= 1e4:
         return f"looks like a number given to each row: {n:,} different whole numbers, evenly spread"

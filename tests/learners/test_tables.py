@@ -14,6 +14,7 @@ from seedleaf.core import Context
 from seedleaf.data.tables import TableData, folds, load_table
 from seedleaf.errors import DataError, StudyError, TrialError
 from seedleaf.learners.tables import metrics
+from seedleaf.learners.tables.blend import blend
 from seedleaf.learners.tables.block import Block, Layout
 from seedleaf.learners.tables.deliver import deliver, raised, refit
 from seedleaf.learners.tables.features import fit_features
@@ -199,3 +200,30 @@ def test_a_power_of_probabilities_sums_to_one() -> None:
     p = np.array([[0.2, 0.8], [0.5, 0.5], [0.0, 1.0]])
     assert raised(p, 1.0) is p
     assert raised(p, 0.5)[0] == pytest.approx([np.sqrt(0.2), np.sqrt(0.8)] / (np.sqrt(0.2) + np.sqrt(0.8)))
+
+
+def test_a_blend_is_better_than_its_best_and_leaves_out_what_adds_nothing(tmp_path: Path) -> None:
+    data = table("binary")
+    cache = tmp_path / "cache"
+    save(data, folds(data, 3), cache)
+    source = open_source(str(cache))
+    rng = np.random.default_rng(0)
+    names = ("one", "other", "copy", "noise")
+    signs = 2.0 * source.y_train - 1
+    scores = {n: signs * 0.6 + rng.normal(size=len(signs)) for n in names}
+    scores["copy"], scores["noise"] = scores["one"], rng.normal(size=len(signs))
+    for name in names:
+        (tmp_path / name).mkdir()
+        for j, (_, valid) in enumerate(source.folds):
+            one = 1 / (1 + np.exp(-3 * scores[name][valid]))
+            np.save(tmp_path / name / f"fold-{j}.npy", np.column_stack([1 - one, one]))
+    found = blend([str(tmp_path / n) for n in names], {"data": str(cache), "metric": "logloss"})
+    weights = dict(zip(names, found["weights"], strict=True))
+    assert sum(weights.values()) == pytest.approx(1)
+    assert weights["other"] > 0.2
+    assert weights["copy"] == 0 or weights["one"] == 0
+    assert sum(w > 0 for w in weights.values()) <= 3
+    assert found["after"] < 0.9 * found["before"]
+    alone = blend([str(tmp_path / n) for n in ("one", "copy")], {"data": str(cache), "metric": "error"})
+    assert alone["weights"] == [1.0, 0.0], "two of the same are one"
+    assert alone["power"] < 0.9, "it was too sure of itself"

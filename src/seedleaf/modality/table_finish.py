@@ -14,11 +14,12 @@ from seedleaf.errors import BudgetError
 from seedleaf.executors.base import Returned
 from seedleaf.finish import call_all
 from seedleaf.modality.base import Made
-from seedleaf.modality.table_study import TableSpec, failed, refit_seconds, winner_of
+from seedleaf.modality.table_study import TableSpec, candidates, failed, refit_seconds, winner_of
 
 if TYPE_CHECKING:
     from seedleaf.finish import Run
 
+Members = list[tuple[Trial, float]]  # with their weights
 MORE_ROWS = 1.1  # trees or epochs for the fit on all rows over those that were best on fewer
 
 
@@ -28,53 +29,85 @@ def make(run: Run, end: float, staged: Path) -> Made:
     if winner is None:
         raise BudgetError(f"no model: {failed(run.study.history)}; give more --time")
     begun = time.time()
-    folders, weights = [run.folder / "refit" / f"{winner.id:04d}"], [1.0]
-    fitted = _refit(run, winner, folders[0], end)
+    members, power = _blend(run, candidates(run.study, winner, end - time.time(), run.workers))
+    trained = _refit(run, members, end)
     took = time.time() - begun
     run.view.update(run.study.history, time.time(), "export")
-    delivered, compared = _deliver(run, winner, folders, weights, staged)
+    delivered, compared = _deliver(run, winner, members, power, staged)
     spec: TableSpec = run.spec
     final = {
         "trial": winner.id,
         "config": dict(winner.config),
         "metric": spec.goal.name,
         "target": spec.schema.target.name,
+        "members": [{"trial": t.id, "learner": t.config["learner"], "weight": w} for t, w in members],
+        "power": power,
         **delivered,
         "refit_seconds": took,
         "predict": f"seedleaf predict {run.folder} FILE.csv",
     }
-    keep = ("metric", "test", "bytes", "latency_ms", "onnx_max_difference", "per_class")
+    keep = ("metric", "members", "power", "test", "bytes", "latency_ms", "onnx_max_difference", "per_class")
     metrics = {k: final[k] for k in keep if k in final}
     told = verdict(run, winner, compared)
     # The fit has one thread while the run's others stand still.
-    seconds = fitted["train_seconds"] / run.threads
+    seconds = trained / run.threads
     return Made(final, told, metrics, partial(card, spec, final), seconds, took)
 
 
-def _refit(run: Run, winner: Trial, folder: Path, end: float) -> dict[str, float]:
-    left = max(end - time.time(), 0.5 * refit_seconds(winner, run.study.problem.full), 0.5)
-    arguments = {
-        "config": dict(winner.config),
-        "setup": dict(run.setup),
-        "folder": str(folder.resolve()),
-        "rounds": math.ceil(MORE_ROWS * winner.metrics.get("rounds", 0.0)),
-        "deadline": time.time() + left,
-    }
-    calls: dict[str, tuple[str, dict[str, Any]]] = {
-        "refit": ("seedleaf.learners.tables.deliver:refit", arguments)
-    }
-    fitted = call_all(run, calls, "refit", needed={"refit"})["refit"].value
-    run.study.note("refit", folder=folder.name, trial=winner.id, **fitted)
-    return dict(fitted)
+def _blend(run: Run, trials: list[Trial]) -> tuple[Members, float]:
+    """Which of the trials go into the file, with what weights; and the power that calibrates probabilities."""
+    arguments = {"folders": [run.trial_folder(t) for t in trials], "setup": dict(run.setup)}
+    if trials[0].step < run.study.problem.full:
+        return [(trials[0], 1.0)], 1.0
+    answer = call_all(run, {"blend": ("seedleaf.learners.tables.blend:blend", arguments)}, "refit", set())[
+        "blend"
+    ]
+    if answer.error is not None:
+        run.view.message(f"no blend: {answer.error}")
+        return [(trials[0], 1.0)], 1.0
+    found = answer.value
+    members = [(t, float(w)) for t, w in zip(trials, found["weights"], strict=True) if w]
+    run.study.note(
+        "blend",
+        members=[[t.id, w] for t, w in members],
+        **{k: found[k] for k in ("power", "before", "after")},
+    )
+    return members, float(found["power"])
+
+
+def _refit(run: Run, members: Members, end: float) -> float:
+    """Fit the members on all training rows, side by side; the seconds that they trained."""
+    full = run.study.problem.full
+    rounds = -(-len(members) // run.workers)  # of fits, one after the other on a worker
+    left = max((end - time.time()) / rounds, 0.5 * refit_seconds(members[0][0], full), 0.5)
+    begun = time.time()
+    calls: dict[str, tuple[str, dict[str, Any]]] = {}
+    for i, (trial, _) in enumerate(members):
+        arguments = {
+            "config": dict(trial.config),
+            "setup": dict(run.setup),
+            "folder": str(_folder(run, trial).resolve()),
+            "rounds": math.ceil(MORE_ROWS * trial.metrics.get("rounds", 0.0)),
+            "deadline": begun + left * (1 + i // run.workers),
+        }
+        calls[str(trial.id)] = ("seedleaf.learners.tables.deliver:refit", arguments)
+    fitted = call_all(run, calls, "refit", needed=set(calls))
+    run.study.note("refit", trials=[t.id for t, _ in members], seconds=time.time() - begun)
+    return float(sum(answer.value["train_seconds"] for answer in fitted.values()))
+
+
+def _folder(run: Run, trial: Trial) -> Path:
+    return run.folder / "refit" / f"{trial.id:04d}"
 
 
 def _deliver(
-    run: Run, winner: Trial, folders: list[Path], weights: list[float], out: Path
+    run: Run, winner: Trial, members: Members, power: float, out: Path
 ) -> tuple[dict[str, Any], Returned | None]:
     """Join and measure the refitted models; beside it, what tuning gained over the default config on the folds."""
     arguments = {
-        "folders": [str(f.resolve()) for f in folders],
-        "weights": weights,
+        "folders": [str(_folder(run, t).resolve()) for t, _ in members],
+        "weights": [w for _, w in members],
+        "power": power,
         "setup": dict(run.setup),
         "out": str(out.resolve()),
     }
@@ -134,7 +167,7 @@ def card(spec: TableSpec, final: Mapping[str, Any], told: Mapping[str, Any]) -> 
 
 | | |
 |---|---|
-| learner | {final["config"]["learner"]} |
+| learner | {" + ".join(f"{m['weight']:.2f} {m['learner']}" for m in final["members"])} |
 | trained on | {schema.n_train:,} rows, tested on {test["n"]:,} |
 {rows}
 | file | {final["bytes"]:,} bytes |

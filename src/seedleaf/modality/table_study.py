@@ -14,6 +14,7 @@ from seedleaf.data.tables import TableSchema
 from seedleaf.executors.local import LocalExecutor
 from seedleaf.folder import STUDY
 from seedleaf.job import Job
+from seedleaf.learners.tables.blend import MEMBERS
 from seedleaf.learners.tables.metrics import Metric, metric_for
 from seedleaf.learners.tables.model import Kind
 from seedleaf.learners.tables.registry import DEFAULT, ladder, space_of
@@ -22,11 +23,13 @@ from seedleaf.planning import run_note
 from seedleaf.store import SqlStore
 from seedleaf.study import Study
 from seedleaf.timing import QUICK_START
-from seedleaf.tuner.base import best_trial
+from seedleaf.tuner.base import best_trial, loss_of
+from seedleaf.tuner.racing import clearly_behind
 
 FOLDS = 5
 DELIVERY = 2.5  # seconds of an idle machine: joining, checking, measuring, the report
 MOST_DELIVERY = 0.2  # of the time: on a machine that is slow to start, a model late is better than none
+LOOKED_AT = 12  # of the best trials, when a few are blended
 REFIT_SHARE = 0.12  # of the time, at most, for the winner's fit on all rows
 FIT_SHARE = 0.2  # of the search, for one config on all folds: at least so many configs are seen
 SHORTEST_FIT = 0.5  # seconds
@@ -124,9 +127,23 @@ def baseline(spec: TableSpec, y: Any) -> dict[str, Any]:
 
 
 def winner_of(study: Study) -> Trial | None:
-    """The best of the trials that were judged on all folds, else of all."""
-    done = study.history.completed()
-    return best_trial(study.problem, study.history, done) if done else study.best
+    """The best of the trials judged on all folds, unless one that was cut off is clearly better on those it had."""
+    problem, history = study.problem, study.history
+    best = best_trial(problem, history, history.completed())
+    if best is None:
+        return study.best
+    cut = [t for t in history.in_state(State.PAUSED) if clearly_behind(problem, history, best, t)]
+    return best_trial(problem, history, cut) or best
+
+
+def candidates(study: Study, winner: Trial, seconds: float, workers: int) -> list[Trial]:
+    """The winner, and the next best judged on all folds: those whose fits on all rows end within `seconds`, side by side."""
+    full = study.problem.full
+    if winner.step < full:
+        return [winner]
+    done = sorted(study.history.completed(), key=lambda t: (loss_of(study.problem, t), t.id))
+    able = [t for t in done if t.id != winner.id and refit_seconds(t, full) * MEMBERS / workers < seconds]
+    return [winner, *able[: LOOKED_AT - 1]]
 
 
 def refit_seconds(trial: Trial, folds: int) -> float:

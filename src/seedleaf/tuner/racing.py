@@ -41,26 +41,28 @@ class RacingScheduler:
     ) -> Decision:
         best = best_trial(problem, history, history.completed())
         for trial in history.in_state(State.PAUSED):
-            if best is None or not self._loses(problem, history, trial, best):
+            if best is None or not clearly_behind(problem, history, trial, best, self.prior):
                 return Resume(trial.id, next(r for r in problem.rungs if r > trial.step))
             return Stop(trial.id, f"clearly behind trial {best.id} after {trial.step} of {problem.full}")
         return start_new(problem, history, sampler, rng, problem.rungs[0]) or end(problem, history)
 
-    def _loses(self, problem: Problem, history: History, trial: Trial, best: Trial) -> bool:
-        gaps = _gaps(problem, trial, best)
-        n = len(gaps)
-        if not n or not np.isfinite(gaps).all():
-            return bool(n)
-        known = _typical(problem, history, best)
-        if math.isnan(known) and n < 2:
-            return False
-        weight = 0.0 if math.isnan(known) else self.prior
-        squares = float(np.square(gaps - gaps.mean()).sum()) + weight * (0.0 if math.isnan(known) else known)
-        freedom = n - 1 + weight
-        shared = 1 / max(problem.full - 1, 1)
-        error = math.sqrt(squares / freedom * (1 / n + shared))
-        bound = T95[min(int(freedom), len(T95)) - 1] if freedom >= 1 else T95[0]
-        return float(gaps.mean()) > bound * error and float(gaps.mean()) > 0
+
+def clearly_behind(problem: Problem, history: History, trial: Trial, best: Trial, prior: float = 3.0) -> bool:
+    """Does the paired test, over the steps that both have done, say that `trial` is worse than `best`?"""
+    gaps = _gaps(problem, trial, best)
+    n = len(gaps)
+    if not n or not np.isfinite(gaps).all():
+        return bool(n)
+    known = _typical(problem, history, best)
+    if math.isnan(known) and n < 2:
+        return False
+    weight = 0.0 if math.isnan(known) else prior
+    squares = float(np.square(gaps - gaps.mean()).sum()) + weight * (0.0 if math.isnan(known) else known)
+    freedom = n - 1 + weight
+    shared = 1 / max(problem.full - 1, 1)
+    error = math.sqrt(squares / freedom * (1 / n + shared))
+    bound = T95[min(int(freedom), len(T95)) - 1] if freedom >= 1 else T95[0]
+    return float(gaps.mean()) > bound * error and float(gaps.mean()) > 0
 
 
 def _gaps(problem: Problem, trial: Trial, best: Trial) -> npt.NDArray[np.float64]:

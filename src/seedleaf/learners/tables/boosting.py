@@ -27,7 +27,7 @@ from seedleaf.learners.tables.trees import ensemble_graph, from_boosting
 from seedleaf.space import Choice, Float, Int, Param
 
 ROUNDS = 600  # the most boosting rounds
-CHUNK = 20  # rounds between looks at the validation rows and the clock
+CHUNK = 20  # trees between looks at the validation rows and the clock
 PATIENCE = 3  # looks without an improvement before it ends
 MOST_TREES = 4_000  # rounds times classes: with 26 classes a round is 26 trees
 
@@ -77,7 +77,8 @@ class Boosting:
 
         kind = HistGradientBoostingClassifier if train.n_classes else HistGradientBoostingRegressor
         outputs = train.n_classes if train.n_classes > 2 else 1
-        most = max(min(ROUNDS, MOST_TREES // outputs), CHUNK)
+        chunk = max(CHUNK // outputs, 2)
+        most = max(min(ROUNDS, MOST_TREES // outputs), chunk)
         model = kind(
             learning_rate=float(own["rate"]),
             max_leaf_nodes=int(own["leaves"]),
@@ -91,23 +92,25 @@ class Boosting:
             max_iter=1,
         )
         if effort.rounds is not None or valid is None:
-            return self._blind(model, train, min(effort.rounds or 100, most), effort)
-        return self._watched(model, train, valid, most, effort)
+            return self._blind(model, train, min(effort.rounds or 100, most), chunk, effort)
+        return self._watched(model, train, valid, most, chunk, effort)
 
-    def _blind(self, model: Any, train: Rows, rounds: int, effort: Effort) -> Boosted:
+    def _blind(self, model: Any, train: Rows, rounds: int, chunk: int, effort: Effort) -> Boosted:
         done = 0
         while done < rounds and (done == 0 or effort.left() > 0):
-            done = min(done + CHUNK, rounds)
+            done = min(done + chunk, rounds)
             model.set_params(max_iter=done).fit(train.x, train.y)
         return Boosted(model, done, train.n_classes)
 
-    def _watched(self, model: Any, train: Rows, valid: Rows, most: int, effort: Effort) -> Boosted:
+    def _watched(
+        self, model: Any, train: Rows, valid: Rows, most: int, chunk: int, effort: Effort
+    ) -> Boosted:
         best, best_loss, done, bad = 0, np.inf, 0, 0
         raw: npt.NDArray[np.float64] | None = None
-        while done < most and bad < PATIENCE and (done == 0 or effort.left() > 0):
-            model.set_params(max_iter=done + CHUNK).fit(train.x, train.y)
-            raw = _staged(model, valid.x, done, done + CHUNK, raw)
-            done += CHUNK
+        while done < most and bad < PATIENCE * CHUNK // chunk and (done == 0 or effort.left() > 0):
+            model.set_params(max_iter=done + chunk).fit(train.x, train.y)
+            raw = _staged(model, valid.x, done, done + chunk, raw)
+            done += chunk
             loss = float(metrics.row_losses(valid.y, _answer(raw, train.n_classes), train.n_classes).mean())
             if loss < best_loss - 1e-6:
                 best, best_loss, bad = done, loss, 0

@@ -20,7 +20,6 @@ from seedleaf.executors.base import Settings
 from seedleaf.executors.local import LocalExecutor
 from seedleaf.folder import new_folder, sole_driver
 from seedleaf.job import Job, name_of
-from seedleaf.modality import modality_of
 from seedleaf.result import Result, trials_frame
 from seedleaf.run import begin
 from seedleaf.run import resume as _resume
@@ -69,12 +68,14 @@ def fit(
     "both" (docs/guide.md).
 
     A table is a CSV, TSV (also .gz) or Parquet file, or a pandas DataFrame; the seven options from `target` on are for
-    tables alone (docs/tables.md): the column to predict, a file of test rows, the column whose equal rows stay together,
+    tables alone (docs/fitting-tables.md): the column to predict, a file of test rows, the column whose equal rows stay together,
     the column to split in the order of, "classification" or "regression", the number of folds, what to judge by.
 
     The run lands in `out`, or the next free runs/<data>-<n>/. Raises DataError, LimitError,
     BudgetError, each saying what to do.
     """
+    from seedleaf.modality import modality_of
+
     began = time.time() if began is None else began
     asked = {"params": max_params, "macs": max_macs}
     given = dict(

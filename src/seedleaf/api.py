@@ -68,7 +68,7 @@ def fit(
     "both" (docs/guide.md).
 
     A table is a CSV, TSV (also .gz) or Parquet file, or a pandas DataFrame; the seven options from `target` on are for
-    tables alone (docs/fitting-tables.md): the column to predict, a file of test rows, the column whose equal rows stay together,
+    tables alone (docs/fitting-tables.md): the column to predict, a file of test rows, the column whose rows stay together,
     the column to split in the order of, "classification" or "regression", the number of folds, what to judge by.
 
     The run lands in `out`, or the next free runs/<data>-<n>/. Raises DataError, LimitError,

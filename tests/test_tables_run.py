@@ -33,7 +33,7 @@ def write(path: Path, columns: dict[str, list[Any]]) -> Path:
 def fitted(tmp_path_factory: pytest.TempPathFactory) -> Result:
     folder = tmp_path_factory.mktemp("tables")
     data = write(folder / "data.csv", messy("multiclass", 300))
-    return seedleaf.fit(data, time_limit="14s", folds=3, workers=1, out=folder / "run")
+    return seedleaf.fit(data, time_limit="16s", folds=3, workers=1, out=folder / "run")
 
 
 def test_one_file_comes_out_with_what_is_known_of_it(fitted: Result) -> None:

@@ -33,6 +33,7 @@ LOOKED_AT = 12  # of the best trials, when a few are blended
 REFIT_SHARE = 0.12  # of the time, at most, for the winner's fit on all rows
 FIT_SHARE = 0.2  # of the search, for one config on all folds: at least so many configs are seen
 SHORTEST_FIT = 0.5  # seconds
+GRACE = 10.0  # seconds for the first result, on a machine that is slow to start
 AUTO = ("tpe", "racing")
 
 
@@ -162,7 +163,9 @@ def search_until(study: Study, end: float) -> Callable[[History], str | None]:
         if now < end - longest:
             return None
         best = winner_of(study)
-        needed = longest if best is None else min(refit_seconds(best, study.problem.full), longest)
+        if best is None:  # a model that comes late is better than none, but not after twice the time
+            return "time" if now >= end + (end - begun) + GRACE else None
+        needed = min(refit_seconds(best, study.problem.full), longest)
         return "time" if now >= end - needed else None
 
     return until

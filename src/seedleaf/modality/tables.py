@@ -33,12 +33,8 @@ class Tables:
 
     name: str = "tables"
     trial: str = "seedleaf.learners.tables.trial:run"
-    preload: tuple[str, ...] = (
-        "torch",
-        "sklearn.ensemble",
-        "scipy.optimize",
-        "seedleaf.learners.tables.trial",
-    )
+    # The first trial is linear; what others need, torch above all, is imported when they are tried.
+    preload: tuple[str, ...] = ("scipy.optimize", "seedleaf.learners.tables.trial")
 
     def recognises(self, source: Any) -> bool:
         if isinstance(source, str | os.PathLike):

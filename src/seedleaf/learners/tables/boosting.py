@@ -59,6 +59,7 @@ class Boosting:
     name: str = "boosting"
     plainness: int = 3
     native: bool = True  # missing values have a branch of their own
+    modules: tuple[str, ...] = ("sklearn.ensemble",)
 
     def space(self, kind: Kind) -> Mapping[str, Param]:
         small = kind.n_rows < 2_000

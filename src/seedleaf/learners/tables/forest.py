@@ -57,6 +57,7 @@ class ForestFamily:
     name: str = "forest"
     plainness: int = 2
     native: bool = False
+    modules: tuple[str, ...] = ("sklearn.ensemble",)
 
     def space(self, kind: Kind) -> Mapping[str, Param]:
         return {

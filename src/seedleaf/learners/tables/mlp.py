@@ -84,6 +84,7 @@ class MlpFamily:
     name: str = "mlp"
     plainness: int = 4
     native: bool = False
+    modules: tuple[str, ...] = ("torch",)
 
     def space(self, kind: Kind) -> Mapping[str, Param]:
         waves: dict[str, Param] = {}

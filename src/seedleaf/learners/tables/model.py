@@ -87,6 +87,10 @@ class Family(Protocol):
         """Its place on the scale from simple to complex: ties on small data go to the lower one."""
 
     @property
+    def modules(self) -> tuple[str, ...]:
+        """What it imports, so that it can be loaded before the clock of a fit starts."""
+
+    @property
     def native(self) -> bool:
         """Does it take missing numbers as they are?"""
 

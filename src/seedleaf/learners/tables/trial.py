@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-import seedleaf.learners.tables.mlp  # noqa: F401  # what a worker needs is loaded while the data is being read
 from seedleaf.core import Config, Context, Measurement
 from seedleaf.errors import TrialError
 from seedleaf.learners.tables.fitting import fit_config
 from seedleaf.learners.tables.metrics import SECOND, metric_for
 from seedleaf.learners.tables.model import Effort
+from seedleaf.learners.tables.registry import split_config
 from seedleaf.learners.tables.source import Source, open_source
 from seedleaf.seeds import seed_for
 
@@ -32,6 +33,8 @@ def run(config: Config, ctx: Context) -> Iterator[Measurement]:
     task = source.schema.target.task
     names = dict.fromkeys((str(ctx.setup["metric"]), *SECOND[task]))
     found: list[dict[str, float]] = []
+    for module in split_config(config)[0].modules:
+        import_module(module)
     for j in range(ctx.stop):
         path = ctx.folder / fold_file(j)
         if j < ctx.start:  # a trial that goes on: what it had answered says what it had reached

@@ -13,6 +13,11 @@ import argparse
 import json
 import math
 import os
+
+os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = (
+    "1"  # waiting threads would count as deciding
+)
+
 import random
 import subprocess
 import sys

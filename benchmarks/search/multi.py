@@ -2,11 +2,7 @@
 
     python benchmarks/search/run.py --families nb201_pareto,accel_nasbench --seeds 0-9 --out FOLDER \\
         --methods seedleaf,seedleaf:tpe+full,seedleaf:evolution+full,random
-    for peer in optuna-nsga2 optuna-tpe-two smac-parego; do
-        python benchmarks/search/peers/run.py --peer $peer --families nb201_pareto,accel_nasbench --seeds 0-9 \\
-            --full 100 --out FOLDER
-    done
-    python benchmarks/search/multi.py FOLDER
+    python benchmarks/search/multi.py FOLDER       # beside the peers' runs in results/peers.csv
 
 Every evaluation is a full training. The reference point is the 95th percentile of each objective over the table, so that
 what nobody would take does not count; figures are the share of the whole table's hypervolume that is still missing.
@@ -25,12 +21,14 @@ import numpy as np
 sys.path[0] = str(Path(__file__).parents[1])
 
 from search import volume  # noqa: E402
+from search.archive import unpack  # noqa: E402
 from search.scenarios import load  # noqa: E402
 from search.tabular import Table  # noqa: E402
 from search.trace import read  # noqa: E402
 
 MARKS = (20, 50, 100)
 PERCENTILE = 95
+ARCHIVE = Path(__file__).with_name("results") / "peers.csv"
 
 
 def table_of(name: str) -> tuple[np.ndarray[Any, Any], list[float]]:
@@ -54,7 +52,8 @@ def missing(rows: list[dict[str, Any]]) -> np.ndarray[Any, Any]:
 
 def main(folder: Path) -> None:
     runs: dict[str, dict[str, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
-    for row in read(sorted(folder.glob("*.jsonl"))):
+    rows = unpack(ARCHIVE) + read(sorted(folder.glob("*.jsonl")))
+    for row in {(r["method"], r["scenario"], r["seed"]): r for r in rows}.values():
         if row.get("evaluated"):
             runs[row["scenario"]][row["method"]].append(row)
     for name, methods in sorted(runs.items()):

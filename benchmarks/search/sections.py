@@ -84,7 +84,8 @@ def _regret_tables(runs: Sequence[Run], marks: Sequence[int], unit: str) -> list
 
 
 def pareto_section(family: str, runs: Sequence[Run]) -> list[str]:
-    """Hypervolume of a family with two objectives, as a share of what the front of the whole table has."""
+    """Hypervolume of a family with two objectives, as a share of what the front of the whole table has, below the point that
+    a tenth of the table exceeds in either."""
     marks = marks_of(runs)
 
     def score(run: Run, scenario: Scenario) -> Array:

@@ -56,9 +56,11 @@ def broken(runs: Sequence[Run], split: str | None) -> list[str]:
 
 INTRODUCTION = f"""## Searching, side by side
 
-`python benchmarks/search/run.py`, `benchmarks/search/peers/`, then `python benchmarks/search/tables.py`; what is compared
-and how stands in benchmarks/search/README.md. Regret is normalised (0 the best known config, 1 the median random one, capped
-at {CAP:g}) and that of the incumbent at full fidelity; in brackets 95 % bootstrap intervals over runs within instances."""
+`python benchmarks/search/peers/campaign.py`, then `python benchmarks/search/tables.py`; what is compared and how stands in
+benchmarks/search/README.md, the peers' runs in benchmarks/search/results/peers.csv. "runs" counts instances times seeds:
+slow peers have fewer seeds, on longer curves fewest, and 20 full trainings instead of 50. Regret is normalised (0 the best
+known config, 1 the median random one, capped at {CAP:g}) and that of the incumbent at full fidelity; in brackets 95 %
+bootstrap intervals over runs within instances."""
 
 
 RULES = {

@@ -148,6 +148,13 @@ def test_a_chain_of_copies_leaves_one() -> None:
     assert {f.message.split(" (")[0] for f in found(data, "twin")} == {"repeats a"}
 
 
+def test_a_rounded_copy_is_a_copy() -> None:
+    table = clean().assign(a=lambda t: (t["a"] * 10).round(1))
+    [finding] = found(load_table(table.assign(x=(table["a"] * 0.27).round(2)), target="y"), "twin")
+    assert finding.message == "repeats a (up to rounding)"
+    assert "dropped" in finding.action
+
+
 def test_a_price_and_its_forward_price_are_no_copies() -> None:
     """Their correlation is 0.9999, and what differs is the point."""
     table = clean()

@@ -50,6 +50,15 @@ class Part:
 OURS = ("seedleaf", "random", "random-asha", "i-epoch")
 STEPWISE, ALONE, TWICE = Part(SHALLOW), Part(SINGLE, 100), Part(TWO, 100)
 REST = Part("lcbench", instances=12, late=6)  # the other eight, for those that are quick
+
+
+def slow(late: float, each: float) -> tuple[Part, Part]:
+    """20 full trainings, with fewer seeds where curves are long, for deciding takes them the longest there."""
+    return Part("arlbench,iaml_super", 20, late=late, each=each), Part(
+        "taskset,lcbench", 20, 4, late, 2 * each
+    )
+
+
 PLAN: Mapping[str, Sequence[Part]] = {
     "seedleaf": [STEPWISE, ALONE, TWICE, REST],
     "random": [STEPWISE, ALONE, TWICE, REST],
@@ -63,16 +72,16 @@ PLAN: Mapping[str, Sequence[Part]] = {
     "optuna-nsga2": [TWICE],
     "optuna-tpe-two": [TWICE],
     "dehb": [replace(STEPWISE, late=0.3), REST],
-    "neps-hyperband": [replace(STEPWISE, late=0.4), REST],
-    "neps-asha": [replace(STEPWISE, late=1.0)],
-    "dyhpo": [Part(SHALLOW, 20, late=0.5, each=3)],
-    "mobster": [Part(SHALLOW, 20, late=0.5, each=3)],
-    "smac": [Part(SHALLOW, 20, late=0.8, each=3), replace(ALONE, late=0.9, each=3)],
-    "bohb": [Part(SHALLOW, 20, late=0.9, each=2)],
+    "neps-hyperband": [replace(STEPWISE, late=0.4, each=2)],
+    "neps-asha": [replace(STEPWISE, late=0.6, each=3)],
+    "bohb": slow(0.5, 1),
+    "smac": [*slow(0.6, 2), replace(ALONE, late=0.7, each=3)],
+    "mobster": slow(0.8, 2),
+    "dyhpo": slow(0.9, 2),
     "smac-parego": [replace(TWICE, late=1.0, each=3)],
-    "hypertune": [Part(SHALLOW, 20, late=1.5, each=4)],
+    "hypertune": slow(1.5, 3),
+    "neps-ifbo": slow(1.5, 4),
     "neps-bo": [replace(ALONE, late=1.5, each=4)],
-    "neps-ifbo": [Part(SHALLOW, 20, late=1.5, each=4)],
     "syne-bo": [replace(ALONE, late=1.5, each=4)],
     "hebo": [Part(SINGLE, 100, instances=1, late=2.0, each=4)],
 }

@@ -177,7 +177,8 @@ def distinct(problem: Problem, history: History, paused: list[Trial]) -> list[Tr
         return at_step[trial.step][loss(trial.metrics)]
 
     def alone(trial: Trial) -> bool:
-        others = islice(alike(trial), ALIKE)
-        return len(trial.measurements) < 2 or not any(repeats(trial, history.trials[i]) for i in others)
+        if len(trial.measurements) < 2:  # most of many: one step says little
+            return True
+        return not any(repeats(trial, history.trials[i]) for i in islice(alike(trial), ALIKE))
 
     return [trial for trial in paused if alone(trial)]

@@ -66,7 +66,9 @@ def _alike(one: Array, two: Array, r: float) -> tuple[float, str] | None:
         return None
     a, b = one[both], two[both]
     if r >= ALIKE and _middle_alike(a, b) >= ALIKE:
-        return r, f"correlation {r:.4f}"
+        if _rounded(a, b):
+            return 1.0, "up to rounding"
+        return r, f"correlation {r:.4f}" if r >= EXACT or r < 0.9999 else "correlation over 0.9999"
     equal = _share(a == b, a, b)
     return (equal, f"{share(equal)} of the cells are equal") if equal >= SAME else None
 
@@ -78,6 +80,15 @@ def _standard(x: Array) -> Array:
         z /= np.sqrt(np.nanmean(z**2, axis=0))
     filled: Array = np.nan_to_num(z, nan=0.0, posinf=0.0, neginf=0.0)
     return filled
+
+
+def _rounded(a: Array, b: Array) -> bool:
+    """Whether `b` is a straight line of `a` up to the digits to which either is written, as kilometres are of miles."""
+    steps = [float(np.diff(np.unique(v)).min()) for v in (a, b)]
+    if steps[1] > b.std() / 20:
+        return False
+    slope, start = np.polyfit(a, b, 1)
+    return bool(np.abs(b - slope * a - start).max() <= 0.55 * (steps[1] + abs(slope) * steps[0]))
 
 
 def _middle_alike(a: Array, b: Array) -> float:

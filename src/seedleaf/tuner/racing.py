@@ -13,6 +13,7 @@ import numpy.typing as npt
 from seedleaf.core import Decision, History, Resume, State, Stop, Trial
 from seedleaf.space.problem import Problem
 from seedleaf.tuner.base import Sampler, best_trial, end, start_new
+from seedleaf.tuner.constraints import keeps_limits
 
 # Quantiles of Student's t at 0.95 for 1, 2, … degrees of freedom; beyond, the normal's.
 T95 = (6.31, 2.92, 2.35, 2.13, 2.02, 1.94, 1.89, 1.86, 1.83, 1.81)
@@ -41,6 +42,10 @@ class RacingScheduler:
     ) -> Decision:
         best = best_trial(problem, history, history.completed())
         for trial in history.in_state(State.PAUSED):
+            if not keeps_limits(problem, trial) and best_trial(problem, history) is not None:
+                if best is not None:
+                    return Stop(trial.id, "beyond a limit that others keep")
+                continue
             if best is None or not clearly_behind(problem, history, trial, best, self.prior):
                 return Resume(trial.id, next(r for r in problem.rungs if r > trial.step))
             return Stop(trial.id, f"clearly behind trial {best.id} after {trial.step} of {problem.full}")

@@ -324,7 +324,8 @@ def done(work: Path, task: str, method: str, asked: float) -> bool:
 def cmd_table(args: argparse.Namespace) -> None:
     print("| task | asked | method | measured speed-up | parameters | test accuracy | change in points |")
     print("|---|---|---|---|---|---|---|")
-    for r in sorted(rows_of(args.work), key=lambda r: (r["task"], r["asked"])):
+    rows = {(r["task"], r["asked"], r["method"]): r for r in rows_of(args.work)}
+    for r in sorted(rows.values(), key=lambda r: (r["task"], r["asked"])):
         if "error" in r:
             print(f"| {r['task']} | {r['asked']:g} | {r['method']} | {r['error'][:90]} | | | |")
             continue

@@ -18,7 +18,7 @@ from seedleaf.errors import RunError
 
 @pytest.fixture(scope="module", params=zoo.NAMES)
 def subject(request: pytest.FixtureRequest) -> Subject:
-    return zoo.subject(request.param)
+    return zoo.shared(request.param)
 
 
 def test_every_kind_has_something_to_prune(subject: Subject) -> None:
@@ -81,7 +81,7 @@ def test_bn_scales_that_tie_still_prune() -> None:
 
 
 def test_what_cannot_be_cut_is_refused_with_a_reason() -> None:
-    refused = {n: [g.refused for g in zoo.subject(n).skeleton.groups if g.refused] for n in zoo.FOREIGN}
+    refused = {n: [g.refused for g in zoo.shared(n).skeleton.groups if g.refused] for n in zoo.FOREIGN}
     for name in ("resnet_padded", "shufflenet", "grouped"):
         others = [r for r in refused[name] if r != "its outputs are the network's"]
         assert others, name

@@ -35,13 +35,13 @@ def test_melted_branches_answer_as_before(module: str) -> None:
 
 
 def test_networks_with_branches_are_taken_as_modules() -> None:
-    assert isinstance(zoo.subject("ghost"), ForeignNet)
-    assert isinstance(zoo.subject("shuffle"), ForeignNet)
-    assert isinstance(zoo.subject("rep"), OwnNet)
+    assert isinstance(zoo.shared("ghost"), ForeignNet)
+    assert isinstance(zoo.shared("shuffle"), ForeignNet)
+    assert isinstance(zoo.shared("rep"), OwnNet)
     assert branches(plan_network(12, 12, 3, 4, (8, 1), tuple(zoo.BRANCHED["ghost"]), "relu", 0.0).ops)
 
 
 def test_a_grouped_convolution_of_ours_is_left_whole() -> None:
-    skeleton = zoo.subject("own_grouped").skeleton
+    skeleton = zoo.shared("own_grouped").skeleton
     assert any("grouped convolution" in g.refused for g in skeleton.groups)
     assert skeleton.free

@@ -28,7 +28,7 @@ def half(work: Work) -> dict[str, float]:
 def resolved(
     name: str, network: str, options: Mapping[str, object], targets: Mapping[str, float] | None = None
 ) -> Step:
-    work = Work(zoo.subject(network))
+    work = Work(zoo.shared(network))
     wanted = targets if targets is not None else half(work)
     body = PASSES[name].resolve(work, shop(), options, wanted)
     return Step(name, json.loads(json.dumps(body)))
@@ -40,7 +40,7 @@ def resolved(
 @pytest.mark.parametrize("network", zoo.NAMES)
 @pytest.mark.parametrize("allocation", ["greedy", "uniform"])
 def test_prune_meets_its_target_or_says_what_it_reaches(network: str, allocation: str) -> None:
-    work = Work(zoo.subject(network))
+    work = Work(zoo.shared(network))
     targets = half(work)
     options = {"criterion": "taylor", "allocation": allocation}
     pricer = shop().pricer(work.subject)
@@ -135,7 +135,7 @@ def test_decomposed_layers_are_the_chains_that_were_said(network: str, kind: str
     """The rebuilt network answers as the one whose weights are the products of the factors."""
     import copy
 
-    work = Work(zoo.subject(network))
+    work = Work(zoo.shared(network))
     full = shop().pricer(work.subject).price()["macs"]
     step = resolved("decompose", network, {"kind": kind}, {"macs": 0.9 * full})
     assert step.body["layers"], "something must have been decomposed"
@@ -183,7 +183,7 @@ def test_tucker_parts_are_orthonormal() -> None:
 
 @pytest.mark.parametrize("network", ["resnet", "bottleneck", "mobilenet", "own_bottleneck", "own_inverted"])
 def test_dropped_blocks_leave_their_shortcut(network: str) -> None:
-    work = Work(zoo.subject(network))
+    work = Work(zoo.shared(network))
     assert work.subject.skeleton.blocks
     step = resolved("drop", network, {"most": 1.0}, {"macs": 1.0})
     assert set(step.body["blocks"]) == {b.name for b in work.subject.skeleton.blocks}
@@ -204,7 +204,7 @@ def test_what_does_not_run_without_its_weights_is_no_block() -> None:
 
 @pytest.mark.parametrize("network", ["own_inverted", "own_bottleneck", "resnet", "bottleneck"])
 def test_a_recipe_replays_from_its_json_and_undoes_to_the_original(network: str) -> None:
-    subject = zoo.subject(network)
+    subject = zoo.shared(network)
     before = {k: v.clone() for k, v in subject.net.state_dict().items()}
     work, recipe = Work(subject), Recipe(fingerprint(subject.net))
     for name in STRUCTURAL:
@@ -218,13 +218,13 @@ def test_a_recipe_replays_from_its_json_and_undoes_to_the_original(network: str)
         work, recipe = applied(work, step, PASSES, shop()), recipe.then(step)
     assert len(recipe.steps) >= 2
     again = Recipe.from_json(json.loads(recipe.dumps()))
-    replayed = again.apply(zoo.subject(network), PASSES, shop())
+    replayed = again.apply(zoo.shared(network), PASSES, shop())
     with torch.no_grad():
         x = zoo.images()
         torch.testing.assert_close(replayed.subject.net(x), work.subject.net(x))
         while again.steps:
             again = again.undone()
-        back = again.apply(zoo.subject(network), PASSES)
+        back = again.apply(zoo.shared(network), PASSES)
         assert torch.equal(back.subject.net(x), subject.net(x))
     for key, tensor in subject.net.state_dict().items():
         assert torch.equal(tensor, before[key]), "the original is never changed"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -211,6 +212,12 @@ def subject(name: str, seed: int = 0) -> Subject:
     net = Net(FOREIGN[name](), MEAN, STD)
     lived(net)
     return ForeignNet(net.eval(), example)
+
+
+@cache
+def shared(name: str) -> Subject:
+    """The same network for all tests that only look at it: reading its structure takes a second."""
+    return subject(name)
 
 
 def lived(net: nn.Module) -> None:

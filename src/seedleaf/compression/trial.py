@@ -133,7 +133,7 @@ def resolve(
         try:
             work, recipe = _fold(config, {m: v * float(gain.get(m, 1.0)) for m, v in aimed.items()}, bench)
         except LimitError as error:
-            why = str(error)
+            why = why or str(error)
             break
         if recipe.dumps() in seen:  # so small a step changes nothing
             aimed = {m: v * (0.95 if m in MEASURED and best is None else 1.0) for m, v in aimed.items()}

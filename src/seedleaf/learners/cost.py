@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from seedleaf.learners.ops import Conv, Head, Join, NetPlan, Op, Residual, Shape, SqueezeExcite, shape_after
+from seedleaf.learners.ops import (
+    Chain,
+    Conv,
+    Head,
+    Join,
+    NetPlan,
+    Op,
+    Residual,
+    Shape,
+    SqueezeExcite,
+    shape_after,
+)
 
 FLOAT_BYTES = 4
 # What the nodes of an ONNX graph take beside their weights, in bytes (names, shapes): a little more than measured.
@@ -26,12 +37,11 @@ def _count(ops: Iterable[Op]) -> tuple[int, int, int]:
     for op in ops:
         if isinstance(op, Conv):
             weights = op.cin // op.groups * op.cout * op.kernel * op.kernel
-            params += weights + 2 * op.cout
-            deployed += weights + op.cout
+            params += weights + 2 * op.cout * op.norm
+            deployed += weights + op.cout * op.norm
             macs += weights * op.height * op.width
-        elif isinstance(op, (Residual, Join)):
-            bodies = (op.body,) if isinstance(op, Residual) else tuple(b.body for b in op.branches)
-            for inner in map(_count, bodies):
+        elif isinstance(op, (Residual, Join, Chain)):
+            for inner in map(_count, _bodies(op)):
                 params, macs, deployed = params + inner[0], macs + inner[1], deployed + inner[2]
         elif isinstance(op, (Head, SqueezeExcite)):
             weights, biases = _linear(op)
@@ -49,6 +59,8 @@ def _graph(ops: Iterable[Op]) -> int:
             total += CONV + (2 * NODE if op.act else 0)
         elif isinstance(op, Residual):
             total += 3 * NODE + _graph(op.body)
+        elif isinstance(op, Chain):
+            total += _graph(op.ops)
         elif isinstance(op, Join):
             total += 3 * NODE
             if op.shuffle > 1:  # written as a list of the channels that come out
@@ -58,6 +70,12 @@ def _graph(ops: Iterable[Op]) -> int:
         else:
             total += GATE
     return total
+
+
+def _bodies(op: Residual | Join | Chain) -> tuple[tuple[Op, ...], ...]:
+    if isinstance(op, Join):
+        return tuple(b.body for b in op.branches)
+    return (op.body if isinstance(op, Residual) else op.ops,)
 
 
 def _linear(op: Head | SqueezeExcite) -> tuple[int, int]:

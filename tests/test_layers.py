@@ -39,6 +39,7 @@ TOP = {
     "run",
     "stopwatch",
     "summary",
+    "table_predictor",
     "workers",
 }
 # room -> the rooms that it may import; a room is the first name below seedleaf

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
@@ -44,7 +45,7 @@ def fit(
     data: Annotated[
         str,
         typer.Argument(
-            help="digits, a folder of class folders, an .npz, a folder of IDX files, or a torchvision set.",
+            help="A CSV, TSV or Parquet file; digits, a folder of class folders, an .npz, IDX files, a torchvision set.",
             show_default=False,
         ),
     ],
@@ -71,9 +72,27 @@ def fit(
     tradeoff: Annotated[
         str, typer.Option(help="macs or params: search the whole front of error against it.")
     ] = "",
+    target: Annotated[
+        str | None,
+        typer.Option(help="Tables: the column to predict; default: target, label, class, y, else last."),
+    ] = None,
+    test: Annotated[
+        str | None, typer.Option(help="Tables: a file of test rows; default: a fifth is held out.")
+    ] = None,
+    group: Annotated[
+        str | None, typer.Option(help="Tables: rows equal in this column stay together.")
+    ] = None,
+    order_by: Annotated[str | None, typer.Option(help="Tables: split in the order of this column.")] = None,
+    task: Annotated[str | None, typer.Option(help="Tables: classification or regression.")] = None,
+    folds: Annotated[
+        int | None, typer.Option(help="Tables: folds of the cross-validation; default 5.")
+    ] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="Tables: logloss, error, auc, balanced_accuracy, f1; rmse, mae, r2.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Find, train, export and measure a light image classifier."""
+    """Find, train, export and measure a light model of images or of a table."""
     from seedleaf.timing import process_started
 
     def work() -> Result:
@@ -94,6 +113,13 @@ def fit(
             scheduler=scheduler,
             fidelity=fidelity,
             tradeoff=tradeoff,
+            target=target,
+            test=test,
+            group=group,
+            order_by=order_by,
+            task=task,
+            folds=folds,
+            metric=metric,
             view=_view(f"seedleaf fit {data}", time, as_json),
             command=_command(),
             began=process_started(),
@@ -203,30 +229,48 @@ def compress(
 def predict(
     run: RunPath,
     source: Annotated[
-        str, typer.Argument(metavar="INPUT", help="An image, a folder of images, an .npy or .npz.")
+        str,
+        typer.Argument(metavar="INPUT", help="A table; or an image, a folder of images, an .npy or .npz."),
     ],
     out: Annotated[Path | None, typer.Option(help="Write a CSV there; default: print it.")] = None,
 ) -> None:
-    """Classify images with a run's model. Only ONNX Runtime, numpy and Pillow are loaded."""
+    """Predict with a run's model. Only ONNX Runtime, numpy and (for images) Pillow are loaded."""
 
     def work() -> None:
-        from seedleaf.data.predict_input import read_inputs
-        from seedleaf.predictor import Predictor, write_predictions
+        from seedleaf.table_predictor import is_table
 
-        model = Predictor.open(run)
-        names, images, findings = read_inputs(source, *model.shape, model.scale)
-        for finding in findings:
-            typer.echo(finding, err=True)
-        probabilities = model.probabilities(images)
+        write, n = (_rows if is_table(run) else _images)(run, source)
         if out is None:
-            write_predictions(sys.stdout, names, probabilities, model.classes)
+            write(sys.stdout)
             return
         out.parent.mkdir(parents=True, exist_ok=True)
         with out.open("w", encoding="utf-8", newline="") as file:
-            write_predictions(file, names, probabilities, model.classes)
-        typer.echo(f"{len(names)} predictions in {out}", err=True)
+            write(file)
+        typer.echo(f"{n} predictions in {out}", err=True)
 
     guarded(work, False)
+
+
+def _images(run: Path, source: str) -> tuple[Callable[[IO[str]], None], int]:
+    """What writes the predictions for images, and how many they are."""
+    from seedleaf.data.predict_input import read_inputs
+    from seedleaf.predictor import Predictor, write_predictions
+
+    model = Predictor.open(run)
+    names, images, findings = read_inputs(source, *model.shape, model.scale)
+    for finding in findings:
+        typer.echo(finding, err=True)
+    probabilities = model.probabilities(images)
+    return lambda file: write_predictions(file, names, probabilities, model.classes), len(names)
+
+
+def _rows(run: Path, source: str) -> tuple[Callable[[IO[str]], None], int]:
+    """The same for the rows of a table."""
+    from seedleaf.table_predictor import TablePredictor, write_answers
+
+    model = TablePredictor.open(run)
+    answers = model.answers(source)
+    return lambda file: write_answers(file, answers, model.schema), len(answers)
 
 
 @app.command()

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from seedleaf.learners.ops import Chain, Conv, Head, Join, NetPlan, Op, Residual, SqueezeExcite
+from seedleaf.learners.ops import (
+    Chain,
+    Conv,
+    Head,
+    Join,
+    NetPlan,
+    Op,
+    Residual,
+    Shape,
+    SqueezeExcite,
+    shape_after,
+)
 
 FLOAT_BYTES = 4
 # What the nodes of an ONNX graph take beside their weights, in bytes (names, shapes): a little more than measured.
@@ -48,9 +59,13 @@ def _graph(ops: Iterable[Op]) -> int:
             total += CONV + (2 * NODE if op.act else 0)
         elif isinstance(op, Residual):
             total += 3 * NODE + _graph(op.body)
+        elif isinstance(op, Chain):
+            total += _graph(op.ops)
         elif isinstance(op, Join):
-            channels = max(b.stop for b in op.branches)
-            total += 3 * NODE + 2 * INDEX * channels  # the shuffle is a list of channels
+            total += 3 * NODE
+            if op.shuffle > 1:  # written as a list of the channels that come out
+                coming = Shape(max(b.stop for b in op.branches), 1, 1)
+                total += NODE + INDEX * shape_after(op, coming).channels
             total += sum(4 * NODE + _graph(b.body) for b in op.branches)
         elif isinstance(op, Chain):
             total += _graph(op.ops)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from seedleaf.learners.ops import (
+    Chain,
     Conv,
     Head,
     Join,
@@ -168,6 +169,9 @@ class _Tally:
             self.order(False, shape_after(op, s))
             self.once("shuffle", self.elements(shape_after(op, s)))
 
+    def chain(self, op: Chain, s: Shape) -> None:
+        self.ops(op.ops, s)
+
     def resize(self, op: Resize, s: Shape) -> None:
         self.once("resize", op.height * op.width * s.channels / 1e3)
 
@@ -181,6 +185,7 @@ WAYS: Mapping[type, Any] = {
     Residual: _Tally.residual,
     SqueezeExcite: _Tally.gate,
     Join: _Tally.join,
+    Chain: _Tally.chain,
     Resize: _Tally.resize,
     Head: _Tally.head,
 }

@@ -86,7 +86,7 @@ def test_the_network_has_as_many_parameters_as_was_said(
 
 
 def test_nothing_but_whole_files_is_left(delivered: tuple[Path, dict[str, Any]]) -> None:
-    assert sorted(p.name for p in delivered[0].iterdir()) == ["config.json", "model.onnx"]
+    assert sorted(p.name for p in delivered[0].iterdir()) == ["config.json", "model.onnx", "weights.pt"]
     assert json.loads((delivered[0] / "config.json").read_text(encoding="utf-8"))["classes"][0] == "cat 猫"
     assert delivered[1]["bytes"] == (delivered[0] / "model.onnx").stat().st_size
 

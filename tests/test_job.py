@@ -41,7 +41,7 @@ def test_a_folder_called_arrays_is_a_folder(tmp_path: Path, monkeypatch: pytest.
     x = np.zeros((2, 8, 8), np.uint8)
     assert name_of((x, x)) == ARRAYS
     assert ARRAYS not in (name_of("arrays"), name_of("nowhere"))
-    assert new_folder(ARRAYS).name == "arrays-1"
+    assert new_folder(ARRAYS).path.name == "arrays-1"
 
 
 def test_fit_keeps_the_whole_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

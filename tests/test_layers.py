@@ -16,6 +16,9 @@ ZERO = {"core", "errors", "seeds"}
 TOP = {
     "api",
     "card",
+    "compress_finish",
+    "compress_plan",
+    "compressing",
     "crew",
     "deliver",
     "estimator",
@@ -26,12 +29,14 @@ TOP = {
     "inspection",
     "job",
     "modality",
+    "model_source",
     "planning",
     "predictor",
     "report",
     "result",
     "run",
     "summary",
+    "table_predictor",
     "workers",
 }
 # room -> the rooms that it may import; a room is the first name below seedleaf
@@ -46,7 +51,7 @@ ALLOWED: dict[str, set[str]] = {
     "tuner": ZERO | {"space"},
     "train": ZERO | {"space", "data"},
     "learners": ZERO | {"space", "data", "train"},
-    "compress": ZERO | {"space", "data", "train", "learners"},
+    "compression": ZERO | {"space", "data", "train", "learners", "export", "predictor"},
     "executors": ZERO,
     "store": ZERO,
     "ledger": ZERO | {"store"},

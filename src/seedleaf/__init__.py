@@ -18,6 +18,7 @@ _WHERE = {
     "check": "seedleaf.inspection",
     "tune": "seedleaf.api",
     "resume": "seedleaf.api",
+    "compress": "seedleaf.compressing",
     "load": "seedleaf.api",
     "ImageClassifier": "seedleaf.estimator",
     "Study": "seedleaf.study",
@@ -48,6 +49,7 @@ __all__ = [
     "Study",
     "__version__",
     "check",
+    "compress",
     "fit",
     "load",
     "resume",
@@ -56,6 +58,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from seedleaf.api import fit, load, resume, tune
+    from seedleaf.compressing import compress
     from seedleaf.core import Fidelity, Measurement
     from seedleaf.errors import SeedleafError
     from seedleaf.estimator import ImageClassifier

@@ -1,4 +1,4 @@
-"""The functions that people call: `fit`, `resume`, `load` for images; `tune` for anyone's own training function."""
+"""The functions that people call: `fit`, `resume`, `load` for images and tables; `tune` for any training function."""
 
 from __future__ import annotations
 
@@ -50,20 +50,41 @@ def fit(
     sampler: str = "auto",
     scheduler: str = "auto",
     fidelity: str = "auto",
+    target: str | None = None,
+    test: str | Path | None = None,
+    group: str | None = None,
+    order_by: str | None = None,
+    task: str | None = None,
+    folds: int | None = None,
+    metric: str | None = None,
     view: View | None = None,
     command: str = "seedleaf.fit(…)",
     began: float | None = None,
 ) -> Result:
-    """Find, train, export and measure a light image classifier within `time_limit` of wall time.
+    """Find, train, export and measure a light model within `time_limit` of wall time: of images, or of a table.
 
     `data`: "digits", a folder of class folders, an .npz, a folder of IDX files, the name of a torchvision set, or
     arrays (x, y). `max_params` and `max_macs` are upper bounds ("20k", 5_000_000) that nothing returned breaks.
     `fidelity` says what steps are spent on: "epochs", or at first a part of the "data", pictures of smaller "size", or
-    "both" (docs/guide.md). The run lands in `out`, or the next free runs/<data>-<n>/. Raises DataError, LimitError,
+    "both" (docs/guide.md).
+
+    A table is a CSV, TSV (also .gz) or Parquet file, or a pandas DataFrame; the seven options from `target` on are for
+    tables alone (docs/fitting-tables.md): the column to predict, a file of test rows, the column whose rows stay together,
+    the column to split in the order of, "classification" or "regression", the number of folds, what to judge by.
+
+    The run lands in `out`, or the next free runs/<data>-<n>/. Raises DataError, LimitError,
     BudgetError, each saying what to do.
     """
+    from seedleaf.modality import modality_of
+
     began = time.time() if began is None else began
     asked = {"params": max_params, "macs": max_macs}
+    given = dict(
+        target=target, test=test, group=group, order_by=order_by, task=task, folds=folds, metric=metric
+    )
+    if given["test"] is not None:
+        given["test"] = str(Path(str(test)).absolute())
+    modality = modality_of(data)
     job = Job(
         data=name_of(data),
         time_limit=parse_seconds(time_limit),
@@ -75,10 +96,13 @@ def fit(
         sampler=sampler,
         scheduler=scheduler,
         fidelity=fidelity,
+        kind=modality.name,
+        options={k: v for k, v in given.items() if v is not None},
         command=command,
         version=__version__,
     )
     job.check()
+    modality.check(job)
     return begin(new_folder(job.data, out), job, data, view, began)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
@@ -44,7 +45,7 @@ def fit(
     data: Annotated[
         str,
         typer.Argument(
-            help="digits, a folder of class folders, an .npz, a folder of IDX files, or a torchvision set.",
+            help="A CSV, TSV or Parquet file; digits, a folder of class folders, an .npz, IDX files, a torchvision set.",
             show_default=False,
         ),
     ],
@@ -64,9 +65,27 @@ def fit(
     fidelity: Annotated[
         str, typer.Option(help="auto, epochs, data, size, both: what cheap steps save.")
     ] = "auto",
+    target: Annotated[
+        str | None,
+        typer.Option(help="Tables: the column to predict; default: target, label, class, y, else last."),
+    ] = None,
+    test: Annotated[
+        str | None, typer.Option(help="Tables: a file of test rows; default: a fifth is held out.")
+    ] = None,
+    group: Annotated[
+        str | None, typer.Option(help="Tables: rows equal in this column stay together.")
+    ] = None,
+    order_by: Annotated[str | None, typer.Option(help="Tables: split in the order of this column.")] = None,
+    task: Annotated[str | None, typer.Option(help="Tables: classification or regression.")] = None,
+    folds: Annotated[
+        int | None, typer.Option(help="Tables: folds of the cross-validation; default 5.")
+    ] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="Tables: logloss, error, auc, balanced_accuracy, f1; rmse, mae, r2.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Find, train, export and measure a light image classifier."""
+    """Find, train, export and measure a light model of images or of a table."""
     from seedleaf.timing import process_started
 
     def work() -> Result:
@@ -84,6 +103,13 @@ def fit(
             sampler=sampler,
             scheduler=scheduler,
             fidelity=fidelity,
+            target=target,
+            test=test,
+            group=group,
+            order_by=order_by,
+            task=task,
+            folds=folds,
+            metric=metric,
             view=_view(f"seedleaf fit {data}", time, as_json),
             command=_command(),
             began=process_started(),
@@ -137,33 +163,104 @@ def resume(run: RunPath, time: Time = None, as_json: Json = False) -> None:
 
 
 @app.command()
+def compress(
+    model: Annotated[
+        Path, typer.Argument(help="The folder of a run: its delivered network.", show_default=False)
+    ],
+    data: Annotated[str | None, typer.Option(help="What it was fitted on; default: as its run says.")] = None,
+    speedup: Annotated[
+        float | None, typer.Option(help="So many times faster, measured in ONNX Runtime.")
+    ] = None,
+    max_params: Annotated[str | None, typer.Option(help="At most so many parameters: 20000, 20k.")] = None,
+    max_macs: Annotated[str | None, typer.Option(help="At most so many multiply-adds an image: 5M.")] = None,
+    max_latency: Annotated[
+        float | None, typer.Option(help="At most so many ms an image, one thread.")
+    ] = None,
+    max_bytes: Annotated[str | None, typer.Option(help="A file of at most so many bytes: 100k.")] = None,
+    max_drop: Annotated[float, typer.Option(help="Percent points of accuracy that may be lost.")] = 0.5,
+    time: Time = "10m",
+    int8: Annotated[str, typer.Option(help="auto (searched), always or never.")] = "auto",
+    workers: Annotated[int | None, typer.Option(help="Worker processes; default: one per core.")] = None,
+    seed: Annotated[int, typer.Option(help="Every random draw follows from it.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="The run's folder; default: runs/DATA-compressed-N.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Make a trained network smaller and faster: prune, decompose, quantise, distil, searched and measured."""
+    from seedleaf.timing import process_started
+
+    def work() -> Result:
+        from seedleaf.compressing import compress as compress_model
+
+        return compress_model(
+            model,
+            data,
+            speedup=speedup,
+            max_params=max_params,
+            max_macs=max_macs,
+            max_latency=max_latency,
+            max_bytes=max_bytes,
+            max_drop=max_drop,
+            time_limit=time or "10m",
+            int8=int8,
+            workers=workers,
+            seed=seed,
+            out=out,
+            view=_view(f"seedleaf compress {model}", time or "10m", as_json),
+            command=_command(),
+            began=process_started(),
+        )
+
+    _show(guarded(work, as_json), as_json)
+
+
+@app.command()
 def predict(
     run: RunPath,
     source: Annotated[
-        str, typer.Argument(metavar="INPUT", help="An image, a folder of images, an .npy or .npz.")
+        str,
+        typer.Argument(metavar="INPUT", help="A table; or an image, a folder of images, an .npy or .npz."),
     ],
     out: Annotated[Path | None, typer.Option(help="Write a CSV there; default: print it.")] = None,
 ) -> None:
-    """Classify images with a run's model. Only ONNX Runtime, numpy and Pillow are loaded."""
+    """Predict with a run's model. Only ONNX Runtime, numpy and (for images) Pillow are loaded."""
 
     def work() -> None:
-        from seedleaf.data.predict_input import read_inputs
-        from seedleaf.predictor import Predictor, write_predictions
+        from seedleaf.table_predictor import is_table
 
-        model = Predictor.open(run)
-        names, images, findings = read_inputs(source, *model.shape, model.scale)
-        for finding in findings:
-            typer.echo(finding, err=True)
-        probabilities = model.probabilities(images)
+        write, n = (_rows if is_table(run) else _images)(run, source)
         if out is None:
-            write_predictions(sys.stdout, names, probabilities, model.classes)
+            write(sys.stdout)
             return
         out.parent.mkdir(parents=True, exist_ok=True)
         with out.open("w", encoding="utf-8", newline="") as file:
-            write_predictions(file, names, probabilities, model.classes)
-        typer.echo(f"{len(names)} predictions in {out}", err=True)
+            write(file)
+        typer.echo(f"{n} predictions in {out}", err=True)
 
     guarded(work, False)
+
+
+def _images(run: Path, source: str) -> tuple[Callable[[IO[str]], None], int]:
+    """What writes the predictions for images, and how many they are."""
+    from seedleaf.data.predict_input import read_inputs
+    from seedleaf.predictor import Predictor, write_predictions
+
+    model = Predictor.open(run)
+    names, images, findings = read_inputs(source, *model.shape, model.scale)
+    for finding in findings:
+        typer.echo(finding, err=True)
+    probabilities = model.probabilities(images)
+    return lambda file: write_predictions(file, names, probabilities, model.classes), len(names)
+
+
+def _rows(run: Path, source: str) -> tuple[Callable[[IO[str]], None], int]:
+    """The same for the rows of a table."""
+    from seedleaf.table_predictor import TablePredictor, write_answers
+
+    model = TablePredictor.open(run)
+    answers = model.answers(source)
+    return lambda file: write_answers(file, answers, model.schema), len(answers)
 
 
 @app.command()

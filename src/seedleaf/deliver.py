@@ -9,6 +9,7 @@ import numpy as np
 
 from seedleaf.errors import RunError
 from seedleaf.predictor import Predictor
+from seedleaf.table_predictor import TablePredictor, is_table
 
 FILES = ("model.onnx", "config.json", "metrics.json", "README.md")
 
@@ -19,9 +20,13 @@ def copy_delivery(run: Path | str, out: Path | str | None = None) -> list[Path]:
     Returns the paths of the files.
     """
     best = Path(run) if (Path(run) / "model.onnx").exists() else Path(run) / "best"
-    model = Predictor.open(run)
-    answer = model.probabilities(np.zeros((1, *model.shape), np.uint8))
-    if answer.shape != (1, len(model.classes)) or not np.isfinite(answer).all():
+    if is_table(run):
+        table = TablePredictor.open(run)
+        answer, n_out = table.answers({c.name: [""] for c in table.schema.used}), len(table.classes)
+    else:
+        model = Predictor.open(run)
+        answer, n_out = model.probabilities(np.zeros((1, *model.shape), np.uint8)), len(model.classes)
+    if answer.shape != ((1, n_out) if n_out else (1,)) or not np.isfinite(answer).all():
         raise RunError(f"{best / 'model.onnx'} does not answer as its config.json says")
     if out is None:
         return [best / name for name in FILES if (best / name).exists()]

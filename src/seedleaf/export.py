@@ -100,6 +100,7 @@ def deliver(config: Config, setup: Mapping[str, Any], checkpoint: str, out: str)
     folder = Path(out)
     export_onnx(network, spec, folder / "model.onnx")
     write_signature(folder, spec, config)
+    save_weights(network, folder)
     predictor = Predictor.open(folder)
     sample = np.asarray(data.x_test[:64])
     difference = float(np.abs(predictor.probabilities(sample) - _torch_probabilities(network, sample)).max())
@@ -111,16 +112,25 @@ def deliver(config: Config, setup: Mapping[str, Any], checkpoint: str, out: str)
     predicted = predictor.probabilities(x).argmax(1)
     return {
         "test": accuracy_interval(predicted == y),
-        "per_class": _per_class(predicted, y, spec.class_names),
-        "confusion": _confusion(predicted, y, spec.n_classes),
+        "per_class": per_class(predicted, y, spec.class_names),
+        "confusion": confusion(predicted, y, spec.n_classes),
         "bytes": (folder / "model.onnx").stat().st_size,
         "latency_ms": latency(folder / "model.onnx", sample[:1]),
         "onnx_max_difference": difference,
     }
 
 
-def write_signature(folder: Path, spec: ImageSpec, config: Config) -> None:
-    """`config.json`: all that is needed to use the model beside the graph."""
+def save_weights(network: nn.Module, folder: Path) -> None:
+    """`weights.pt`: what a later compression starts from. Plain tensors, read without running code."""
+    from seedleaf.train import checkpoint
+
+    checkpoint.save(folder / "weights.pt", {"model": network.state_dict()})
+
+
+def write_signature(
+    folder: Path, spec: ImageSpec, config: Config, more: Mapping[str, Any] | None = None
+) -> None:
+    """`config.json`: all that is needed to use the model beside the graph, and what `more` holds."""
     body = {
         "config": config,
         "input": {"name": "images", "shape": ["N", spec.height, spec.width, spec.channels], "dtype": "uint8"},
@@ -129,6 +139,7 @@ def write_signature(folder: Path, spec: ImageSpec, config: Config) -> None:
         "output": {"name": "probabilities", "shape": ["N", spec.n_classes], "dtype": "float32"},
         "classes": list(spec.class_names),
         "data": spec.name,
+        **(more or {}),
     }
     text = json.dumps(body, indent=2, ensure_ascii=False) + "\n"
     (folder / "config.json").write_text(text, encoding="utf-8")
@@ -177,7 +188,7 @@ def _torch_probabilities(network: nn.Module, images: npt.NDArray[np.uint8]) -> F
         return np.asarray(network(torch.from_numpy(images.copy())).softmax(1).numpy())
 
 
-def _per_class(
+def per_class(
     predicted: npt.NDArray[np.int64], y: npt.NDArray[np.int64], names: tuple[str, ...]
 ) -> list[list[Any]]:
     rows: list[list[Any]] = []
@@ -187,7 +198,7 @@ def _per_class(
     return rows
 
 
-def _confusion(predicted: npt.NDArray[np.int64], y: npt.NDArray[np.int64], n: int) -> list[list[int]]:
+def confusion(predicted: npt.NDArray[np.int64], y: npt.NDArray[np.int64], n: int) -> list[list[int]]:
     """Rows are the true classes; only for up to 30 classes, where a person can still read it."""
     if n > 30:
         return []

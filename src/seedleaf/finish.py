@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from seedleaf.card import shares
 from seedleaf.core import Trial
@@ -72,10 +72,30 @@ def finish(run: Run, end: float, deadline: float) -> None:
     write_report(run.study.history, run.folder / "report.html")
 
 
+class Calling(Protocol):
+    """Of a run, what its calls need."""
+
+    @property
+    def folder(self) -> Path: ...
+    @property
+    def study(self) -> Study: ...
+    @property
+    def executor(self) -> Executor: ...
+    @property
+    def view(self) -> View: ...
+
+
 def call_all(
-    run: Run, calls: Mapping[str, tuple[str, Mapping[str, Any]]], phase: str, needed: set[str]
+    run: Calling,
+    calls: Mapping[str, tuple[str, Mapping[str, Any]]],
+    phase: str,
+    needed: set[str],
+    go_on: str = "go on with: seedleaf resume {}",
 ) -> dict[str, Returned]:
-    """Run named calls on the workers at once; what came of each. RunError where a needed one fails twice."""
+    """Run named calls on the workers at once; what came of each.
+
+    RunError, with how to `go_on`, where a needed one fails twice.
+    """
     waiting: dict[int, str] = {}
     answers: dict[str, Returned] = {}
     todo, tries = list(calls), dict.fromkeys(calls, 0)
@@ -92,7 +112,8 @@ def call_all(
                 answers[name] = report
             elif tries[name] > 1:
                 error = RunError(f"{name} failed: {report.error}")
-                error.add_note(f"go on with: seedleaf resume {shlex.quote(str(run.folder))}")
+                if go_on:
+                    error.add_note(go_on.format(shlex.quote(str(run.folder))))
                 raise error
             else:
                 todo.append(name)  # its worker may have been killed; what it had saved is taken up

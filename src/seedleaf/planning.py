@@ -105,7 +105,8 @@ def open_study(
     return study, float(known["delivery"]) + float(known.get("front", 0.0))
 
 
-def run_note(job: Job) -> dict[str, Any]:
+def run_note(job: Any) -> dict[str, Any]:
+    """The job, a frozen dataclass, and where it ran."""
     import platform
 
     machine = f"{platform.system()} {platform.machine()}, {cores()} cores, Python {platform.python_version()}"

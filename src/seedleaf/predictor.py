@@ -24,7 +24,23 @@ Floats = npt.NDArray[np.float32]
 
 def open_session(path: Path) -> onnxruntime.InferenceSession:
     """An ONNX Runtime session on one thread. RunError where the file is missing or no model."""
-    return _session(_read(path), str(path))
+    return session_of(_read(path), str(path))
+
+
+def open_model(folder: Path | str) -> tuple[bytes, dict[str, Any], Path]:
+    """model.onnx and config.json in a run's folder, or in its best/ folder; and that folder. RunError."""
+    folder = Path(folder)
+    best = folder if (folder / "model.onnx").exists() else folder / "best"
+    if not folder.is_dir():
+        raise RunError(f"{folder} is not a folder of a run")
+    model = _read(best / "model.onnx")
+    try:
+        body = json.loads((best / "config.json").read_text(encoding="utf-8", errors="surrogatepass"))
+    except (OSError, ValueError) as error:
+        raise RunError(f"{best / 'config.json'} cannot be read: {first_line(error)}") from None
+    if not isinstance(body, dict):
+        raise RunError(f"{best / 'config.json'} cannot be read: it holds no object")
+    return model, body, best
 
 
 def _read(path: Path) -> bytes:
@@ -38,7 +54,8 @@ def _read(path: Path) -> bytes:
         raise RunError(f"{path} cannot be read: {error.strerror}") from None
 
 
-def _session(model: bytes, where: str) -> onnxruntime.InferenceSession:
+def session_of(model: bytes, where: str) -> onnxruntime.InferenceSession:
+    """The same for a model in memory; `where` is what the error calls it."""
     import onnxruntime as ort
 
     options = ort.SessionOptions()
@@ -66,24 +83,19 @@ class Predictor:
     @classmethod
     def open(cls, folder: Path | str) -> Predictor:
         """The model in a run's folder, or in its best/ folder."""
-        folder = Path(folder)
-        best = folder if (folder / "model.onnx").exists() else folder / "best"
-        if not folder.is_dir():
-            raise RunError(f"{folder} is not a folder of a run")
-        model = _read(best / "model.onnx")
+        model, body, best = open_model(folder)
         try:
-            body = json.loads((best / "config.json").read_text(encoding="utf-8"))
             height, width, channels = (int(v) for v in body["input"]["shape"][1:])
             scale = Scale.from_json(body.get("scale"))
             opened = cls(model, tuple(map(str, body["classes"])), (height, width, channels), scale)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise RunError(f"{best / 'config.json'} cannot be read: {first_line(error)}") from None
-        opened.__dict__["session"] = _session(model, str(best / "model.onnx"))
+        opened.__dict__["session"] = session_of(model, str(best / "model.onnx"))
         return opened
 
     @cached_property
     def session(self) -> onnxruntime.InferenceSession:
-        return _session(self.model, "the model")
+        return session_of(self.model, "the model")
 
     def __getstate__(self) -> dict[str, Any]:
         return {k: v for k, v in self.__dict__.items() if k != "session"}
@@ -133,9 +145,9 @@ def write_predictions(
     writer.writerow(["input", "predicted", "probability", *(f"p({c})" for c in classes)])
     for name, row in zip(names, probabilities, strict=True):
         k = int(row.argmax())
-        writer.writerow([_cell(name), _cell(classes[k]), f"{row[k]:.4f}", *(f"{p:.4f}" for p in row)])
+        writer.writerow([cell(name), cell(classes[k]), f"{row[k]:.4f}", *(f"{p:.4f}" for p in row)])
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
     """A file or class name that a spreadsheet would run as a formula gets an apostrophe in front."""
     return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text

@@ -13,6 +13,7 @@ from seedleaf.core import Config, History, Trial
 from seedleaf.errors import RunError, first_line
 from seedleaf.folder import read_history
 from seedleaf.predictor import Floats, Predictor
+from seedleaf.table_predictor import TablePredictor, is_table
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -79,16 +80,17 @@ class Result:
         return Best(config, metrics, path)
 
     @cached_property
-    def predictor(self) -> Predictor:
-        return Predictor.open(self.folder)
+    def predictor(self) -> Predictor | TablePredictor:
+        return (TablePredictor if is_table(self.folder) else Predictor).open(self.folder)
 
-    def predict(self, images: npt.NDArray[Any]) -> list[str]:
-        """The most probable class name of each image: uint8 (N, H, W, C), or numbers as in training, scaled as there."""
-        return self.predictor.predict(images)
+    def predict(self, x: Any) -> list[str] | npt.NDArray[Any]:
+        """The most probable class name of each image (uint8 (N, H, W, C), or numbers as in training, scaled as there), or of
+        each row of a table (a file, a DataFrame, a mapping of names to columns); its value where the target is a number."""
+        return self.predictor.predict(x)
 
-    def predict_proba(self, images: npt.NDArray[Any]) -> Floats:
+    def predict_proba(self, x: Any) -> Floats:
         """Class probabilities, (N, classes), in the order of `classes`."""
-        return self.predictor.probabilities(images)
+        return self.predictor.probabilities(x)
 
     @property
     def classes(self) -> tuple[str, ...]:

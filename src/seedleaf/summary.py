@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from seedleaf.report import leaderboard
@@ -40,12 +41,8 @@ def as_lines(result: Result) -> list[str]:
     body, metrics = as_body(result), result.best.metrics
     front = [row for row in body["front"] if row["folder"] != "best"]
     lines = _board(result, rows=4 if front else 5)
-    test = metrics["test"]
-    lines.append(
-        f"test accuracy {test['accuracy']:.4f} ({test['low']:.4f} to {test['high']:.4f}), "
-        f"{metrics['params']:,} params, {metrics['macs']:,} MACs, {metrics['bytes'] / 1000:.0f} kB, "
-        f"{metrics['latency_ms']['median']:.2f} ms an image"
-    )
+    table = "macs" not in metrics
+    lines.append(_tested(metrics) if table else _seen(metrics))
     if front:
         lines.append(_smaller(result, front))
     if body["verdict"]:
@@ -57,8 +54,27 @@ def as_lines(result: Result) -> list[str]:
         else ""
     )
     lines.append(f"{spent}report {result.folder / 'report.html'}")
-    lines.append(f"next    seedleaf predict {result.folder} IMAGE")
+    lines.append(f"next    seedleaf predict {result.folder} {'FILE.csv' if table else 'IMAGE'}")
     return lines
+
+
+def _seen(metrics: Mapping[str, Any]) -> str:
+    """A classifier of images in one line."""
+    test = metrics["test"]
+    return (
+        f"test accuracy {test['accuracy']:.4f} ({test['low']:.4f} to {test['high']:.4f}), "
+        f"{metrics['params']:,} params, {metrics['macs']:,} MACs, {metrics['bytes'] / 1000:.0f} kB, "
+        f"{metrics['latency_ms']['median']:.2f} ms an image"
+    )
+
+
+def _tested(metrics: Mapping[str, Any]) -> str:
+    """A model of a table in one line: what it was chosen by first."""
+    test = metrics["test"]
+    names = dict.fromkeys((str(metrics["metric"]), "accuracy", "auc", "r2"))
+    shown = ", ".join(f"{k} {test[k]:.4g}" for k in names if k in test)
+    size, median = metrics["bytes"] / 1000, metrics["latency_ms"]["median"]
+    return f"test    {shown or 'no test rows'}, {size:,.0f} kB, {median:.3f} ms a row"
 
 
 def _smaller(result: Result, front: list[dict[str, Any]]) -> str:
@@ -71,13 +87,18 @@ def _smaller(result: Result, front: list[dict[str, Any]]) -> str:
 
 def _board(result: Result, rows: int) -> list[str]:
     rows_shown = leaderboard(result.history, rows)
-    lines = [f"{'':>4} {'config':<28} {'valid error':>11} {'params':>9} {'steps':>6} {'seconds':>8}"]
+    lines = [f"{'':>4} {'config':<28} {_judged_by(result):>11} {'params':>9} {'steps':>6} {'seconds':>8}"]
     for row in rows_shown:
         lines.append(
             f"{row.rank or '':>4} {row.label:<28.28} {_number(row.value, '.4f'):>11} {_number(row.params, ',.0f'):>9} "
             f"{row.steps or '':>6} {_number(row.seconds, '.1f'):>8}"
         )
     return lines
+
+
+def _judged_by(result: Result) -> str:
+    objectives = result.history.header.get("objectives") or [{"metric": "error"}]
+    return f"valid {objectives[0]['metric']}"
 
 
 def _number(value: float, form: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,7 @@ from torch.nn import functional as F
 
 from seedleaf.learners.fold import RepConv
 from seedleaf.learners.ops import (
+    Chain,
     Conv,
     Head,
     Join,
@@ -119,7 +121,7 @@ class Net(nn.Module):
     shift: Tensor
     scale: Tensor
 
-    def __init__(self, body: nn.Sequential, mean: Sequence[float], std: Sequence[float]) -> None:
+    def __init__(self, body: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
         self.body = body
         m, s = torch.tensor(mean, dtype=torch.float32), torch.tensor(std, dtype=torch.float32)
@@ -149,6 +151,10 @@ def _module(op: Op) -> nn.Module:
         return _conv(op)
     if isinstance(op, SqueezeExcite):
         return Gate(op.channels, op.hidden)
+    if isinstance(op, Chain):
+        return nn.Sequential(*(_module(inner) for inner in op.ops))
+    if isinstance(op, Residual) and not op.body:  # only the shortcut is left
+        return _apart(op.act) if op.act else nn.Identity()
     if isinstance(op, Residual):
         body = nn.Sequential(*(_module(inner) for inner in op.body))
         return Skip(body, ACTIVATIONS[op.act]() if op.act else None)
@@ -159,10 +165,20 @@ def _module(op: Op) -> nn.Module:
     return _head(op)
 
 
+def _apart(act: str) -> nn.Module:
+    """The activation, not in place: what it is given is another activation's output, which that one's gradient needs."""
+    module: Any = ACTIVATIONS[act]()
+    module.inplace = False
+    found: nn.Module = module
+    return found
+
+
 def _conv(op: Conv) -> nn.Sequential:
     layer = nn.Conv2d(op.cin, op.cout, op.kernel, op.stride, op.kernel // 2, groups=op.groups, bias=False)
     nn.init.kaiming_normal_(layer.weight, mode="fan_in", nonlinearity="relu")
     act = [ACTIVATIONS[op.act]()] if op.act else []
+    if not op.norm:
+        return nn.Sequential(layer, *act)
     if op.rep:
         return nn.Sequential(RepConv(layer, BN_MOMENTUM), *act)
     norm = nn.BatchNorm2d(op.cout, momentum=BN_MOMENTUM)

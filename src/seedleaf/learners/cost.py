@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from seedleaf.learners.ops import Conv, Head, Join, NetPlan, Op, Residual, SqueezeExcite
+from seedleaf.learners.ops import Chain, Conv, Head, Join, NetPlan, Op, Residual, SqueezeExcite
 
 FLOAT_BYTES = 4
 
@@ -24,12 +24,11 @@ def _count(ops: Iterable[Op]) -> tuple[int, int, int]:
     for op in ops:
         if isinstance(op, Conv):
             weights = op.cin // op.groups * op.cout * op.kernel * op.kernel
-            params += weights + 2 * op.cout
-            deployed += weights + op.cout
+            params += weights + 2 * op.cout * op.norm
+            deployed += weights + op.cout * op.norm
             macs += weights * op.height * op.width
-        elif isinstance(op, (Residual, Join)):
-            bodies = (op.body,) if isinstance(op, Residual) else tuple(b.body for b in op.branches)
-            for inner in map(_count, bodies):
+        elif isinstance(op, (Residual, Join, Chain)):
+            for inner in map(_count, _bodies(op)):
                 params, macs, deployed = params + inner[0], macs + inner[1], deployed + inner[2]
         elif isinstance(op, (Head, SqueezeExcite)):
             weights, biases = _linear(op)
@@ -37,6 +36,12 @@ def _count(ops: Iterable[Op]) -> tuple[int, int, int]:
             deployed += weights + biases
             macs += weights
     return params, macs, deployed
+
+
+def _bodies(op: Residual | Join | Chain) -> tuple[tuple[Op, ...], ...]:
+    if isinstance(op, Join):
+        return tuple(b.body for b in op.branches)
+    return (op.body if isinstance(op, Residual) else op.ops,)
 
 
 def _linear(op: Head | SqueezeExcite) -> tuple[int, int]:

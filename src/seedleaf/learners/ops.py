@@ -10,7 +10,8 @@ class Conv(NamedTuple):
 
     `height` and `width` are those of its output; `zero` starts the BatchNorm scale at 0 (the last of a residual
     branch: the block begins as the identity, Goyal et al. 2017). `rep` trains a 1×1 and an identity branch beside it,
-    which melt into the one convolution that is deployed (Ding et al. 2021, RepVGG).
+    which melt into the one convolution that is deployed (Ding et al. 2021, RepVGG). Without `norm` it is a bare linear
+    map: a factor of a decomposed convolution.
     """
 
     cin: int
@@ -23,6 +24,13 @@ class Conv(NamedTuple):
     act: str
     zero: bool = False
     rep: bool = False
+    norm: bool = True
+
+
+class Chain(NamedTuple):
+    """One op after the other: what a decomposed convolution became."""
+
+    ops: tuple[Op, ...]
 
 
 class SqueezeExcite(NamedTuple):
@@ -33,7 +41,7 @@ class SqueezeExcite(NamedTuple):
 
 
 class Residual(NamedTuple):
-    """act(body(x) + x); `body` keeps the shape."""
+    """act(body(x) + x); `body` keeps the shape. Without a body act(x): a block of which only the shortcut is left."""
 
     body: tuple[Op, ...]
     act: str
@@ -69,7 +77,7 @@ class Head(NamedTuple):
     dropout: float
 
 
-Op = Conv | SqueezeExcite | Residual | Join | Resize | Head
+Op = Conv | Chain | SqueezeExcite | Residual | Join | Resize | Head
 
 
 class NetPlan(NamedTuple):
@@ -117,6 +125,8 @@ def shape_after(op: Op, s: Shape) -> Shape:
         return Shape(s.channels, op.height, op.width)
     if isinstance(op, Head):
         return Shape(op.n_classes, 1, 1)
+    if isinstance(op, Chain):
+        return _through(op.ops, s)
     if isinstance(op, Join):
         ends = [_through(b.body, Shape(b.stop - b.first, s.height, s.width)) for b in op.branches]
         return Shape(sum(e.channels for e in ends), ends[0].height, ends[0].width)

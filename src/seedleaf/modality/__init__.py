@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seedleaf.modality.base import Made, Modality
+from seedleaf.modality.base import Modality
 from seedleaf.modality.registry import MODALITIES, modality_named, modality_of
 
-__all__ = ["MODALITIES", "Made", "Modality", "modality_named", "modality_of"]
+__all__ = ["MODALITIES", "Modality", "modality_named", "modality_of"]

@@ -54,6 +54,9 @@ class Modality(Protocol):
     def recognises(self, source: Any) -> bool:
         """Is `source` of this kind? Looks at the name or the type only."""
 
+    def check(self, job: Job) -> None:
+        """StudyError where the job asks for something that this kind of data does not know."""
+
     def setup(self, job: Job, spec: Any = None, history: History | None = None) -> Mapping[str, Any]:
         """What every trial is told beside where the data lies and the seed; the last two once the data has been read."""
 

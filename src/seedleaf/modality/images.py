@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from seedleaf.core import Body, History
 from seedleaf.data.spec import ImageData, ImageSpec
-from seedleaf.errors import RunError
+from seedleaf.errors import RunError, StudyError
 from seedleaf.executors.local import LocalExecutor
 from seedleaf.front import deliver_front
 from seedleaf.job import Job
@@ -34,6 +34,10 @@ class Images:
 
     def recognises(self, source: Any) -> bool:
         return True
+
+    def check(self, job: Job) -> None:
+        if job.options:
+            raise StudyError(f"{', '.join(job.options)}: for tables only, and {job.data} is none")
 
     def setup(
         self, job: Job, spec: ImageSpec | None = None, history: History | None = None

@@ -8,9 +8,10 @@ from typing import Any
 from seedleaf.errors import RunError
 from seedleaf.modality.base import Modality
 from seedleaf.modality.images import Images
+from seedleaf.modality.tables import Tables
 
 # The first that recognises a source takes it; the last takes what is left, and says what is wrong with it.
-MODALITIES: Mapping[str, Modality] = {m.name: m for m in (Images(),)}
+MODALITIES: Mapping[str, Modality] = {m.name: m for m in (Tables(), Images())}
 
 
 def modality_named(name: str) -> Modality:

@@ -36,6 +36,8 @@ def _left_out(spec: Mapping[str, object]) -> str:
 
 
 def _sentence(facts: Facts, spec: Mapping[str, object], names: Sequence[str]) -> str:
+    if spec.get("kind") == "table":
+        return _table_sentence(spec, names)
     h, w, c = (number(spec, k) for k in ("height", "width", "channels"))
     kind = {1.0: "grey", 3.0: "colour"}.get(c, f"{count(c)}-channel")
     part = number(facts.note("data"), "valid_fraction")
@@ -46,6 +48,19 @@ def _sentence(facts: Facts, spec: Mapping[str, object], names: Sequence[str]) ->
     classes = "1 class" if len(names) == 1 else f"{len(names)} classes"
     name = f"<b>{esc(spec.get('name') or 'data')}</b>"
     return f"{name}: {shape} of {classes}, {count(n_train)} for training{held}{tested}."
+
+
+def _table_sentence(spec: Mapping[str, object], names: Sequence[str]) -> str:
+    columns, dropped = spec.get("columns"), spec.get("dropped")
+    n_columns = len(columns) if isinstance(columns, Mapping) else 0
+    gone = f", {plural(len(dropped), 'column')} dropped" if isinstance(dropped, Mapping) and dropped else ""
+    what = f"{len(names)} classes" if names else "a number"
+    n_train, n_test = number(spec, "n_train"), number(spec, "n_test")
+    return (
+        f"<b>{esc(spec.get('name') or 'data')}</b>: {plural(n_columns, 'feature')}{gone}; target "
+        f"<b>{esc(spec.get('target') or '')}</b>, {what}; {count(n_train)} rows for training and cross-validation, "
+        f"{count(n_test)} for the test, touched once at the end."
+    )
 
 
 def _counts(spec: Mapping[str, object], names: Sequence[str]) -> list[float]:
@@ -78,7 +93,8 @@ def _classes(facts: Facts, names: Sequence[str], counts: Sequence[float]) -> str
             good = 0 if math.isnan(right) else right
             cells += [count(tested), f'{share(right)}<i class="hbar leaf" style="--w:{good:.3f}"></i>']
         rows.append(tuple(cells))
-    heads = ("class", "training images", "test images", "right on the test part")
+    what = "rows" if (facts.note("data").get("spec") or {}).get("kind") == "table" else "images"
+    heads = ("class", f"training {what}", f"test {what}", "right on the test part")
     return table(heads[: 4 if scores else 2], rows, css="classes")
 
 

@@ -27,7 +27,11 @@ def title(facts: Facts) -> str:
     winner = facts.winner
     if math.isfinite(test):
         small = f" with {count(params)} parameters" if math.isfinite(params) else ""
-        return f"<em>{share(test)}</em> right on images it never saw{',' if small else ''}{small}."
+        what = "rows" if _is_table(facts) else "images"
+        return f"<em>{share(test)}</em> right on {what} it never saw{',' if small else ''}{small}."
+    metric = str(facts.note("final").get("metric", ""))
+    if math.isfinite(tested := number(facts.note("final"), "test", metric)):
+        return f"<em>{figure(tested)}</em> {esc(metric)} on rows it never saw."
     if winner is not None:
         small = f" with {count(params)} parameters" if math.isfinite(params) else ""
         return f"Best {esc(facts.objective.metric)}: <em>{figure(winner.value)}</em>{small}."
@@ -35,6 +39,10 @@ def title(facts: Facts) -> str:
     if failed and len(failed) == len(facts.rows):
         return f"All {plural(len(failed), 'trial')} failed." if len(failed) > 1 else "The only trial failed."
     return "No result yet." if facts.rows else "Nothing has run yet."
+
+
+def _is_table(facts: Facts) -> bool:
+    return (facts.note("data").get("spec") or {}).get("kind") == "table"
 
 
 def verdict(facts: Facts) -> str:
@@ -61,7 +69,13 @@ def _compared(facts: Facts) -> list[str]:
         shown.append(f"the winner {_reached(facts, facts.winner)}")
     if len(shown) < 2:
         return []
-    where = "On the validation part" if facts.note("data") else "In the study"
+    where = (
+        "On the folds"
+        if _is_table(facts)
+        else "On the validation part"
+        if facts.note("data")
+        else "In the study"
+    )
     return [f"{where} the {metric} ({'lower' if low else 'higher'} is better): {', '.join(shown)}."]
 
 
@@ -100,7 +114,7 @@ def _tiles(facts: Facts) -> list[tuple[str, str, str]]:
         (
             "Latency",
             f"{figure(median, 2)} ms" if math.isfinite(median) else MISSING,
-            tail or "one image, one thread",
+            tail or f"one {'row' if _is_table(facts) else 'image'}, one thread",
         ),
         (
             "Time",

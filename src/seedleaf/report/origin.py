@@ -27,6 +27,15 @@ def use_section(facts: Facts) -> str:
         "scores = session.run(None, {images.name: x})[0]\n"
         "classes = scores.argmax(axis=1)"
     )
+    if (facts.note("data").get("spec") or {}).get("kind") == "table":
+        anywhere = (
+            "import onnxruntime as ort\n\n"
+            "# in the run’s folder; needs neither seedleaf nor scikit-learn\n"
+            'session = ort.InferenceSession("best/model.onnx")\n'
+            "for x in session.get_inputs():\n"
+            "    print(x.name, x.shape, x.type)  # best/README.md says what they hold\n"
+            'answers = session.run(None, {"numbers": numbers, "texts": texts})[0]'
+        )
     ours = f"import seedleaf\n\nmodel = seedleaf.load({run!r})\nmodel.predict(x)"
     apart = number(final, "onnx_max_difference")
     checked = ""

@@ -10,6 +10,7 @@ from importlib.resources import files
 
 from seedleaf.report import charts
 from seedleaf.report.board import Place, places
+from seedleaf.report.compressed import compression_section
 from seedleaf.report.data import confusion_section, data_section
 from seedleaf.report.facts import Facts
 from seedleaf.report.front import front_section
@@ -114,6 +115,7 @@ def _winner(facts: Facts) -> str:
 # (anchor, short name in the navigation, heading, what makes the section: empty text where there is nothing to say)
 SECTIONS: Sequence[tuple[str, str, str, Callable[[Facts], str]]] = (
     ("leaders", "Leaders", "Leaderboard", _board),
+    ("compression", "Compression", "What was removed, and what it cost", compression_section),
     ("curves", "Curves", "Learning curves", lambda f: _figure(charts.learning_curves(f), "curves")),
     ("time", "Time", "Best so far, by wall time", lambda f: _figure(charts.best_so_far(f), "best")),
     ("pareto", "Size", "What size buys", lambda f: _figure(charts.pareto(f), "pareto")),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,7 +21,7 @@ from seedleaf.errors import CheckpointError, TrialError
 from seedleaf.seeds import seed_for
 from seedleaf.space import fingerprint
 from seedleaf.train import checkpoint
-from seedleaf.train.augment import make_augment
+from seedleaf.train.augment import Mixed, make_augment
 from seedleaf.train.ema import make_ema
 from seedleaf.train.feed import Feed, Loader, smaller
 from seedleaf.train.optim import check_finite, make_loss, make_optimizer, make_schedule
@@ -114,14 +114,8 @@ class Trainer:
         lr = self.schedule(self.clock.progress(self.done))
         for group in self.optimizer.param_groups:
             group["lr"] = lr
-        if self.augment is None:
-            loss = self.loss(self.model(x), y)
-        else:
-            mixed = self.augment(x, self.generator)
-            logits = self.model(mixed.x)
-            loss = self.loss(logits, y)
-            if mixed.partner is not None:
-                loss = mixed.share * loss + (1.0 - mixed.share) * self.loss(logits, y[mixed.partner])
+        mixed = Mixed(x) if self.augment is None else self.augment(x, self.generator)
+        loss = self.judge(mixed, self.model(mixed.x), y)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
@@ -129,6 +123,13 @@ class Trainer:
         if self.ema:
             self.ema.update(self.done)
         return loss.detach()
+
+    def judge(self, mixed: Mixed, logits: Tensor, y: Tensor) -> Tensor:
+        """The loss of the logits (B, K) that the network gave for `mixed`. A trainer with a teacher adds to it."""
+        loss = self.loss(logits, y)
+        if mixed.partner is not None:
+            loss = mixed.share * loss + (1.0 - mixed.share) * self.loss(logits, y[mixed.partner])
+        return loss
 
     # --- checkpoints ---
 
@@ -166,15 +167,17 @@ def train(
     valid: Feed | None,
     ctx: Context,
     known: Mapping[str, float],
+    make: Callable[[nn.Module, Config, Feed, Context], Trainer] = Trainer,
 ) -> Iterator[Measurement]:
     """Train from `ctx.start` to `ctx.stop`, one measurement a step, each saved in `ctx.folder` before it is yielded.
 
     Metrics: error, loss (negative log likelihood) on `valid` where given; train_loss, train_seconds; and `known`.
     A checkpoint ahead of `ctx.start` gives its measurements back instead of training again; one behind it (they are
     thinned out where steps are short) is caught up with in silence. With `ctx.deadline` training ends by it.
+    `make` gives a trainer of another kind.
     """
     path = ctx.folder / checkpoint.NAME
-    trainer = Trainer(model, config, train, ctx)
+    trainer = make(model, config, train, ctx)
     past = _restore(trainer, ctx)
     yield from (m for m in past if ctx.start < m.step <= ctx.stop)
     next_save, saved_step = 0.0, trainer.step

@@ -19,6 +19,7 @@ from seedleaf.tuner.hyperband import HyperbandScheduler
 from seedleaf.tuner.median import MedianScheduler
 from seedleaf.tuner.pareto_gp import ParetoGpSampler
 from seedleaf.tuner.policy import PolicySampler
+from seedleaf.tuner.racing import RacingScheduler
 from seedleaf.tuner.random import RandomSampler
 from seedleaf.tuner.sobol import SobolSampler
 from seedleaf.tuner.tpe import TpeSampler
@@ -43,6 +44,7 @@ SCHEDULERS: Mapping[str, Callable[[], Scheduler]] = {
     "bohb": BohbScheduler,
     "median": MedianScheduler,
     "freeze-thaw": FreezeThawScheduler,
+    "racing": RacingScheduler,
 }
 
 # Schedulers whose name stands for a pair: what "auto" means for the sampler beside them. Any other may be named too.

@@ -1,0 +1,152 @@
+"""Tables beside peers: the same splits, the same time, one after the other; log loss and RMSE on rows that nobody saw.
+
+    python benchmarks/tables/fit.py DATA... --time 60 --splits 3 --out RUNS
+        [--flaml VENV/bin/python] [--autogluon VENV/bin/python] [--write]
+
+DATA are CSV or TSV files (.gz too) with a column "target". What a run leaves in RUNS is not done again, so a table grows by
+calls; `--write` puts it into RESULTS.md. Peers run in environments of their own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from sections import write_section
+
+PEER = Path(__file__).with_name("peer.py")
+MOST_CLASSES = 30  # whole numbers with so few values are classes
+
+
+@dataclass(frozen=True)
+class Split:
+    name: str
+    folder: Path
+    n_classes: int
+
+
+def split_of(data: Path, seed: int, out: Path) -> Split:
+    """A fifth of the rows, drawn by `seed`, as test.csv; the others as train.csv."""
+    name = data.name.split(".")[0]
+    folder = out / f"{name}-{seed}"
+    frame = pd.read_csv(data, sep=None, engine="python", skipinitialspace=True)
+    frame = frame.rename(columns={frame.columns[-1]: "target"}) if "target" not in frame else frame
+    y = frame["target"]
+    n_classes = int(y.nunique()) if not pd.api.types.is_float_dtype(y) and y.nunique() <= MOST_CLASSES else 0
+    if not (folder / "test.csv").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        held = np.zeros(len(frame), bool)
+        rng = np.random.default_rng(seed)
+        for _, rows in frame.groupby(y if n_classes else np.zeros(len(frame)), sort=True).indices.items():
+            held[rng.permutation(rows)[: round(len(rows) / 5)]] = True
+        frame[~held].to_csv(folder / "train.csv", index=False)
+        frame[held].to_csv(folder / "test.csv", index=False)
+    return Split(name, folder, n_classes)
+
+
+def run(system: str, python: str, split: Split, seconds: float) -> None:
+    """Unless it has been run."""
+    out = split.folder / system
+    if (out / "told.json").exists() or (out / "failed.txt").exists():
+        return
+    command = [python, str(PEER), system, "train.csv", "test.csv", str(seconds), system, str(split.n_classes)]
+    env = {**os.environ, "OMP_NUM_THREADS": "2"}
+    if system == "seedleaf":
+        env["PYTHONPATH"] = str(PEER.parents[2] / "src")
+    done = subprocess.run(
+        command, cwd=split.folder, env=env, capture_output=True, text=True, timeout=10 * seconds + 300
+    )
+    if done.returncode:
+        out.mkdir(exist_ok=True)
+        (out / "failed.txt").write_text(done.stderr[-4000:])
+        print(f"{split.folder.name} {system}: failed: {done.stderr.strip().splitlines()[-1:]}", flush=True)
+
+
+def loss(split: Split, system: str) -> float:
+    """Log loss, or RMSE over that of the mean; infinite where there is no answer."""
+    path = split.folder / system / "answers.npy"
+    if not path.exists():
+        return np.inf
+    answer, y = np.load(path), pd.read_csv(split.folder / "test.csv")["target"]
+    if not split.n_classes:
+        return float(np.sqrt(np.mean((answer.reshape(-1) - y) ** 2)) / y.std())
+    names = sorted(set(pd.read_csv(split.folder / "train.csv")["target"].astype(str)))
+    place = y.astype(str).map({n: k for k, n in enumerate(names)}).to_numpy()
+    return float(-np.log(np.maximum(answer[np.arange(len(y)), place] / answer.sum(1), 1e-6)).mean())
+
+
+def told(split: Split, system: str, key: str) -> float:
+    path = split.folder / system / "told.json"
+    return float(json.loads(path.read_text())[key]) if path.exists() else np.nan
+
+
+def tables(splits: list[Split], systems: list[str], seconds: float) -> str:
+    """The section: a row a set, mean ranks, sizes, times."""
+    losses = {s.folder.name: [loss(s, x) for x in systems] for s in splits}
+    ranks = np.array([rankdata(row) for row in losses.values()])
+    lines = [
+        f"## Tables beside peers, {seconds:.0f} s each",
+        "",
+        f"{len({s.name for s in splits})} sets, {len(splits)} splits in all; {platform.machine()}, 2 cores. Log loss, or "
+        "RMSE over the target's spread (r), on a fifth of the rows. One run a cell.",
+        "",
+        "| set | " + " | ".join(systems) + " |",
+        "|---|" + "---|" * len(systems),
+    ]
+    for split in splits:
+        row = losses[split.folder.name]
+        best = min(row)
+        shown = [f"**{v:.4f}**" if v == best else f"{v:.4f}" if np.isfinite(v) else "failed" for v in row]
+        lines.append(
+            f"| {split.folder.name}{'' if split.n_classes else ' (r)'} | " + " | ".join(shown) + " |"
+        )
+    lines.append("| **mean rank** | " + " | ".join(f"{v:.2f}" for v in ranks.mean(0)) + " |")
+    for key, name, scale in (
+        ("bytes", "file, kB", 1e-3),
+        ("row_ms", "one row, ms", 1.0),
+        ("seconds", "wall, s", 1.0),
+    ):
+        found = [[scale * told(s, x, key) for s in splits] for x in systems]
+        lines.append(f"| {name}, median | " + " | ".join(f"{np.nanmedian(v):.3g}" for v in found) + " |")
+        lines.append(f"| {name}, most | " + " | ".join(f"{np.nanmax(v):.3g}" for v in found) + " |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("data", nargs="+", type=Path)
+    parser.add_argument("--time", type=float, default=60.0)
+    parser.add_argument("--splits", type=int, default=3)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--flaml")
+    parser.add_argument("--autogluon")
+    parser.add_argument("--write", action="store_true")
+    given = parser.parse_args()
+    pythons = {"seedleaf": sys.executable, "flaml": given.flaml, "autogluon": given.autogluon}
+    pythons |= {"linear": sys.executable, "hgb": sys.executable}
+    systems = [s for s, python in pythons.items() if python]
+    splits = [split_of(data, seed, given.out) for data in given.data for seed in range(given.splits)]
+    for split in splits:
+        for system in systems:
+            run(system, str(pythons[system]), split, given.time)
+    text = tables(splits, systems, given.time)
+    print(text)
+    if given.write:
+        write_section("tables-peers", text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,205 @@
+"""What follows the search of a compression: the winner is fine-tuned beside its control, delivered, judged and reported."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seedleaf.core import Trial
+from seedleaf.data.spec import ImageSpec
+from seedleaf.errors import RunError
+from seedleaf.executors.local import LocalExecutor
+from seedleaf.finish import call_all, swap
+from seedleaf.report import write_board, write_report
+from seedleaf.study import Study
+from seedleaf.timing import refit_step_seconds, refit_steps
+from seedleaf.view import View
+
+if TYPE_CHECKING:
+    from seedleaf.compressing import CompressJob
+
+LEFT_TO_REFIT = 2.0  # seconds that even a late run spends on it
+
+
+@dataclass(frozen=True)
+class Compressing:
+    """What the stages after the search share; `found` is what the probe found out about the original."""
+
+    folder: Path
+    job: CompressJob
+    setup: Mapping[str, Any]
+    spec: ImageSpec
+    study: Study
+    executor: LocalExecutor
+    view: View
+    found: Mapping[str, Any]
+    began: float
+
+
+def finish(run: Compressing, refit_end: float) -> None:
+    """Fine-tune until `refit_end`, deliver to best/, say what it was worth."""
+    winner = run.study.best
+    if winner is None:
+        reasons = sorted({t.reason for t in run.study.trials if t.reason})
+        raise RunError(
+            f"no recipe was trained in the time given: {'; '.join(reasons[:2]) or 'give more --time'}"
+        )
+    begun = time.time()
+    tuned, control, fitted = _refit(run, winner, refit_end)
+    refit_seconds = time.time() - begun
+    staged = run.folder / ".best.part"
+    shutil.rmtree(staged, ignore_errors=True)
+    arguments = {
+        "recipe": _recipe(run, winner),
+        "setup": dict(run.setup),
+        "tuned": tuned,
+        "control": control,
+        "out": str(staged.resolve()),
+        "config": dict(winner.config),
+    }
+    calls = {"deliver": ("seedleaf.compression.finishing:deliver", arguments)}
+    delivered = call_all(run, calls, "export", needed={"deliver"}, go_on="")["deliver"].value
+    final = {
+        "trial": winner.id,
+        "config": dict(winner.config),
+        **delivered,
+        "refit_steps": int(fitted["steps"]),
+        "refit_seconds": refit_seconds,
+        "predict": f"seedleaf predict {run.folder} IMAGE",
+    }
+    run.study.note("verdict", **verdict(run, final))
+    run.study.note("shares", **_shares(run, fitted["train_seconds"], refit_seconds))
+    _write(run, final, staged)
+    swap(staged, run.folder / "best")
+    run.study.note("final", **final)
+    run.study.note("took", seconds=time.time() - run.began)
+    write_board(run.study.history, run.folder / "leaderboard.csv")
+    write_report(run.study.history, run.folder / "report.html")
+
+
+def _recipe(run: Compressing, winner: Trial) -> dict[str, Any]:
+    path = run.folder / "trials" / f"{winner.id:04d}" / "recipe.json"
+    body: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["recipe"]
+    return body
+
+
+def _refit(run: Compressing, winner: Trial, end: float) -> tuple[str, str | None, dict[str, float]]:
+    """The winner fine-tuned on train+valid and, for the same time, its control from nothing; their folders."""
+    beside = run.job.workers > 1
+    left = max(end - time.time(), LEFT_TO_REFIT)
+    each = left if beside else left / 2
+    step = refit_step_seconds(winner)
+    steps = refit_steps(each / step, run.study.problem.full)
+    base = {"config": dict(winner.config), "recipe": _recipe(run, winner), "setup": dict(run.setup)}
+    place = run.folder / "refit"
+    calls: dict[str, tuple[str, Mapping[str, Any]]] = {}
+    name, begun = "seedleaf.compression.finishing:finetune", time.time()
+    for i, kind in enumerate(("tuned", "control")):
+        # The control pays for no teacher, so its epochs are shorter: its time is what is equal, not its steps.
+        many = steps if kind == "tuned" else 4 * steps
+        deadline = begun + each * (1 if beside else i + 1)
+        more = {
+            "folder": str((place / kind).resolve()),
+            "steps": many,
+            "deadline": deadline,
+            "fresh": kind == "control",
+        }
+        calls[kind] = name, {**base, **more}
+    answers = call_all(run, calls, "refit", needed={"tuned"}, go_on="")
+    fitted = dict(answers["tuned"].value)
+    run.study.note("refit", trial=winner.id, **fitted)
+    control = answers.get("control")
+    if control is None or control.error is not None:
+        run.study.note("control", error=control.error if control else "it was not run")
+        return str((place / "tuned").resolve()), None, fitted
+    return str((place / "tuned").resolve()), str((place / "control").resolve()), fitted
+
+
+def verdict(run: Compressing, final: Mapping[str, Any]) -> dict[str, Any]:
+    """One honest sentence: what was gained in speed, what it cost in accuracy, and whether inheriting weights paid."""
+    drop, se = 100 * final["drop"]["mean"], 100 * final["drop"]["se"]
+    was, now = final["original"]["latency_ms"]["median"], final["latency_ms"]["median"]
+    text = f"{final['speedup']:.2f} times faster than the original ({was:.3f} to {now:.3f} ms)"
+    text += f" at {-drop:+.2f} ± {se:.2f} points of test accuracy"
+    if drop > run.job.max_drop:
+        text += f", which is more than the {run.job.max_drop:g} allowed"
+    if missed := broken_bounds(run, final):
+        text += f"; {missed}"
+    control = final.get("control")
+    if control:
+        gain, error = 100 * control["gain"]["mean"], 100 * control["gain"]["se"]
+        text += f"; the same network from scratch, trained as long, is {abs(gain):.2f} ± {error:.2f} points "
+        text += "worse" if gain >= 0 else "better"
+    else:
+        text += f"; the control from scratch failed: {(run.study.history.note('control') or {}).get('error')}"
+    return {"text": text, "drop": drop, "se": se, "kept_drop": drop <= run.job.max_drop, "missed": missed}
+
+
+def broken_bounds(run: Compressing, final: Mapping[str, Any]) -> str:
+    """What the delivered graph, measured once more, does not keep; in the noise of this last measurement or not."""
+    rows = []
+    if run.job.speedup is not None and final["speedup"] < run.job.speedup:
+        rows.append(f"the last measurement is {final['speedup']:.2f} of the {run.job.speedup:g} asked for")
+    now = {"params": final["params"], "macs": final["macs"], "bytes": final["bytes"]}
+    now["latency_ms"] = final["latency_ms"]["median"]
+    rows += [f"{m} is {now[m]:,.4g}, over {v:,.4g}" for m, v in run.job.at_most.items() if now[m] > v]
+    return ", ".join(rows)
+
+
+def _shares(run: Compressing, train_seconds: float, refit_seconds: float) -> dict[str, float]:
+    searched = sum(float(n["seconds"]) for n in run.study.history.notes if n.get("name") == "search")
+    trained = sum(m.metrics.get("train_seconds", m.seconds) for t in run.study.trials for m in t.measurements)
+    total = run.job.workers * (searched + refit_seconds)
+    return {"training": (trained + 2 * train_seconds) / max(total, 1e-9), "wall": time.time() - run.began}
+
+
+def _write(run: Compressing, final: Mapping[str, Any], folder: Path) -> None:
+    """metrics.json and the model card beside the graph."""
+    keep = "test params macs bytes latency_ms speedup drop original control onnx_max_difference refit_steps layers"
+    body = {"test_accuracy": final["test"]["accuracy"], **{k: final[k] for k in keep.split()}}
+    (folder / "metrics.json").write_text(json.dumps(body, indent=2) + "\n", encoding="utf-8")
+    (folder / "README.md").write_text(card(run, final), encoding="utf-8")
+
+
+def card(run: Compressing, final: Mapping[str, Any]) -> str:
+    """The model card: the compressed network beside the original and its control."""
+    old, test, was = final["original"], final["test"], final["original"]["test"]
+    control = final["control"]
+    text = (run.study.history.note("verdict") or {}).get("text", "")
+    scratch = f"{control['test']['accuracy']:.4f}" if control else "not measured"
+    done = "\n".join(f"* {r['pass']}, {r['layer']}: {r['what']} ({r['why']})" for r in final["layers"])
+    rows = (
+        ("test accuracy (95 % interval)", _accuracy(test), _accuracy(was)),
+        ("parameters", f"{final['params']:,}", f"{old['params']:,}"),
+        ("multiply-adds an image", f"{final['macs']:,}", f"{old['macs']:,}"),
+        ("file", f"{final['bytes']:,} bytes", f"{old['bytes']:,} bytes"),
+        ("one image, one thread: median (p90)", _ms(final["latency_ms"]), _ms(old["latency_ms"])),
+        ("the same network from scratch", scratch, ""),
+    )
+    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return f"""# {run.spec.name}: a compressed network
+
+| | this network | the original |
+|---|---|---|
+{table}
+
+{text[:1].upper() + text[1:]}.
+
+`model.onnx` takes uint8 images (N, {run.spec.height}, {run.spec.width}, {run.spec.channels}) and gives probabilities;
+`config.json` names the classes; `recipe.json` holds the passes, to be replayed on the original.
+
+{done}
+"""
+
+
+def _accuracy(test: Mapping[str, float]) -> str:
+    return f"{test['accuracy']:.4f} ({test['low']:.4f} to {test['high']:.4f})"
+
+
+def _ms(latency: Mapping[str, float]) -> str:
+    return f"{latency['median']:.3f} ms ({latency['p90']:.3f})"

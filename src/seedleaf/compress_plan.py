@@ -1,0 +1,188 @@
+"""What a compression is to reach, whether it can, and how its time is shared out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from seedleaf.compression.space import ORDERS, compress_space
+from seedleaf.core import Fidelity
+from seedleaf.data.spec import ImageSpec
+from seedleaf.errors import LimitError, RunError
+from seedleaf.executors.base import Returned
+from seedleaf.executors.local import LocalExecutor
+from seedleaf.folder import STUDY
+from seedleaf.planning import OFTEN_RIGHT, run_note, trivial_baseline
+from seedleaf.store import SqlStore
+from seedleaf.study import Study
+from seedleaf.timing import PRESETS, delivery_seconds, plan_time
+
+if TYPE_CHECKING:
+    from seedleaf.compressing import CompressJob
+
+INT8: Mapping[str, str] = {"auto": "search", "always": "always", "never": "never"}
+EXPORT_FOREIGN = 12.0  # seconds that torch's exporter takes for a module of somebody's
+UNITS = {"params": "parameters", "macs": "multiply-adds", "bytes": "bytes", "latency_ms": "ms"}
+
+
+@dataclass(frozen=True)
+class Planned:
+    """`targets` {metric: at most}; `orders` of passes that may reach them; steps and seconds."""
+
+    targets: Mapping[str, float]
+    orders: tuple[str, ...]
+    int8: str
+    fidelity: Fidelity
+    refit: float
+    delivery: float
+
+
+def probe(executor: LocalExecutor, setup: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+    """What a worker found out about the original (`compression.analyse`)."""
+    name, tries = "seedleaf.compression.analyse:analyse", 2
+    call = executor.call(name, setup=dict(setup), seconds=seconds)
+    while True:
+        for report in executor.poll(0.5):
+            if not isinstance(report, Returned) or report.call != call:
+                continue
+            if report.error is None:
+                found: dict[str, Any] = report.value
+                return found
+            tries -= 1
+            if not tries:
+                raise RunError(f"the model cannot be compressed: {report.error}")
+            call = executor.call(name, setup=dict(setup), seconds=seconds)
+
+
+def plan(job: CompressJob, found: Mapping[str, Any], spec: ImageSpec, left: float, spent: float) -> Planned:
+    """LimitError where the bounds cannot be reached, with what could be; BudgetError where the time is too short."""
+    targets = targets_of(job, found["costs"])
+    int8 = INT8[job.int8]
+    if not found["int8"]:
+        if int8 == "always":
+            raise LimitError(f"int8 is not possible here: {found['no_int8']}")
+        int8 = "never"
+    if int8 == "search" and found["int8"]["latency_ms"] < 1.05 and not set(targets) - {"latency_ms"}:
+        int8 = "never"  # it was measured to bring nothing
+    orders = reachable(found, targets, int8)
+    epoch = float(found["epoch_seconds"])
+    delivery = delivery_seconds(spec.n_test, spec.n_train, epoch) + 3.0
+    if not found["ours"]:
+        delivery += EXPORT_FOREIGN
+    shared = plan_time(left, job.workers, epoch, delivery, PRESETS["good"], spent)
+    return Planned(targets, orders, int8, shared.fidelity, shared.refit_seconds, delivery)
+
+
+def targets_of(job: CompressJob, costs: Mapping[str, float]) -> dict[str, float]:
+    """The bounds as {metric: at most}; LimitError where the original keeps them all."""
+    targets = dict(job.at_most)
+    if job.speedup is not None:
+        asked = costs["latency_ms"] / job.speedup
+        targets["latency_ms"] = min(asked, targets.get("latency_ms", asked))
+    if all(costs[m] <= v for m, v in targets.items()):
+        has = ", ".join(f"{_said(m, costs[m])}" for m in targets)
+        raise LimitError(f"the model keeps these bounds already ({has}): there is nothing to compress")
+    return targets
+
+
+def reachable(found: Mapping[str, Any], targets: Mapping[str, float], int8: str) -> tuple[str, ...]:
+    """The orders of passes that can reach the targets, by prediction; LimitError where none can."""
+    gain = found["int8"] if int8 != "never" else {}
+    floors: Mapping[str, Mapping[str, float]] = found["floors"]
+    eased = {m: v * float(gain.get(m, 1.0)) for m, v in targets.items()}
+    good = [n for n in ("prune", "drop_prune", "drop") if n in floors and _keeps(floors[n], eased)]
+    if not good and floors:
+        raise LimitError(f"cannot be reached: {_out_of_reach(floors, targets, gain)}")
+    if not good and not found["decomposable"]:
+        refused = "; ".join(f"{g}: {why}" for g, why in list(found["refused"].items())[:2])
+        raise LimitError(
+            f"nothing of this network can be removed ({refused or 'it has no layers that are known'})"
+        )
+    if found["decomposable"]:
+        good += [o for o in ORDERS if "decompose" in o and ("prune" not in o or "prune" in floors)]
+    return tuple(good)
+
+
+def _keeps(costs: Mapping[str, float], targets: Mapping[str, float]) -> bool:
+    return all(costs[m] <= v for m, v in targets.items())
+
+
+def _out_of_reach(
+    floors: Mapping[str, Mapping[str, float]], targets: Mapping[str, float], gain: Mapping[str, float]
+) -> str:
+    rows = []
+    for metric, bound in targets.items():
+        least = min(f[metric] for f in floors.values()) / float(gain.get(metric, 1.0))
+        if least > bound:
+            rows.append(
+                f"{_said(metric, bound)} (this network can come down to about {_said(metric, least)})"
+            )
+    both = "no order of passes reaches all of " + ", ".join(_said(m, v) for m, v in targets.items())
+    return "; ".join(rows) or both
+
+
+def _said(metric: str, value: float) -> str:
+    return f"{value:.3g} ms" if metric == "latency_ms" else f"{value:,.0f} {UNITS[metric]}"
+
+
+def open_study(
+    store: SqlStore, job: CompressJob, found: Mapping[str, Any], planned: Planned, spec: ImageSpec
+) -> Study:
+    """The search over recipes, with its first trials enqueued: the default, in float32 and int8."""
+    study = Study(
+        compress_space(planned.orders, found["groups"], planned.int8),
+        minimize="error",
+        tie_break="loss",
+        fidelity=planned.fidelity,
+        by_time=True,
+        max_trials=job.max_trials,
+        seed=job.seed,
+        sampler=OFTEN_RIGHT[0],
+        scheduler=OFTEN_RIGHT[1],
+        store=store,
+        name=STUDY,
+        take_over=True,
+    )
+    study.note("run", **run_note(job))
+    study.note("data", spec=spec.to_json())
+    study.note("baseline", **trivial_baseline(spec))
+    study.note("plan", **{**asdict(planned), "fidelity": None}, axis="epochs")
+    study.note("original", **{k: v for k, v in found.items() if k != "graph"})
+    trial = study.enqueue({}, budget=study.problem.full)
+    study.note("default", trial=trial)
+    for config in firsts(planned):
+        study.enqueue(config)
+    return study
+
+
+def firsts(planned: Planned) -> list[dict[str, Any]]:
+    """Configs worth a look before anything is known: the default in float32, other orders of passes."""
+    found: list[dict[str, Any]] = []
+    if planned.int8 == "search":
+        found.append({"quantise": "off"})
+    found += [{"passes": order} for order in planned.orders[1:3]]
+    return found
+
+
+def describe(spec: ImageSpec, found: Mapping[str, Any], planned: Planned, study: Study) -> Sequence[str]:
+    """The original, the bounds and the search, in at most four lines."""
+    costs = found["costs"]
+    lines = [
+        f"original  {costs['params']:,} params, {costs['macs']:,} MACs, {costs['latency_ms']:.3f} ms an image, "
+        f"test accuracy {1 - found['test_error']:.4f} on {spec.name}"
+    ]
+    bounds = ", ".join(
+        f"{m} <= {v:.3g}" if m == "latency_ms" else f"{m} <= {v:,.0f}" for m, v in planned.targets.items()
+    )
+    lines.append(f"bounds    {bounds}")
+    refused = [
+        f"{g} ({why})" for g, why in found["refused"].items() if why != "its outputs are the network's"
+    ]
+    if refused:
+        lines.append(f"whole     {len(refused)} groups of channels cannot be cut exactly, e.g. {refused[0]}")
+    lines.append(
+        f"search    {', '.join(planned.orders)}; int8 {planned.int8}; {study.sampler.name} + {study.scheduler.name}, "
+        f"up to {study.problem.full} epochs of fine-tuning a trial"
+    )
+    return lines

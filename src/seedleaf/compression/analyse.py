@@ -1,0 +1,140 @@
+"""A first look at the original, as a worker takes it: does it run as a graph, what does it cost, what could be reached."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from seedleaf.compression.allocate import narrowest
+from seedleaf.compression.blocktable import BlockTable
+from seedleaf.compression.deploy import probabilities, ratio, sketch, times
+from seedleaf.compression.distil import DistilTrainer
+from seedleaf.compression.original import open_original
+from seedleaf.compression.own import OwnNet
+from seedleaf.compression.pricing import METRICS, Pricer, scale_of
+from seedleaf.compression.quantise import write_int8
+from seedleaf.compression.space import training_of
+from seedleaf.compression.subject import Subject
+from seedleaf.compression.trial import ANALYSIS, counted
+from seedleaf.core import Context
+from seedleaf.errors import RunError
+from seedleaf.learners.images import Source, open_source
+from seedleaf.learners.trial import prepare_process
+from seedleaf.train.feed import Feed
+
+TABLE_SHARE = 0.5  # of the time for the look, that measuring layers may take
+PROBED = {"lr": 0.01}
+
+
+def analyse(setup: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+    """Write analysis.json beside the original and return it without the block table.
+
+    costs {params, macs, bytes, latency_ms}, p90, valid and test error, epoch_seconds (the original as student and
+    teacher), int8 {metric: gain} or why there is none, floors {order: {metric: least}}, refused {group: why},
+    blocks, groups.
+    """
+    prepare_process()
+    torch.manual_seed(0)
+    began = time.time()
+    source, original = open_source(setup), open_original(setup)
+    spec, folder = source.data.spec, Path(setup["original"])
+    sample = np.asarray(source.data.x_train[: 2 * spec.n_classes])
+    graph = folder / "original.onnx"
+    sketch(original.net, spec, graph)
+    [timed] = times([graph], sample)
+    params, macs = counted(original.net, sample)
+    costs = {"params": params, "macs": macs, "bytes": graph.stat().st_size, "latency_ms": timed["median"]}
+    table = BlockTable()
+    table.fill([x for x in original.skeleton.layers if x.kind != "norm"], began + TABLE_SHARE * seconds)
+    scale = scale_of(original.skeleton, table, costs)
+    int8, why_not = _int8_gain(graph, folder, source, costs)
+    found = {
+        "graph": str(graph.resolve()),
+        "ours": isinstance(original, OwnNet),
+        "costs": costs,
+        "latency_ms": costs["latency_ms"],
+        "p90": timed["p90"],
+        "scale": scale,
+        "int8": int8,
+        "no_int8": why_not,
+        "valid_error": _error(graph, source.data.x_train, source.data.y_train, source.valid),
+        "test_error": _error(graph, source.data.x_test, source.data.y_test, None),
+        "epoch_seconds": epoch_seconds(original, source, setup),
+        "floors": _floors(original, Pricer(original.skeleton, table, scale)),
+        "refused": {g.id: g.refused for g in original.skeleton.groups if g.refused},
+        "groups": [g.id for g in original.skeleton.free],
+        "blocks": [b.name for b in original.skeleton.blocks],
+        "decomposable": [
+            x.name for x in original.skeleton.layers if x.separable and original.decomposable(x.name)
+        ],
+        "seconds": time.time() - began,
+    }
+    (folder / ANALYSIS).write_text(json.dumps({**found, "table": table.to_json()}), encoding="utf-8")
+    return found
+
+
+def _int8_gain(
+    graph: Path, folder: Path, source: Source, costs: Mapping[str, float]
+) -> tuple[dict[str, float], str]:
+    """How many times faster and smaller the original becomes in int8; nothing, and why, where it cannot."""
+    quantised = folder / "original8.onnx"
+    images = np.take(source.data.x_train, source.train[:64], 0)
+    try:
+        write_int8(graph, quantised, "static", images)
+        answered = probabilities(quantised, images)
+    except RunError as error:
+        return {}, str(error)
+    if not np.isfinite(answered).all():
+        return {}, "the quantised original answers no numbers"
+    gain = {"latency_ms": ratio(quantised, graph, images), "bytes": costs["bytes"] / quantised.stat().st_size}
+    quantised.unlink()
+    return gain, ""
+
+
+def _error(graph: Path, x: Any, y: Any, rows: Any) -> float:
+    x, y = (x, np.asarray(y)) if rows is None else (np.take(x, rows, 0), np.take(y, rows))
+    return float((probabilities(graph, x).argmax(1) != y).mean())
+
+
+def epoch_seconds(subject: Subject, source: Source, setup: Mapping[str, Any], batches: int = 4) -> float:
+    """About how long an epoch of fine-tuning takes at most: with the original as its own student."""
+    import copy
+
+    data, config = source.data, training_of(PROBED, setup["training"])
+    feed = Feed(data.x_train, data.y_train, source.train)
+    ctx = Context(0, 0, 1, 10**6, 0, Path(), "cpu", {"steps_per_epoch": 1})
+    body = {"weight": 0.5, "temperature": 2.0}
+    trainer = DistilTrainer(copy.deepcopy(subject.net), config, feed, ctx, subject.net, body)
+    trainer.generator.manual_seed(0)
+    spent = []
+    for index in range(batches + 1):
+        rows = next(trainer.loader.step(index + 1))
+        begun = time.perf_counter()
+        trainer.model.train()
+        trainer.optimise(*feed.batch(rows))
+        spent.append(time.perf_counter() - begun)
+    return float(np.median(spent[1:])) * trainer.loader.per_epoch
+
+
+def _floors(original: Subject, pricer: Pricer) -> dict[str, dict[str, float]]:
+    """The least that pruning and leaving blocks out can bring each cost to, by prediction."""
+    found = {}
+    if original.skeleton.free:
+        found["prune"] = dict(pricer.price(narrowest(pricer)))
+    blocks = [b.name for b in original.skeleton.blocks]
+    if blocks:
+        droppable = sorted(blocks, key=lambda b: pricer.price(None, [b])["latency_ms"])[
+            : int(0.75 * len(blocks))
+        ]
+        found["drop"] = dict(pricer.price(None, droppable))
+        if "prune" in found:
+            full = pricer.price()
+            both = {m: found["prune"][m] * found["drop"][m] / max(full[m], 1e-30) for m in METRICS}
+            found["drop_prune"] = both
+    return found

@@ -1,0 +1,188 @@
+"""What follows the search, as workers run it: the long fine-tuning, its control from scratch, and the delivery."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from seedleaf.compression.deploy import probabilities, times
+from seedleaf.compression.distil import trainer_with
+from seedleaf.compression.original import DELIVERED
+from seedleaf.compression.quantise import write_int8
+from seedleaf.compression.recipe import Recipe
+from seedleaf.compression.registry import PASSES
+from seedleaf.compression.space import training_of
+from seedleaf.compression.trial import APART, Bench, counted, open_bench, with_weights
+from seedleaf.core import Config, Context
+from seedleaf.errors import RunError
+from seedleaf.export import (
+    accuracy_interval,
+    confusion,
+    export_onnx,
+    per_class,
+    save_weights,
+    write_signature,
+)
+from seedleaf.learners.images import open_source
+from seedleaf.learners.trial import memory_errors, prepare_process
+from seedleaf.seeds import seed_for
+from seedleaf.train import checkpoint
+from seedleaf.train.feed import Feed
+from seedleaf.train.loop import probabilities as torch_probabilities
+from seedleaf.train.loop import train
+
+Body = dict[str, Any]
+
+
+def finetune(
+    config: Config,
+    recipe: Mapping[str, Any],
+    setup: Mapping[str, Any],
+    folder: str,
+    steps: int,
+    deadline: float,
+    threads: int = 1,
+    fresh: bool = False,
+) -> dict[str, float]:
+    """Train the network of `recipe` on train+valid for `steps` steps, ending by `deadline`; its checkpoint in `folder`.
+
+    `fresh` trains the same network from nothing, without a teacher, by the original's own training config: the control.
+    """
+    prepare_process()
+    bench = open_bench(setup)
+    whole = open_source({**setup, "part": "train+valid"})
+    torch.set_num_threads(max(threads, 1))
+    seed = seed_for(int(setup.get("seed", 0)), "control" if fresh else "refit")
+    ctx = Context(-1, 0, steps, steps, seed, Path(folder), "cpu", setup, deadline)
+    ctx.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with memory_errors():
+            work = Recipe.from_json(recipe).apply(bench.original, PASSES, None if fresh else bench.shop)
+            torch.manual_seed(seed)
+            subject = work.subject.fresh() if fresh else work.subject
+            training = dict(setup["training"]) if fresh else training_of(config, setup["training"])
+            make = trainer_with(bench.original.net, {} if fresh else work.distil)
+            feed = Feed.on("cpu", whole.data.x_train, whole.data.y_train, whole.train)
+            done = {"steps": 0.0, "train_seconds": 0.0, "train_loss": float("nan")}
+            for m in train(copy.deepcopy(subject.net), training, feed, None, ctx, {}, make):
+                done["steps"] = float(m.step)
+                done["train_seconds"] += m.metrics["train_seconds"]
+                done["train_loss"] = m.metrics["train_loss"]
+            return done
+    finally:
+        torch.set_num_threads(1)
+
+
+def deliver(
+    recipe: Mapping[str, Any],
+    setup: Mapping[str, Any],
+    tuned: str,
+    control: str | None,
+    out: str,
+    config: Config,
+) -> Body:
+    """Write `out`/model.onnx, measure it beside the original and the control, and say layer by layer what was done.
+
+    RunError where the graph answers otherwise than the network.
+    """
+    prepare_process()
+    bench = open_bench(setup)
+    data, folder = bench.source.data, Path(out)
+    spec, y = data.spec, np.asarray(data.y_test)
+    folder.mkdir(parents=True, exist_ok=True)
+    resolved = Recipe.from_json(recipe)
+    work = resolved.apply(bench.original, PASSES)
+    net = with_weights(work.subject, Path(tuned) / checkpoint.NAME)
+    graph = folder / "model.onnx"
+    _write(net, bench, work.quantise, graph)
+    original = Path(setup["original"]) / DELIVERED
+    if not original.exists():
+        export_onnx(bench.original.net, spec, original)
+    mine, theirs = times([graph, original], np.asarray(data.x_test[:1]), seconds=2.0)
+    answered = probabilities(graph, data.x_test)
+    before = probabilities(original, data.x_test)
+    size, original_size = graph.stat().st_size, original.stat().st_size
+    right, was_right = answered.argmax(1) == y, before.argmax(1) == y
+    params, macs = counted(net, np.asarray(data.x_test[:1]))
+    save_weights(net, folder)
+    structure = work.subject.to_json()
+    write_signature(folder, spec, config, {"structure": structure, "training": dict(setup["training"])})
+    (folder / "recipe.json").write_text(resolved.dumps(), encoding="utf-8")
+    found: Body = {
+        "test": accuracy_interval(right),
+        "original": {
+            "test": accuracy_interval(was_right),
+            "latency_ms": theirs,
+            "bytes": original_size,
+            **{m: bench.found["costs"][m] for m in ("params", "macs")},
+        },
+        "drop": paired(was_right, right),
+        "speedup": theirs["median"] / mine["median"],
+        "latency_ms": mine,
+        "bytes": size,
+        "params": params,
+        "macs": macs,
+        "confusion": confusion(answered.argmax(1), y, spec.n_classes),
+        "onnx_max_difference": _difference(net, answered, data.x_test),
+        "layers": layers_told(resolved, bench),
+        "per_class": per_class(answered.argmax(1), y, spec.class_names),
+        "control": None,
+    }
+    if control is not None:
+        found["control"] = _control(work, control, bench, right)
+    return found
+
+
+def _write(net: torch.nn.Module, bench: Bench, quantise: Mapping[str, Any], path: Path) -> None:
+    """The graph that is delivered. In float32 it must answer as the network; in int8 it is judged by its accuracy."""
+    spec = bench.source.data.spec
+    images = np.take(bench.source.data.x_train, bench.source.train[:256], 0)
+    if not quantise:
+        export_onnx(net, spec, path)
+        apart = _difference(net, probabilities(path, images[:64]), images)
+        if not apart <= APART:
+            raise RunError(f"the exported graph differs from the network by {apart:.2g}: it is not delivered")
+        return
+    whole = path.with_name("float.onnx")
+    export_onnx(net, spec, whole)
+    write_int8(whole, path, str(quantise["mode"]), images)
+    whole.unlink()
+
+
+def _difference(net: torch.nn.Module, answered: npt.NDArray[np.float32], images: Any) -> float:
+    some = torch.from_numpy(np.array(images[:64]))
+    with torch.no_grad():
+        expected = net.eval()(some).softmax(1).numpy()
+    return float(np.abs(answered[: len(expected)] - expected).max())
+
+
+def _control(work: Any, folder: str, bench: Bench, right: npt.NDArray[np.bool_]) -> Body:
+    data = bench.source.data
+    net = with_weights(work.subject, Path(folder) / checkpoint.NAME)
+    rows = np.arange(len(data.y_test), dtype=np.int64)
+    answered = torch_probabilities(net, Feed(data.x_test, data.y_test, rows)).numpy().argmax(1)
+    scratch = answered == np.asarray(data.y_test)
+    return {"test": accuracy_interval(scratch), "gain": paired(right, scratch)}
+
+
+def paired(one: npt.NDArray[np.bool_], other: npt.NDArray[np.bool_]) -> dict[str, float]:
+    """How much more often `one` is right than `other`, with its standard error, paired by image."""
+    apart = one.astype(float) - other.astype(float)
+    return {"mean": float(apart.mean()), "se": float(apart.std(ddof=1) / np.sqrt(len(apart)))}
+
+
+def layers_told(recipe: Recipe, bench: Bench) -> list[Body]:
+    """What was done to which layer and why, pass by pass; and what could not be touched."""
+    rows = [{"pass": s.kind, **row} for s in recipe.steps for row in PASSES[s.kind].told(s.body)]
+    rows += [
+        {"pass": "prune", "layer": group, "what": "left whole", "why": why}
+        for group, why in bench.found["refused"].items()
+        if why != "its outputs are the network's"
+    ]
+    return rows

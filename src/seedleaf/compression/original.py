@@ -1,0 +1,171 @@
+"""The model that is to be compressed, on its way to the workers: its structure in the setup, its weights in a file.
+
+A module of somebody's goes by value (cloudpickle, without its numbers) from the driver to its own workers over their own
+socket; on disk lie only tensors, which are read without running code. Nothing that was stored is unpickled.
+"""
+
+from __future__ import annotations
+
+import base64
+import copy
+import json
+import sys
+import sysconfig
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from seedleaf.compression.foreign import ForeignNet
+from seedleaf.compression.own import OwnNet, plan_from_json, plan_to_json
+from seedleaf.compression.subject import Subject
+from seedleaf.data.spec import ImageSpec
+from seedleaf.errors import CheckpointError, DataError, RunError, first_line
+from seedleaf.learners.blocks import Net, build
+from seedleaf.learners.ops import NetPlan
+from seedleaf.train import checkpoint
+
+WEIGHTS, PLAN = "original.pt", "original.json"
+DELIVERED = "delivered.onnx"  # the original as torch's exporter writes it
+
+
+def save_own(folder: Path, plan: NetPlan, state: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Write one of our own networks to `folder`; what the setup needs to open it again."""
+    (folder / PLAN).write_text(json.dumps(plan_to_json(plan)), encoding="utf-8")
+    checkpoint.save(folder / WEIGHTS, {"model": dict(state)})
+    return {"original": str(folder.resolve())}
+
+
+def save_foreign(folder: Path, net: Net, spec: ImageSpec) -> dict[str, Any]:
+    """The same for somebody's module in its Net."""
+    checkpoint.save(folder / WEIGHTS, {"model": tensors_of(net)})
+    shape = [2, spec.height, spec.width, spec.channels]
+    return {"original": str(folder.resolve()), "module": pack(net), "example": shape}
+
+
+def open_original(setup: Mapping[str, Any]) -> Subject:
+    """The network that `save_own` or `save_foreign` wrote; the same object for every trial of a process."""
+    return _open(str(setup["original"]), setup.get("module"), tuple(setup.get("example", ())))
+
+
+@lru_cache(maxsize=2)
+def _open(folder: str, module: str | None, example: tuple[int, ...]) -> Subject:
+    state = checkpoint.load(Path(folder) / WEIGHTS)["model"]
+    if module is not None:
+        return ForeignNet(unpack(module, state).eval(), torch.zeros(example, dtype=torch.uint8))
+    plan = plan_from_json(json.loads((Path(folder) / PLAN).read_text(encoding="utf-8")))
+    net = build(plan)
+    try:
+        net.load_state_dict(state)
+    except RuntimeError as error:
+        raise CheckpointError(f"{folder}: the weights do not fit the plan: {first_line(error)}") from None
+    return OwnNet(plan, net.eval())
+
+
+# --- a module without its numbers ---
+
+
+def tensors_of(net: nn.Module) -> dict[str, Tensor]:
+    """Parameters and all buffers, also those that a state dict leaves out."""
+    return {n: t.detach().cpu() for n, t in (*_named(net.named_parameters), *_named(net.named_buffers))}
+
+
+def _named(listing: Any) -> list[tuple[str, Tensor]]:
+    """All of them, tied ones under each of their names."""
+    return list(listing(remove_duplicate=False))
+
+
+def pack(net: Net) -> str:
+    """The module as text: its classes and attributes, its tensors without numbers."""
+    import cloudpickle
+
+    ours = [sys.modules[name] for name in sorted(_home_made(net))]
+    for module in ours:
+        cloudpickle.register_pickle_by_value(module)
+    try:
+        hollow = copy.deepcopy(net).to("meta")
+        return base64.b64encode(cloudpickle.dumps(hollow)).decode("ascii")
+    except Exception as error:  # whatever an attribute of somebody's class raises
+        raise RunError(f"the model cannot be sent to worker processes: {first_line(error)}") from error
+    finally:
+        for module in ours:
+            cloudpickle.unregister_pickle_by_value(module)
+
+
+def _home_made(net: nn.Module) -> set[str]:
+    """Modules of classes that are in no installed package: a worker could not import them from where it runs."""
+    installed = tuple(filter(None, (sysconfig.get_path(p) for p in ("stdlib", "purelib", "platlib"))))
+    found = set()
+    for part in net.modules():
+        name = type(part).__module__
+        module = sys.modules.get(name)
+        file = getattr(module, "__file__", None)
+        if (
+            module is None
+            or name == "__main__"
+            or name.partition(".")[0] in ("torch", "seedleaf", "builtins")
+        ):
+            continue  # cloudpickle sends __main__ by value of itself
+        if file and not file.startswith(installed):
+            found.add(name)
+    return found
+
+
+def unpack(text: str, state: Mapping[str, Tensor]) -> Net:
+    """The inverse of `pack`, with the numbers of `state`."""
+    import cloudpickle
+
+    net: Net = cloudpickle.loads(base64.b64decode(text))
+    for name, tensor in state.items():
+        path, _, last = name.rpartition(".")
+        holder = net.get_submodule(path)
+        if last in holder._parameters:
+            before = holder._parameters[last]
+            holder._parameters[last] = nn.Parameter(tensor.clone(), before is None or before.requires_grad)
+        else:
+            holder._buffers[last] = tensor.clone()
+    return net
+
+
+# --- what somebody's module must be ---
+
+
+def check_foreign(net: Net, spec: ImageSpec) -> None:
+    """RunError or DataError, each with what to do, where the module does not fit the data."""
+    example = torch.zeros((2, spec.height, spec.width, spec.channels), dtype=torch.uint8)
+    shape = f"({2}, {spec.channels}, {spec.height}, {spec.width})"
+    try:
+        with torch.no_grad():
+            out = net.eval()(example)
+    except Exception as error:  # whatever a forward pass of somebody's raises
+        raise DataError(
+            f"the model does not run on float images of shape {shape}: {first_line(error)}; "
+            "give data of the shape it was made for"
+        ) from error
+    if not isinstance(out, Tensor) or out.ndim != 2:
+        found = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
+        raise RunError(f"the model answers {found} for two images; it must give logits of shape (N, classes)")
+    if out.shape != (2, spec.n_classes):
+        raise DataError(
+            f"the model answers {out.shape[1]} classes but {spec.name} has {spec.n_classes}: "
+            "give the data it was trained for"
+        )
+    if not any(p.ndim > 1 for p in net.parameters()):
+        raise RunError("the model has no weights that could be compressed")
+
+
+def check_traceable(net: Net, spec: ImageSpec, folder: Path) -> None:
+    """RunError where the model cannot be written as one graph: control flow on data, operators that ONNX does not know."""
+    from seedleaf.export import export_onnx
+
+    try:
+        export_onnx(net, spec, folder / DELIVERED)
+    except Exception as error:  # torch raises its own kinds for each stage
+        said = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise RunError(
+            f"the model cannot be traced to one graph (control flow that depends on the data, or an operator that ONNX does "
+            f"not know), so it can be neither measured nor delivered: {said[:200]}"
+        ) from error

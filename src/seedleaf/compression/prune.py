@@ -1,0 +1,64 @@
+"""Remove channels, group by group: `prune`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from seedleaf.compression.allocate import Taste, greedy, keep_best, uniform
+from seedleaf.compression.importance import CRITERIA
+from seedleaf.compression.recipe import Body, Work
+from seedleaf.compression.shop import Shop
+
+
+@dataclass(frozen=True)
+class Prune:
+    """Body: {"criterion", "allocation", "keep": {group: [channels that stay]}, "of": {group: channels}}."""
+
+    name: str = "prune"
+    cites: str = (
+        "Fang et al. 2023 (DepGraph); Molchanov et al. 2019 (Taylor); Shen et al. 2022 (latency-aware)"
+    )
+
+    def resolve(
+        self, work: Work, shop: Shop, options: Mapping[str, Any], targets: Mapping[str, float]
+    ) -> Body:
+        """Options: criterion, allocation ("greedy" or "uniform"), caution, slope, tilt.<group>."""
+        subject, criterion = work.subject, str(options.get("criterion", "taylor"))
+        pricer = shop.pricer(subject)
+        allocation = str(options.get("allocation", "greedy"))
+        signals = shop.signals(subject) if criterion == "taylor" else None
+        scores = CRITERIA[criterion](subject, signals, shop.seed)
+        if allocation == "uniform":
+            widths = uniform(pricer, targets)
+        else:
+            tilt = {k.removeprefix("tilt."): float(v) for k, v in options.items() if k.startswith("tilt.")}
+            taste = Taste(float(options.get("caution", 1.0)), float(options.get("slope", 0.0)), tilt)
+            widths = greedy(pricer, targets, scores, taste)
+        cut = {g: n for g, n in widths.items() if n < subject.skeleton.by_id[g].channels}
+        keep = keep_best(scores, cut)
+        lost = {
+            g: float(scores[g].sum() - scores[g][kept].sum()) / max(float(scores[g].sum()), 1e-30)
+            for g, kept in keep.items()
+        }
+        return {
+            "criterion": criterion,
+            "allocation": allocation,
+            "keep": keep,
+            "of": {g: subject.skeleton.by_id[g].channels for g in keep},
+            "lost": lost,
+        }
+
+    def apply(self, work: Work, body: Body) -> Work:
+        return replace(work, subject=work.subject.pruned(body["keep"])) if body["keep"] else work
+
+    def told(self, body: Body) -> list[dict[str, Any]]:
+        return [
+            {
+                "layer": group,
+                "what": f"{len(kept)} of {body['of'][group]} channels stay",
+                "why": f"the others carry {100 * body['lost'][group]:.1f} % of its {body['criterion']} importance",
+            }
+            for group, kept in body["keep"].items()
+        ]

@@ -1,0 +1,113 @@
+"""What passes need beside the network: calibration images, the block table, and what was measured of the original."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from seedleaf.compression.blocktable import BlockTable
+from seedleaf.compression.importance import Batches, Signals, listen
+from seedleaf.compression.pricing import METRICS, Costs, Pricer
+from seedleaf.compression.subject import Subject
+from seedleaf.data.spec import ImageData, Labels
+from seedleaf.seeds import rng_for
+
+IMAGES, BATCH = 512, 64  # for calibration: statistics and gradients of more change little
+Recalibrate = Callable[[nn.Module], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Shop:
+    """`scale` is what Pricer takes; `signals` those of the network as given, where they are known already."""
+
+    batches: Batches
+    table: BlockTable
+    scale: Mapping[str, float]
+    seed: int = 0
+    kept: dict[int, Signals] = field(default_factory=dict)
+
+    def pricer(self, subject: Subject) -> Pricer:
+        return Pricer(subject.skeleton, self.table, self.scale)
+
+    def signals(self, subject: Subject) -> Signals:
+        """Measured once per network: the original's serve every trial of a worker."""
+        key = id(subject)
+        if key not in self.kept:
+            self.kept[key] = listen(subject, self.batches)
+        return self.kept[key]
+
+    def recalibrate(self, net: nn.Module) -> None:
+        recalibrate(net, self.batches)
+
+    def loss(self, net: nn.Module) -> float:
+        """Mean cross-entropy on the calibration images."""
+        total, n = 0.0, 0
+        with torch.no_grad():
+            for x, y in self.batches():
+                total += float(F.cross_entropy(net.eval()(x), y, reduction="sum"))
+                n += len(y)
+        return total / max(n, 1)
+
+
+def calibration(data: ImageData, rows: Labels, seed: int, n: int = IMAGES) -> Batches:
+    """Batches of `n` training images, the same ones every time."""
+    some = np.sort(rng_for(seed, "calibration").permutation(rows)[:n])
+    order = rng_for(seed, "calibration", "order").permutation(some)
+
+    def batches() -> Iterator[tuple[Tensor, Tensor]]:
+        for begin in range(0, len(order), BATCH):
+            at = order[begin : begin + BATCH]
+            if len(at) > 1 or begin == 0:  # BatchNorm cannot take the variance of one image's channels
+                yield (
+                    torch.from_numpy(np.take(data.x_train, at, 0)),
+                    torch.from_numpy(np.take(data.y_train, at)),
+                )
+
+    return batches
+
+
+def recalibrate(net: nn.Module, batches: Batches) -> None:
+    """Measure the statistics of every BatchNorm anew, in place; nothing is trained. A pass has changed what they saw.
+
+    It is nearly free and gives back most of what a pass seems to cost before any fine-tuning.
+    """
+    norms = [
+        m for m in net.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats
+    ]
+    if not norms:
+        return
+    before = [(m.momentum, m.training) for m in norms]
+    net.eval()
+    for m in norms:
+        m.reset_running_stats()
+        m.momentum = None  # a plain average over the batches
+        m.train()
+    with torch.no_grad():
+        for x, _ in batches():
+            net(x)
+    for m, (momentum, training) in zip(norms, before, strict=True):
+        m.momentum = momentum
+        m.train(training)
+    net.eval()
+
+
+def recalibrated(subject: Subject, batches: Batches) -> Subject:
+    """The same network with statistics of its own; `subject` is not touched."""
+    found = copy.copy(subject)
+    object.__setattr__(found, "net", copy.deepcopy(subject.net))
+    recalibrate(found.net, batches)
+    return found
+
+
+def towards(now: Costs, targets: Mapping[str, float], share: float) -> dict[str, float]:
+    """The costs a part of the way (on a log scale) from `now` to the targets; those that are met already stand."""
+    return {m: max(limit, limit * (now[m] / limit) ** (1.0 - share)) for m, limit in targets.items()}
+
+
+__all__ = ["METRICS", "Shop", "calibration", "recalibrate", "recalibrated", "towards"]

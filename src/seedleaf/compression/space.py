@@ -1,0 +1,120 @@
+"""Which passes, in which order, how much of the way by each, and how to fine-tune: a conditional space like any other.
+
+Every config meets the targets by construction (the passes resolve their widths and ranks against them), so the search is
+about accuracy alone. No torch here: the driver builds spaces without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from seedleaf.core import Config, Value
+from seedleaf.space import Choice, Const, Float, Space
+
+# The order of the passes is the order in the name; `share` is how much of the way (on a log scale) all but the last go.
+ORDERS = ("prune", "drop_prune", "drop", "decompose", "prune_decompose", "decompose_prune")
+TILTED = 16  # groups up to which each gets a preference of its own
+
+
+def compress_space(orders: Sequence[str], groups: Sequence[str], int8: str) -> Space:
+    """`orders` are those that can reach the targets, `groups` the prunable ones; `int8` is "search", "always" or "never"."""
+    offered: Any = {name: _options(name, groups) for name in orders}
+    quantise = {"always": Const("static"), "never": Const("off")}.get(
+        int8, Choice("off", "static", default="static")
+    )
+    return Space(
+        {
+            "passes": Choice(**offered, default=orders[0]),
+            "quantise": quantise,
+            "lr": Float(2e-3, 0.2, log=True, default=0.03),
+            "distil": Choice(
+                off={},
+                on={
+                    "weight": Float(0.3, 1.0, default=0.7),
+                    "temperature": Float(1.0, 6.0, log=True, default=2.0),
+                },
+                default="on",
+            ),
+        }
+    )
+
+
+def _options(order: str, groups: Sequence[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    parts = order.split("_")
+    if len(parts) > 1:
+        found["share"] = Float(0.2, 0.9, default=0.5)
+    if "prune" in parts:
+        free: dict[str, Any] = {
+            "caution": Float(0.0, 3.0, default=1.0),
+            "slope": Float(-1.0, 1.0, default=0.0),
+        }
+        if len(groups) <= TILTED:
+            tilts: Any = {f"tilt {i}": Float(-1.0, 1.0, default=0.0) for i in range(len(groups))}
+            tilted = {**free, **tilts}
+        else:
+            tilted = free
+        allocations: dict[str, Any] = {"greedy": free, "uniform": {}}
+        if tilted is not free:
+            allocations["tilted"] = tilted
+        found["criterion"] = Choice("taylor", "magnitude", "bn_scale", default="taylor")
+        found["allocation"] = Choice(**allocations, default="greedy")
+    if "decompose" in parts:
+        found["kind"] = Choice("tucker", "cp", "any", default="any")
+        found["rank_caution"] = Float(0.0, 3.0, default=1.0)
+    return found
+
+
+def steps_of(config: Mapping[str, Value], groups: Sequence[str]) -> list[tuple[str, dict[str, Any], float]]:
+    """(pass, its options, share of the way that it goes) in order; the last structural pass goes all of it."""
+    order = str(config["passes"])
+    under = {k.removeprefix("passes."): v for k, v in config.items() if k.startswith("passes.")}
+    parts, share = order.split("_"), float(under.get("share") or 1.0)
+    found: list[tuple[str, dict[str, Any], float]] = []
+    for i, part in enumerate(parts):
+        last = i == len(parts) - 1
+        options = _chosen(part, under, groups) | ({} if last else {"partly": True})
+        found.append((part, options, 1.0 if last else share))
+    distil: dict[str, Any] = {}
+    if config["distil"] == "on":
+        distil = {"weight": config["distil.weight"], "temperature": config["distil.temperature"]}
+    found.append(("distil", distil, 1.0))
+    found.append(("quantise", {"mode": config["quantise"]}, 1.0))
+    return found
+
+
+def _chosen(part: str, under: Mapping[str, Value], groups: Sequence[str]) -> dict[str, Any]:
+    if part == "prune":
+        allocation = str(under["allocation"])
+        options: dict[str, Any] = {"criterion": under["criterion"]}
+        options["allocation"] = "uniform" if allocation == "uniform" else "greedy"
+        for key in ("caution", "slope"):
+            if (value := under.get(f"allocation.{key}")) is not None:
+                options[key] = value
+        for i, group in enumerate(groups):
+            if (value := under.get(f"allocation.tilt {i}")) is not None:
+                options[f"tilt.{group}"] = value
+        return options
+    if part == "decompose":
+        return {"kind": under["kind"], "caution": under["rank_caution"]}
+    return {}
+
+
+def training_of(config: Mapping[str, Value], base: Config) -> Config:
+    """How a compressed network is fine-tuned: `base` (batch size, augmentation) with a gentle optimiser of its own."""
+    kept = {k: v for k, v in base.items() if k.partition(".")[0] in ("batch_size", "augment")}
+    return {
+        **kept,
+        "optimizer": "sgd",
+        "optimizer.lr": config["lr"],
+        "optimizer.momentum": 0.9,
+        "optimizer.nesterov": True,
+        "optimizer.weight_decay": 5e-4,
+        "schedule": "cosine",
+        "schedule.warmup": 0.05,
+        "loss": "cross_entropy",
+        "loss.label_smoothing": 0.0,
+        "ema": "on",
+        "ema.epochs": 0.3,
+    }

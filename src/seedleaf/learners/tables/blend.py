@@ -1,0 +1,81 @@
+"""A few good configs beside each other (Caruana et al. 2004), and probabilities that mean what they say: both from answers
+for training rows by models that had not seen them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from seedleaf.learners.tables.metrics import METRICS, row_losses
+from seedleaf.learners.tables.source import open_source
+from seedleaf.learners.tables.trial import out_of_fold
+
+Array = npt.NDArray[Any]
+DRAWS = 12  # a weight is a multiple of a twelfth
+MEMBERS = 3  # each is in the file
+WORTH = 0.005  # of the loss: a member that brings less is not worth its bytes
+POWERS = tuple(np.exp(np.linspace(np.log(0.4), np.log(2.5), 23)))
+
+
+def blend(folders: Sequence[str], setup: Mapping[str, Any]) -> dict[str, Any]:
+    """Weights of the trials in `folders`, best first, and the power of the probabilities.
+
+    Judged by the metric where that is smooth, else by log loss: a count of mistakes is too coarse to weigh by. Returns
+    {"weights", "power", "before", "after"}.
+    """
+    source = open_source(str(setup["data"]))
+    y = source.y_train
+    answers = [out_of_fold(source, Path(f)) for f in folders]
+    known = np.all([np.isfinite(a.reshape(len(y), -1)).all(1) for a in answers], axis=0)
+    y, answers = y[known], [a[known] for a in answers]
+    mean_error = METRICS["mae"].score
+
+    def loss(p: Array) -> float:
+        if setup["metric"] == "mae":
+            return mean_error(y, p)
+        value = float(row_losses(y, p, source.n_classes).mean())
+        return value if source.n_classes else float(np.sqrt(value))
+
+    counts = _greedy(answers, loss)
+    weights = counts / counts.sum()
+    mixed = np.asarray(sum(w * a for w, a in zip(weights, answers, strict=True)))
+    power, after = 1.0, loss(mixed)
+    if source.n_classes and setup["metric"] in ("logloss", "error"):
+        power, after = _calibrated(mixed, loss)
+    return {"weights": weights.tolist(), "power": power, "before": loss(answers[0]), "after": after}
+
+
+def _greedy(answers: Sequence[Array], loss: Callable[[Array], float]) -> npt.NDArray[np.float64]:
+    """How often each answer is drawn, with replacement, each time the one that leaves the least loss."""
+    counts = np.zeros(len(answers))
+    total = answers[0].astype(np.float64)
+    counts[0], best = 1, loss(answers[0])
+    found, least = counts.copy(), best
+    for draw in range(1, DRAWS):
+        members = [int(i) for i in np.flatnonzero(counts)]
+        able = members if len(members) >= MEMBERS else range(len(answers))
+        tried = [(loss((total + answers[i]) / (draw + 1)), i) for i in able]
+        best, i = min(tried)
+        total, counts[i] = total + answers[i], counts[i] + 1
+        # Every member more than before has to pay for its bytes.
+        more = int(np.count_nonzero(counts) - np.count_nonzero(found))
+        if best < least * (1 - WORTH * max(more, 0)) - 1e-12:
+            found, least = counts.copy(), best
+    return found
+
+
+def _calibrated(p: Array, loss: Callable[[Array], float]) -> tuple[float, float]:
+    """The power of probabilities (a temperature, Guo et al. 2017) of the least loss; 1 unless it gains a hundredth."""
+    logs = np.log(np.maximum(p, 1e-12))
+    tried = []
+    for power in POWERS:
+        z = power * logs
+        q = np.exp(z - z.max(1, keepdims=True))
+        tried.append((loss(q / q.sum(1, keepdims=True)), float(power)))
+    plain = loss(p)
+    least, power = min(tried)
+    return (power, least) if least < 0.99 * plain else (1.0, plain)

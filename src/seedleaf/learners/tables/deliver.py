@@ -1,0 +1,227 @@
+"""The winner for good: fitted on every training row, written as one ONNX graph, checked against Python, measured once."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from onnx import TensorProto
+
+from seedleaf.core import Config
+from seedleaf.errors import TrialError
+from seedleaf.learners.tables.block import Block
+from seedleaf.learners.tables.fitting import Fitted, fit_config
+from seedleaf.learners.tables.graph import Graph, session
+from seedleaf.learners.tables.metrics import METRICS, row_losses
+from seedleaf.learners.tables.model import Effort
+from seedleaf.learners.tables.source import Source, open_source
+from seedleaf.learners.tables.trial import out_of_fold
+from seedleaf.seeds import seed_for
+
+Array = npt.NDArray[Any]
+CLOSE = 1e-4  # how far ONNX Runtime may be from Python, in probabilities or in spreads of the target
+CHECKED = 2_000  # rows that are compared
+
+
+def refit(
+    config: Config, setup: Mapping[str, Any], folder: str, rounds: int, deadline: float
+) -> dict[str, float]:
+    """Fit `config` on all training rows by `deadline` and write it to `folder`/model.onnx, with what Python answers beside.
+
+    `rounds`: trees or epochs that were best in cross-validation, 0 where that means nothing.
+    """
+    source = open_source(str(setup["data"]))
+    begun = time.time()
+    effort = Effort(deadline, seed_for(int(setup.get("seed", 0)), "refit"), rounds or None)
+    fitted = fit_config(config, source.train, source.y_train, source.n_classes, effort)
+    place = Path(folder)
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "model.onnx").write_bytes(_model([fitted], [1.0], source, 1.0))
+    np.save(place / "answers.npy", fitted.predict(_some(source)), allow_pickle=False)
+    return {"train_seconds": time.time() - begun, "rounds": float(fitted.rounds)}
+
+
+def _some(source: Source) -> Block:
+    """Rows to compare on: of the test part, else of training; and one with nothing in it but gaps and unknown categories."""
+    block = source.test if len(source.test) else source.train
+    some = block.take(np.arange(min(len(block), CHECKED)))
+    layout = block.layout
+    empty = Block(
+        layout,
+        np.concatenate([some.numbers, np.full((1, len(layout.numbers)), np.nan)]),
+        np.concatenate([some.codes, np.array([[len(x) for x in layout.levels]], np.int32).reshape(1, -1)]),
+        tuple([*column, ""] for column in some.words),
+    )
+    return empty
+
+
+def _model(fitted: Sequence[Fitted], weights: Sequence[float], source: Source, power: float) -> bytes:
+    g = Graph()
+    parts = [f.graph(g) for f in fitted]
+    return _finish_graph(g, parts, weights, source, power)
+
+
+def _finish_graph(
+    g: Graph, parts: Sequence[str], weights: Sequence[float], source: Source, power: float
+) -> bytes:
+    """The weighted mean of the parts; of probabilities then their `power`, which calibrates them."""
+    kind = "float32" if source.n_classes else "float64"
+    if len(parts) == 1:
+        answer = parts[0]
+    else:
+        scaled = [g.add("Mul", p, g.constant(w, kind)) for p, w in zip(parts, weights, strict=True)]
+        answer = g.add("Sum", *scaled)
+    layout = source.train.layout
+    if source.n_classes:
+        if power != 1.0:
+            raised = g.add("Pow", g.add("Max", answer, g.constant(1e-12, kind)), g.constant(power, kind))
+            answer = g.add("Div", raised, g.total(raised))
+        out = {"probabilities": (answer, TensorProto.FLOAT, source.n_classes)}
+    else:
+        flat = g.add("Reshape", answer, g.constant([-1], "int64"))
+        out = {"value": (flat, TensorProto.DOUBLE, 0)}
+    return g.model(out, len(layout.numbers), len(layout.texts))
+
+
+def _join(folders: Sequence[Path], weights: Sequence[float], source: Source, power: float) -> bytes:
+    """One graph of several models over the same inputs."""
+    g = Graph()
+    parts = []
+    for i, folder in enumerate(folders):
+        name = g.take_in((folder / "model.onnx").read_bytes(), f"m{i}.")
+        if not source.n_classes:
+            name = g.add("Unsqueeze", name, g.constant([1], "int64"))
+        parts.append(name)
+    return _finish_graph(g, parts, weights, source, power)
+
+
+def raised(p: Array, power: float) -> Array:
+    """Probabilities to a power, summing to one again."""
+    if power == 1.0:
+        return p
+    out = np.maximum(p, 1e-12) ** power
+    return np.asarray(out / out.sum(1, keepdims=True))
+
+
+def deliver(
+    folders: Sequence[str],
+    weights: Sequence[float],
+    setup: Mapping[str, Any],
+    out: str,
+    power: float = 1.0,
+) -> dict[str, Any]:
+    """Join what `refit` wrote to `folders` into `out`/model.onnx, compare it with Python, measure the test part.
+
+    Returns test (metrics), bytes, latency_ms, onnx_max_difference, confusion. TrialError where they differ.
+    """
+    source = open_source(str(setup["data"]))
+    places = [Path(f) for f in folders]
+    model = _join(places, weights, source, power)
+    target = Path(out)
+    target.mkdir(parents=True, exist_ok=True)
+    (target / "model.onnx").write_bytes(model)
+    run = session(model)
+    inputs = [i.name for i in run.get_inputs()]
+    wanted = sum(
+        w * np.load(p / "answers.npy", allow_pickle=False) for w, p in zip(weights, places, strict=True)
+    )
+    if source.n_classes:
+        wanted = raised(wanted, power)
+    apart = _apart(run, inputs, _some(source), np.asarray(wanted), source)
+    if not apart < CLOSE:
+        raise TrialError(f"the ONNX graph differs from the model that was trained by {apart:.2g}")
+    body = {
+        "bytes": len(model),
+        "latency_ms": _latency(run, inputs, source),
+        "onnx_max_difference": apart,
+        **_test(run, inputs, source),
+    }
+    config = {
+        "kind": "tables",
+        "schema": source.schema.to_json(),
+        "inputs": inputs,
+        "outputs": [o.name for o in run.get_outputs()],
+    }
+    text = json.dumps(config, indent=1, ensure_ascii=False)
+    (target / "config.json").write_text(text + "\n", encoding="utf-8", errors="surrogatepass")
+    return body
+
+
+def _apart(run: Any, inputs: Sequence[str], block: Block, wanted: Array, source: Source) -> float:
+    """The largest difference, a batch and single rows."""
+    answer = run.run(None, block.feed(inputs))[0]
+    scale = 1.0 if source.n_classes else max(float(source.y_train.std()), 1e-12)
+    apart = float(np.abs(answer - wanted).max(initial=0)) / scale
+    for i in {0, len(block) // 2, len(block) - 1}:
+        one = run.run(None, block.take(np.array([i])).feed(inputs))[0]
+        apart = max(apart, float(np.abs(one[0] - answer[i]).max()) / scale)
+    return apart
+
+
+def _latency(run: Any, inputs: Sequence[str], source: Source) -> dict[str, float]:
+    """Milliseconds for one row on one thread."""
+    block = source.test if len(source.test) else source.train
+    feed = block.take(np.array([0])).feed(inputs)
+    times: list[float] = []
+    end = time.perf_counter() + 0.3
+    while len(times) < 20 or (time.perf_counter() < end and len(times) < 500):
+        begun = time.perf_counter()
+        run.run(None, feed)
+        times.append(1e3 * (time.perf_counter() - begun))
+    return {"median": float(np.median(times)), "p90": float(np.quantile(times, 0.9))}
+
+
+def _test(run: Any, inputs: Sequence[str], source: Source) -> dict[str, Any]:
+    """The delivered file on the test part: every metric of the task, and an interval for the share that is right."""
+    y, block = source.y_test, source.test
+    known = np.flatnonzero(y >= 0 if source.n_classes else np.isfinite(y))
+    if not len(known):
+        return {"test": {"n": 0}}
+    answer = run.run(None, block.take(known).feed(inputs))[0].astype(np.float64)
+    y, task = y[known], source.schema.target.task
+    test: dict[str, Any] = {m.name: m.score(y, answer) for m in METRICS.values() if task in m.tasks}
+    test["n"] = len(known)
+    if not source.n_classes:
+        return {"test": test}
+    right = int((answer.argmax(1) == y).sum())
+    test["accuracy"] = right / len(known)
+    test["low"], test["high"] = _wilson(right, len(known))
+    k = source.n_classes
+    confusion = np.bincount(y * k + answer.argmax(1), minlength=k * k).reshape(k, k)
+    names = source.schema.target.classes
+    totals = confusion.sum(1)
+    per_class = [
+        [names[i], int(totals[i]), float(confusion[i, i] / totals[i]) if totals[i] else None]
+        for i in range(k)
+    ]
+    return {"test": test, "confusion": confusion.tolist() if k <= 50 else None, "per_class": per_class}
+
+
+def _wilson(right: int, n: int, z: float = 1.96) -> tuple[float, float]:
+    """The 95 % interval of a share (Wilson 1927)."""
+    p = right / n
+    middle = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    return max(float(middle - half), 0.0), min(float(middle + half), 1.0)
+
+
+def compare(one: str, other: str, setup: Mapping[str, Any]) -> dict[str, float]:
+    """How much smaller the loss of trial folder `one` is than that of `other`, row by row on the folds: mean and error."""
+    source = open_source(str(setup["data"]))
+    y = source.y_train
+    losses = []
+    for folder in (one, other):
+        answer = out_of_fold(source, Path(folder))
+        known = np.isfinite(answer.reshape(len(y), -1)[:, 0])
+        losses.append(row_losses(y[known], answer[known], source.n_classes))
+    gain = losses[1] - losses[0]
+    return {
+        "gain": float(gain.mean()),
+        "se": float(gain.std() / np.sqrt(len(gain))),
+        "other": float(losses[1].mean()),
+    }

@@ -1,0 +1,94 @@
+"""A trial on a table, as a worker runs it: step j fits the config on the training rows of fold j and judges it on the rest.
+
+The objective at step j is the mean over the folds up to j. The answers for a fold's validation rows stay in the trial's
+folder: together they are an answer for every training row by a model that had not seen it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from seedleaf.core import Config, Context, Measurement
+from seedleaf.errors import TrialError
+from seedleaf.learners.tables.fitting import fit_config
+from seedleaf.learners.tables.metrics import SECOND, metric_for
+from seedleaf.learners.tables.model import Effort
+from seedleaf.learners.tables.registry import split_config
+from seedleaf.learners.tables.source import Source, open_source
+from seedleaf.seeds import seed_for
+
+Array = npt.NDArray[Any]
+
+
+def run(config: Config, ctx: Context) -> Iterator[Measurement]:
+    """Fold after fold. Metrics are means over the folds so far; `rounds` is the mean of the trees or epochs used."""
+    source = open_source(str(ctx.setup["data"]))
+    task = source.schema.target.task
+    names = dict.fromkeys((str(ctx.setup["metric"]), *SECOND[task]))
+    found: list[dict[str, float]] = []
+    for module in split_config(config)[0].modules:
+        import_module(module)
+    for j in range(ctx.stop):
+        path = ctx.folder / fold_file(j)
+        if j < ctx.start:  # a trial that goes on: what it had answered says what it had reached
+            found.append(_scores(source, j, np.load(path, allow_pickle=False), names))
+            continue
+        begun = time.time()
+        answer, rounds = _fold(config, ctx, source, j)
+        seconds = time.time() - begun
+        scores = {**_scores(source, j, answer, names), "train_seconds": seconds}
+        if rounds:
+            scores["rounds"] = float(rounds)
+        found.append(scores)
+        part = path.with_name(f".{path.name}.part")
+        with part.open("wb") as file:
+            np.save(file, answer, allow_pickle=False)
+        part.replace(path)
+        means = {k: float(np.mean([f[k] for f in found if k in f])) for k in scores}
+        yield Measurement(j + 1, {**means, "train_seconds": seconds}, time.time() - begun)
+
+
+def fold_file(j: int) -> str:
+    """The file of a trial's answers for the validation rows of fold j."""
+    return f"fold-{j}.npy"
+
+
+def _fold(config: Config, ctx: Context, source: Source, j: int) -> tuple[Array, int]:
+    train, valid = source.folds[j]
+    block, y = source.train.take(valid), source.y_train[valid]
+    now = time.time()
+    limit = float(ctx.setup.get("fit_seconds", 600.0))
+    deadline = min(now + limit, max(float(ctx.setup.get("deadline", now + limit)), now + 0.5))
+    effort = Effort(deadline, seed_for(int(ctx.setup.get("seed", 0)), "fold", j))
+    fitted = fit_config(
+        config, source.train.take(train), source.y_train[train], source.n_classes, effort, (block, y)
+    )
+    answer = fitted.predict(block)
+    if not np.isfinite(answer).all():
+        raise TrialError("diverged: an answer is not finite")
+    return answer, fitted.rounds
+
+
+def _scores(source: Source, j: int, answer: Array, names: Mapping[str, None]) -> dict[str, float]:
+    y = source.y_train[source.folds[j][1]]
+    task = source.schema.target.task
+    return {name: metric_for(task, name).score(y, answer) for name in names}
+
+
+def out_of_fold(source: Source, folder: Path) -> Array:
+    """The answers of a trial that has done all folds, NaN for rows that no fold was judged on."""
+    whole: Array | None = None
+    for j, (_, valid) in enumerate(source.folds):
+        answer = np.load(folder / fold_file(j), allow_pickle=False)
+        if whole is None:
+            whole = np.full((len(source.y_train), *answer.shape[1:]), np.nan)
+        whole[valid] = answer
+    assert whole is not None
+    return whole

@@ -1,0 +1,181 @@
+"""Tables, after the search: the winner fitted on every training row, one ONNX file, measured once on the test part."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seedleaf.core import Trial
+from seedleaf.errors import BudgetError
+from seedleaf.executors.base import Returned
+from seedleaf.finish import call_all
+from seedleaf.modality.base import Made
+from seedleaf.modality.table_study import TableSpec, candidates, failed, refit_seconds, winner_of
+
+if TYPE_CHECKING:
+    from seedleaf.finish import Run
+
+Members = list[tuple[Trial, float]]  # with their weights
+MORE_ROWS = 1.1  # trees or epochs for the fit on all rows over those that were best on fewer
+
+
+def make(run: Run, end: float, staged: Path) -> Made:
+    """Fit the winner on all training rows by `end`, deliver it to `staged`, compare it with the default."""
+    winner = winner_of(run.study)
+    if winner is None:
+        raise BudgetError(f"no model: {failed(run.study.history)}; give more --time")
+    begun = time.time()
+    members, power = _blend(run, candidates(run.study, winner, end - time.time(), run.workers))
+    trained = _refit(run, members, end)
+    took = time.time() - begun
+    run.view.update(run.study.history, time.time(), "export")
+    delivered, compared = _deliver(run, winner, members, power, staged)
+    spec: TableSpec = run.spec
+    final = {
+        "trial": winner.id,
+        "config": dict(winner.config),
+        "metric": spec.goal.name,
+        "target": spec.schema.target.name,
+        "members": [{"trial": t.id, "learner": t.config["learner"], "weight": w} for t, w in members],
+        "power": power,
+        **delivered,
+        "refit_seconds": took,
+        "predict": f"seedleaf predict {run.folder} FILE.csv",
+    }
+    keep = ("metric", "members", "power", "test", "bytes", "latency_ms", "onnx_max_difference", "per_class")
+    metrics = {k: final[k] for k in keep if k in final}
+    told = verdict(run, winner, compared)
+    # The fit has one thread while the run's others stand still.
+    seconds = trained / run.threads
+    return Made(final, told, metrics, partial(card, spec, final), seconds, took)
+
+
+def _blend(run: Run, trials: list[Trial]) -> tuple[Members, float]:
+    """Which of the trials go into the file, with what weights; and the power that calibrates probabilities."""
+    arguments = {"folders": [run.trial_folder(t) for t in trials], "setup": dict(run.setup)}
+    if trials[0].step < run.study.problem.full:
+        return [(trials[0], 1.0)], 1.0
+    answer = call_all(run, {"blend": ("seedleaf.learners.tables.blend:blend", arguments)}, "refit", set())[
+        "blend"
+    ]
+    if answer.error is not None:
+        run.view.message(f"no blend: {answer.error}")
+        return [(trials[0], 1.0)], 1.0
+    found = answer.value
+    members = [(t, float(w)) for t, w in zip(trials, found["weights"], strict=True) if w]
+    run.study.note(
+        "blend",
+        members=[[t.id, w] for t, w in members],
+        **{k: found[k] for k in ("power", "before", "after")},
+    )
+    return members, float(found["power"])
+
+
+def _refit(run: Run, members: Members, end: float) -> float:
+    """Fit the members on all training rows, side by side; the seconds that they trained."""
+    full = run.study.problem.full
+    rounds = -(-len(members) // run.workers)  # of fits, one after the other on a worker
+    left = max((end - time.time()) / rounds, 0.5 * refit_seconds(members[0][0], full), 0.5)
+    begun = time.time()
+    calls: dict[str, tuple[str, dict[str, Any]]] = {}
+    for i, (trial, _) in enumerate(members):
+        arguments = {
+            "config": dict(trial.config),
+            "setup": dict(run.setup),
+            "folder": str(_folder(run, trial).resolve()),
+            "rounds": math.ceil(MORE_ROWS * trial.metrics.get("rounds", 0.0)),
+            "deadline": begun + left * (1 + i // run.workers),
+        }
+        calls[str(trial.id)] = ("seedleaf.learners.tables.deliver:refit", arguments)
+    fitted = call_all(run, calls, "refit", needed=set(calls))
+    run.study.note("refit", trials=[t.id for t, _ in members], seconds=time.time() - begun)
+    return float(sum(answer.value["train_seconds"] for answer in fitted.values()))
+
+
+def _folder(run: Run, trial: Trial) -> Path:
+    return run.folder / "refit" / f"{trial.id:04d}"
+
+
+def _deliver(
+    run: Run, winner: Trial, members: Members, power: float, out: Path
+) -> tuple[dict[str, Any], Returned | None]:
+    """Join and measure the refitted models; beside it, what tuning gained over the default config on the folds."""
+    arguments = {
+        "folders": [str(_folder(run, t).resolve()) for t, _ in members],
+        "weights": [w for _, w in members],
+        "power": power,
+        "setup": dict(run.setup),
+        "out": str(out.resolve()),
+    }
+    calls: dict[str, tuple[str, dict[str, Any]]] = {
+        "deliver": ("seedleaf.learners.tables.deliver:deliver", arguments)
+    }
+    full, default = run.study.problem.full, run.default
+    if winner.id != default.id and winner.step == default.step == full:
+        pair = {"one": run.trial_folder(winner), "other": run.trial_folder(default), "setup": dict(run.setup)}
+        calls["compare"] = ("seedleaf.learners.tables.deliver:compare", pair)
+    answers = call_all(run, calls, "export", needed={"deliver"})
+    return answers["deliver"].value, answers.get("compare")
+
+
+def verdict(run: Run, winner: Trial, compared: Returned | None) -> dict[str, Any]:
+    """One honest sentence on what the search was good for."""
+    spec: TableSpec = run.spec
+    goal = spec.goal
+    base = float((run.study.history.note("baseline") or {}).get(goal.name, math.nan))
+    reached = winner.metrics.get(goal.name, math.nan)
+    worse = reached >= base if goal.direction == "min" else reached <= base
+    if worse:
+        return {
+            "text": f"nothing tried predicts {spec.schema.target.name} better than the same answer for every row: "
+            f"{goal.name} {reached:.4g}, the baseline {base:.4g}",
+            "beaten": False,
+        }
+    if winner.id == run.default.id:
+        return {
+            "text": "the default config was not beaten: tuning gained nothing here",
+            "gain": 0.0,
+            "se": 0.0,
+        }
+    family = winner.config["learner"]
+    if compared is None or compared.error is not None:
+        return {"text": f"the winner is {family}; what it gained over the default boosting is not known"}
+    gain, se = compared.value["gain"], compared.value["se"]
+    kind = "log loss" if spec.kind.n_classes else "squared error"
+    text = f"{family} gained {gain:+.4g} ± {se:.2g} in {kind} over the default boosting on the folds"
+    if gain < 2 * se:
+        text += ": within the noise"
+    return {"text": text, "gain": gain, "se": se}
+
+
+def card(spec: TableSpec, final: Mapping[str, Any], told: Mapping[str, Any]) -> str:
+    """The model card."""
+    schema, test, latency = spec.schema, final["test"], final["latency_ms"]
+    goal, name = schema.target, schema.name.replace("\\", "/").rsplit("/", 1)[-1]
+    what = f"one of {len(goal.classes)} classes" if goal.classes else "a number"
+    rows = "\n".join(
+        f"| test {k} | {v:.4g} |"
+        for k, v in test.items()
+        if isinstance(v, float) and k not in ("low", "high")
+    )
+    answers = "`probabilities` (N, classes)" if goal.classes else "`value` (N)"
+    return f"""# {name}: {goal.name}, {what}
+
+| | |
+|---|---|
+| learner | {" + ".join(f"{m['weight']:.2f} {m['learner']}" for m in final["members"])} |
+| trained on | {schema.n_train:,} rows, tested on {test["n"]:,} |
+{rows}
+| file | {final["bytes"]:,} bytes |
+| latency, one row, one thread | {latency["median"]:.3f} ms (p90 {latency["p90"]:.3f}) |
+
+{str(told.get("text", "")).capitalize()}.
+
+`model.onnx` takes `numbers` (double, N rows, NaN where missing; dates in days since 1970) and `texts` (strings; any text,
+"" where missing), as far as the model uses them, and gives {answers}. Which columns these are, and how their cells are
+read, stands in `config.json`; `seedleaf predict` does both with ONNX Runtime and numpy alone.
+"""

@@ -1,0 +1,198 @@
+"""The study of a run on a table: folds as steps, a ladder of defaults first, then the search over all learners."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from seedleaf.core import Fidelity, History, State, Trial
+from seedleaf.data.tables import TableSchema
+from seedleaf.executors.local import LocalExecutor
+from seedleaf.folder import STUDY
+from seedleaf.job import Job
+from seedleaf.learners.tables.blend import MEMBERS
+from seedleaf.learners.tables.metrics import Metric, metric_for
+from seedleaf.learners.tables.model import Kind
+from seedleaf.learners.tables.registry import DEFAULT, ladder, space_of
+from seedleaf.learners.tables.source import open_source
+from seedleaf.planning import run_note
+from seedleaf.store import SqlStore
+from seedleaf.study import Study
+from seedleaf.timing import QUICK_START
+from seedleaf.tuner.base import best_trial, loss_of
+from seedleaf.tuner.racing import clearly_behind
+
+FOLDS = 5
+DELIVERY = 2.5  # seconds of an idle machine: joining, checking, measuring, the report
+MOST_DELIVERY = 0.2  # of the time: on a machine that is slow to start, a model late is better than none
+LOOKED_AT = 12  # of the best trials, when a few are blended
+REFIT_SHARE = 0.12  # of the time, at most, for the winner's fit on all rows
+FIT_SHARE = 0.2  # of the search, for one config on all folds: at least so many configs are seen
+SHORTEST_FIT = 0.5  # seconds
+GRACE = 10.0  # seconds for the first result, on a machine that is slow to start
+AUTO = ("tpe", "racing")
+
+
+@dataclass(frozen=True)
+class TableSpec:
+    """A table as the driver knows it; the rows lie in the run's cache."""
+
+    schema: TableSchema
+    kind: Kind
+    folds: int
+    metric: str = "auto"
+
+    @property
+    def goal(self) -> Metric:
+        return metric_for(self.schema.target.task, self.metric)
+
+
+def pace(spec: TableSpec, deadline: float) -> Mapping[str, float]:
+    """What trials are told of time: when the search ends, and how long one fit may take."""
+    left = deadline - time.time()
+    search = max((1 - REFIT_SHARE) * (left - DELIVERY), 1.0)
+    return {
+        "deadline": time.time() + search,
+        "fit_seconds": max(FIT_SHARE * search / spec.folds, SHORTEST_FIT),
+    }
+
+
+def open_study(store: SqlStore, job: Job, spec: TableSpec, executor: LocalExecutor) -> tuple[Study, float]:
+    """The run's study, with the ladder queued when it is new; and the seconds to keep for delivery."""
+    space, goal = space_of(spec.kind), spec.goal
+    study = Study(
+        space,
+        minimize=goal.name if goal.direction == "min" else None,
+        maximize=goal.name if goal.direction == "max" else None,
+        fidelity=Fidelity("fold", 1, spec.folds, eta=2),
+        seed=job.seed,
+        sampler=AUTO[0] if job.sampler == "auto" else job.sampler,
+        scheduler=AUTO[1] if job.scheduler == "auto" else job.scheduler,
+        store=store,
+        name=STUDY,
+        take_over=True,
+    )
+    if study.history.note("plan") is None:
+        study.note("run", **run_note(job))
+        source = open_source(str(executor.settings.setup["data"]))
+        study.note("data", spec=_note(spec, source.y_train))
+        study.note("baseline", **baseline(spec, source.y_train))
+        study.note("plan", folds=spec.folds, delivery=DELIVERY)
+    if study.history.note("default") is None:
+        known = [t.id for t in study.trials if t.given]
+        for config in list(ladder(space).values())[len(known) :]:
+            known.append(study.enqueue(config, budget=spec.folds))
+        study.note("default", trial=known[list(ladder(space)).index(DEFAULT)])
+    # A machine on which workers start slowly, busy or small, delivers as slowly.
+    slow = min(max(executor.start_seconds / QUICK_START, 1.0), 4.0)
+    return study, min(DELIVERY * slow, MOST_DELIVERY * job.time_limit)
+
+
+def _note(spec: TableSpec, y: Any) -> dict[str, Any]:
+    """What log and report keep of the data: names and counts, no cell."""
+    schema = spec.schema
+    counts = (
+        np.bincount(y[y >= 0], minlength=len(schema.target.classes)).tolist() if spec.kind.n_classes else []
+    )
+    return {
+        "kind": "table",
+        "name": schema.name.replace("\\", "/").rsplit("/", 1)[-1],
+        "fingerprint": schema.fingerprint,
+        "target": schema.target.name,
+        "task": schema.target.task,
+        "class_names": list(schema.target.classes),
+        "counts": counts,
+        "n_train": schema.n_train,
+        "n_test": schema.n_test,
+        "columns": {c.name: c.kind for c in schema.used},
+        "dropped": {c.name: c.dropped for c in schema.columns if c.dropped},
+        "findings": [
+            f"{f.column + ': ' if f.column else ''}{f.message}; {f.action}" for f in schema.findings[:50]
+        ],
+    }
+
+
+def baseline(spec: TableSpec, y: Any) -> dict[str, Any]:
+    """What the best answer that is the same for every row would give, on the training rows."""
+    goal, target = spec.goal, spec.schema.target
+    if not target.classes:
+        said = float(np.median(y)) if goal.name == "mae" else float(y.mean())
+        return {goal.name: goal.score(y, np.full(len(y), said)), "what": f"always {said:.4g}"}
+    counts = np.bincount(y, minlength=len(target.classes))
+    shares = np.tile(counts / counts.sum(), (len(y), 1))
+    return {goal.name: goal.score(y, shares), "what": f"always {target.classes[int(counts.argmax())]!r}"}
+
+
+def winner_of(study: Study) -> Trial | None:
+    """The best of the trials judged on all folds, unless one that was cut off is clearly better on those it had."""
+    problem, history = study.problem, study.history
+    best = best_trial(problem, history, history.completed())
+    if best is None:
+        return study.best
+    cut = [t for t in history.in_state(State.PAUSED) if clearly_behind(problem, history, best, t)]
+    return best_trial(problem, history, cut) or best
+
+
+def candidates(study: Study, winner: Trial, seconds: float, workers: int) -> list[Trial]:
+    """The winner, and the next best judged on all folds: those whose fits on all rows end within `seconds`, side by side."""
+    full = study.problem.full
+    if winner.step < full:
+        return [winner]
+    done = sorted(study.history.completed(), key=lambda t: (loss_of(study.problem, t), t.id))
+    able = [t for t in done if t.id != winner.id and refit_seconds(t, full) * MEMBERS / workers < seconds]
+    return [winner, *able[: LOOKED_AT - 1]]
+
+
+def refit_seconds(trial: Trial, folds: int) -> float:
+    """What the fit on all rows will take, from what the folds took."""
+    took = max((m.metrics.get("train_seconds", m.seconds) for m in trial.measurements), default=0.0)
+    return 1.3 * took * folds / max(folds - 1, 1) + 0.3
+
+
+def search_until(study: Study, end: float) -> Callable[[History], str | None]:
+    """When the search ends: what the fit of the best config on all rows needs is kept before `end`."""
+    begun = time.time()
+    longest = max(REFIT_SHARE * (end - begun), 0.5)
+
+    def until(history: History) -> str | None:
+        now = time.time()
+        if now < end - longest:
+            return None
+        best = winner_of(study)
+        if best is None:  # a model that comes late is better than none, but not after twice the time
+            return "time" if now >= end + (end - begun) + GRACE else None
+        needed = min(refit_seconds(best, study.problem.full), longest)
+        return "time" if now >= end - needed else None
+
+    return until
+
+
+def describe(spec: TableSpec, study: Study) -> list[str]:
+    """The data as understood, the trivial baseline and what is searched, in at most four lines."""
+    schema, kind = spec.schema, spec.kind
+    chosen = schema.notes.get("target", "")
+    task = schema.target.task if not kind.n_classes else f"{kind.n_classes} classes"
+    parts = ((kind.n_numbers, "numbers"), (kind.n_categories, "categories"), (kind.n_texts, "texts"))
+    lines = [
+        f"data      {schema.name}: {schema.n_train:,} training and {schema.n_test:,} test rows, "
+        + ", ".join(f"{n} {what}" for n, what in parts if n),
+        f"target    {schema.target.name}{f' ({chosen})' if chosen else ''}, {task}; "
+        f"{len(schema.findings)} findings{', first: ' + schema.findings[0].message if schema.findings else ''}",
+    ]
+    base, goal = study.history.note("baseline") or {}, spec.goal
+    lines.append(f"baseline  {base.get('what')}: {goal.name} {base.get(goal.name, float('nan')):.4g}")
+    lines.append(
+        f"search    {len(study.problem.space)} parameters, {study.sampler.name} + {study.scheduler.name}, "
+        f"{spec.folds} folds, {goal.name}"
+    )
+    return lines
+
+
+def failed(history: History) -> str:
+    """Why nothing was measured."""
+    reasons = [t.reason for t in history.in_state(State.FAILED) if t.reason]
+    return reasons[0] if reasons else "no config was measured in the time given"

@@ -1,0 +1,98 @@
+"""Tables as a kind of data: CSV, TSV and Parquet files, and pandas DataFrames."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seedleaf.core import Body, History
+from seedleaf.errors import RunError, StudyError
+from seedleaf.executors.local import LocalExecutor
+from seedleaf.job import Job
+from seedleaf.learners.tables import source as stored
+from seedleaf.learners.tables.metrics import metric_for
+from seedleaf.modality import table_finish, table_study
+from seedleaf.modality.base import Made
+from seedleaf.modality.table_study import FOLDS, TableSpec
+from seedleaf.store import SqlStore
+from seedleaf.study import Study
+
+if TYPE_CHECKING:
+    from seedleaf.finish import Run
+
+SUFFIXES = (".csv", ".tsv", ".tab", ".csv.gz", ".tsv.gz", ".parquet", ".pq")
+OPTIONS = ("target", "test", "group", "order_by", "task", "folds", "metric")
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Classification and regression on tables."""
+
+    name: str = "tables"
+    trial: str = "seedleaf.learners.tables.trial:run"
+    # The first trial is linear; what others need, torch above all, is imported when they are tried.
+    preload: tuple[str, ...] = ("scipy.optimize", "seedleaf.learners.tables.trial")
+
+    def recognises(self, source: Any) -> bool:
+        if isinstance(source, str | os.PathLike):
+            return str(source).lower().endswith(SUFFIXES)
+        return hasattr(source, "columns") and hasattr(source, "iloc")
+
+    def check(self, job: Job) -> None:
+        if job.limits:
+            raise StudyError(f"a limit on {', '.join(job.limits)} is for images")
+        if job.learner != "convnet":
+            raise StudyError("a learner cannot be asked for with a table: all of them are tried")
+        if unknown := [k for k in job.options if k not in OPTIONS]:
+            raise StudyError(f"tables know no option {unknown[0]!r}; there are: {', '.join(OPTIONS)}")
+        if not 2 <= int(job.options.get("folds", FOLDS)) <= 20:
+            raise StudyError(f"folds must be 2 to 20, got {job.options['folds']}")
+
+    def prepare(self, cache: Path, job: Job, source: Any, known: Body | None) -> TableSpec:
+        from seedleaf.data.tables import folds, load_table
+
+        if not (cache / stored.SPEC).exists():
+            asked: dict[str, Any] = {
+                k: job.options.get(k) for k in ("target", "test", "group", "order_by", "task")
+            }
+            data = load_table(source, **asked, seed=job.seed)
+            metric_for(data.schema.target.task, str(job.options.get("metric", "auto")))
+            if known and known.get("fingerprint") != data.schema.fingerprint:
+                raise RunError(
+                    f"{job.data} is not what {cache.parent} was fitted on: the table has changed; fit again"
+                )
+            stored.save(data, folds(data, int(job.options.get("folds", FOLDS)), job.seed), cache)
+        return TableSpec(*stored.describe(cache), metric=str(job.options.get("metric", "auto")))
+
+    def setup(
+        self, job: Job, spec: TableSpec | None = None, history: History | None = None
+    ) -> Mapping[str, Any]:
+        return {} if spec is None else {"metric": spec.goal.name}
+
+    def open_study(
+        self,
+        store: SqlStore,
+        history: History,
+        job: Job,
+        spec: TableSpec,
+        executor: LocalExecutor,
+        deadline: float,
+    ) -> tuple[Study, float]:
+        told = {**executor.settings.setup, **table_study.pace(spec, deadline)}
+        executor.settings = replace(executor.settings, setup=told)
+        return table_study.open_study(store, job, spec, executor)
+
+    def search_until(self, study: Study, job: Job, end: float) -> Callable[[History], str | None]:
+        return table_study.search_until(study, end)
+
+    def describe(self, spec: TableSpec, study: Study) -> list[str]:
+        return table_study.describe(spec, study)
+
+    def make(self, run: Run, end: float, staged: Path) -> Made:
+        return table_finish.make(run, end, staged)
+
+    def beside(self, run: Run, end: float) -> None:
+        """Nothing: one file is all."""

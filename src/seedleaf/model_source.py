@@ -1,0 +1,140 @@
+"""The model that is to be compressed: taken from a run's folder or from a torch module, never changed, never unpickled."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from seedleaf.compression.melt import branches, melt, plain_plan
+from seedleaf.compression.original import check_foreign, check_traceable, save_foreign, save_own
+from seedleaf.compression.own import plan_from_json
+from seedleaf.data.spec import ImageData, ImageSpec
+from seedleaf.errors import CheckpointError, DataError, RunError, SeedleafError, first_line
+from seedleaf.folder import read_history
+from seedleaf.learners.blocks import Net, build
+from seedleaf.learners.convnet import ConvNet
+from seedleaf.learners.ops import NetPlan
+from seedleaf.train import CHECKPOINT, checkpoint
+
+WEIGHTS = "weights.pt"
+
+
+@dataclass(frozen=True)
+class TakenRun:
+    """A network of ours. `seed` split its data; images that it was trained on must not come into the test part."""
+
+    folder: Path
+    plan: NetPlan
+    state: Mapping[str, Tensor]
+    training: Mapping[str, Any]
+    classes: tuple[str, ...]
+    seed: int | None
+
+    def place(self, folder: Path, data: ImageData, scaling: Any) -> dict[str, Any]:
+        """Copy it to `folder`; its part of the setup. DataError where `data` is not what it was made for."""
+        spec = data.spec
+        size = self.plan.height, self.plan.width, self.plan.channels
+        if (spec.height, spec.width, spec.channels) != size:
+            raise DataError(
+                f"{self.folder} takes images of {'×'.join(map(str, size))} but {spec.name} has "
+                f"{spec.height}×{spec.width}×{spec.channels}: give the data it was fitted on"
+            )
+        if tuple(spec.class_names) != self.classes:
+            raise DataError(
+                f"{self.folder} knows {len(self.classes)} classes ({_some(self.classes)}), {spec.name} has "
+                f"{spec.n_classes} ({_some(spec.class_names)}): give the data it was fitted on"
+            )
+        net = build(self.plan)
+        try:
+            net.load_state_dict(dict(self.state))
+        except RuntimeError as error:
+            raise RunError(f"{self.folder}: the weights do not fit its config: {first_line(error)}") from None
+        melt(net, data.x_train)
+        plan = plain_plan(self.plan)
+        # Where channels go separate ways, what hangs together is read off the module, as with somebody's.
+        saved = (
+            save_foreign(folder, net, spec)
+            if branches(plan.ops)
+            else save_own(folder, plan, net.state_dict())
+        )
+        return {**saved, "training": dict(self.training)}
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(map(str, names[:3])) + (", …" if len(names) > 3 else "")
+
+
+def take_run(folder: Path) -> TakenRun:
+    """The delivered network of a run. RunError where it is no run, has delivered nothing, or its weights are gone."""
+    history = read_history(folder)
+    final, job = history.note("final"), history.note("run") or {}
+    if final is None:
+        raise RunError(f"{folder} has delivered no model yet: seedleaf resume {folder}")
+    best = folder / "best"
+    try:
+        body = json.loads((best / "config.json").read_text(encoding="utf-8"))
+        classes = tuple(str(c) for c in body["classes"])
+        spec = ImageSpec.from_json((history.note("data") or {})["spec"])
+    except (OSError, ValueError, KeyError, SeedleafError) as error:
+        raise RunError(f"{best / 'config.json'} cannot be read: {error!r}") from None
+    structure = body.get("structure") or {}
+    if "module" in structure:
+        raise RunError(
+            f"{folder} holds a compressed module, not a plan: compress the original again, to other bounds"
+        )
+    plan = plan_from_json(structure["plan"]) if structure else ConvNet().plan(spec, final["config"])
+    trial = folder / "trials" / f"{int(final['trial']):04d}" / CHECKPOINT
+    # Runs of earlier versions kept no weights of the refit: their best trial's network stands in.
+    state = _weights(best / WEIGHTS if (best / WEIGHTS).exists() or structure else trial)
+    training = body.get("training") or final["config"]
+    return TakenRun(folder, plan, state, training, classes, int(job["seed"]))
+
+
+def _weights(path: Path) -> Mapping[str, Tensor]:
+    try:
+        body = checkpoint.load(path)
+    except CheckpointError as error:
+        raise RunError(f"{error}: the run's weights are gone, fit again") from None
+    state: Mapping[str, Tensor] = body["judged"] if body.get("judged") is not None else body["model"]
+    return state
+
+
+@dataclass(frozen=True)
+class TakenModule:
+    """Somebody's torch module, as a copy in eval mode on the CPU."""
+
+    module: nn.Module
+    seed: None = None
+
+    def place(self, folder: Path, data: ImageData, scaling: Any) -> dict[str, Any]:
+        """Check it against the data, write its numbers to `folder`; its part of the setup."""
+        spec = data.spec
+        mean, std = (self._channels(v, d, spec) for v, d in zip(scaling, (0.0, 1.0), strict=True))
+        net = Net(self.module, [255 * m for m in mean], [255 * s for s in std]).eval()
+        check_foreign(net, spec)
+        check_traceable(net, spec, folder)
+        return {**save_foreign(folder, net, spec), "training": ConvNet().default(spec)}
+
+    def _channels(self, given: Sequence[float] | None, otherwise: float, spec: ImageSpec) -> list[float]:
+        if given is None:
+            return [otherwise] * spec.channels
+        if len(given) != spec.channels:
+            raise DataError(f"mean and std need {spec.channels} numbers each, got {len(given)}")
+        return [float(v) for v in given]
+
+
+def take_module(module: Any) -> TakenModule:
+    """A copy of a torch module. RunError where it is none, or cannot be copied."""
+    import copy
+
+    if not isinstance(module, nn.Module):
+        raise RunError(f"a model is a run's folder or a torch module, got {type(module).__name__}")
+    try:
+        return TakenModule(copy.deepcopy(module).cpu().eval())
+    except Exception as error:  # whatever an attribute of somebody's class raises
+        raise RunError(f"the model cannot be copied: {error}") from None

@@ -1,0 +1,114 @@
+"""Using a delivered model of a table: ONNX Runtime and numpy; neither torch nor scikit-learn nor pandas is imported."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from seedleaf.data.tables.schema import TableSchema
+from seedleaf.data.tables.source import read_source
+from seedleaf.errors import DataError, RunError, first_line
+from seedleaf.learners.tables.block import Layout
+from seedleaf.predictor import cell, open_model, session_of
+
+BATCH = 4_096
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class TablePredictor:
+    """A delivered model and the schema by which rows are read. It outlives the run's folder and can be pickled."""
+
+    model: bytes
+    schema: TableSchema
+
+    @classmethod
+    def open(cls, folder: Path | str) -> TablePredictor:
+        """The model in a run's folder, or in its best/ folder."""
+        model, body, best = open_model(folder)
+        try:
+            opened = cls(model, TableSchema.from_json(body["schema"]))
+        except (KeyError, TypeError, DataError) as error:
+            raise RunError(f"{best / 'config.json'} cannot be read: {first_line(error)}") from None
+        opened.__dict__["session"] = session_of(model, str(best / "model.onnx"))
+        return opened
+
+    @cached_property
+    def session(self) -> Any:
+        return session_of(self.model, "the model")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in self.__dict__.items() if k != "session"}
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """What the columns of the probabilities are called; empty for regression."""
+        return self.schema.target.classes
+
+    def answers(self, source: Any) -> Array:
+        """Probabilities (N, classes), or values (N): of a file, a DataFrame, or a mapping of names to columns."""
+        columns = _columns(source, self.schema)
+        block = Layout.of(self.schema).block(self.schema.features(columns))
+        inputs = [i.name for i in self.session.get_inputs()]
+        parts = [
+            self.session.run(None, block.take(np.arange(i, min(i + BATCH, len(block)))).feed(inputs))[0]
+            for i in range(0, len(block), BATCH)
+        ]
+        empty = np.empty((0, len(self.classes))) if self.classes else np.empty(0)
+        return np.concatenate(parts) if parts else empty
+
+    def probabilities(self, source: Any) -> Array:
+        """Class probabilities (N, classes). DataError for regression."""
+        if not self.classes:
+            raise DataError(f"{self.schema.target.name} is a number: it has no probabilities")
+        return self.answers(source)
+
+    def predict(self, source: Any) -> list[str] | Array:
+        """The most probable class of each row, or its value."""
+        found = self.answers(source)
+        return [self.classes[k] for k in found.argmax(1)] if self.classes else found
+
+
+def _columns(source: Any, schema: TableSchema) -> Mapping[str, Any]:
+    """Cells by column. A file's rows keep their order and none is left out."""
+    if isinstance(source, Mapping):
+        return source
+    table, _, _ = read_source(source, tuple(c.name for c in schema.used))
+    return table.columns
+
+
+def write_answers(file: IO[str], answers: Array, schema: TableSchema) -> None:
+    """A CSV: row (from 1), the prediction, and for classes its probability and one column per class."""
+    writer = csv.writer(file)
+    classes = schema.target.classes
+    head = ["row", schema.target.name]
+    writer.writerow([*head, "probability", *(f"p({c})" for c in classes)] if classes else head)
+    writer.writerows(_rows(answers, classes))
+
+
+def _rows(answers: Array, classes: tuple[str, ...]) -> Iterator[list[object]]:
+    for i, row in enumerate(answers):
+        if not classes:
+            yield [i + 1, f"{float(row):.9g}"]
+            continue
+        k = int(row.argmax())
+        yield [i + 1, cell(classes[k]), f"{row[k]:.4f}", *(f"{p:.4f}" for p in row)]
+
+
+def is_table(folder: Path | str) -> bool:
+    """Does the model in this folder take rows of a table?"""
+    for place in (Path(folder), Path(folder) / "best"):
+        try:
+            body = json.loads((place / "config.json").read_text(encoding="utf-8", errors="surrogatepass"))
+            return isinstance(body, dict) and body.get("kind") == "tables"
+        except (OSError, ValueError):
+            continue
+    return False

@@ -1,0 +1,100 @@
+"""Racing (Maron & Moore 1994; Birattari et al. 2002): steps are folds, and who is clearly behind after a few is stopped."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from seedleaf.core import Decision, History, Resume, State, Stop, Trial
+from seedleaf.space.problem import Problem
+from seedleaf.tuner.base import Sampler, best_trial, end, start_new
+from seedleaf.tuner.constraints import keeps_limits
+
+# Quantiles of Student's t at 0.95 for 1, 2, … degrees of freedom; beyond, the normal's.
+T95 = (6.31, 2.92, 2.35, 2.13, 2.02, 1.94, 1.89, 1.86, 1.83, 1.81)
+
+
+@dataclass(frozen=True)
+class RacingScheduler:
+    """Trials run rung by rung, unless a paired t-test over the steps done says that the best full trial is better.
+
+    The objective at a step is taken for the mean over the steps up to it, as that of cross-validation is, so each step's own
+    value can be told. The variance of the differences is corrected for training rows that folds share (Nadeau & Bengio
+    2003), and pulled towards what full trials have shown, as after one step there is none of its own. Until a trial is
+    complete a loser only pauses. Judged is the first objective alone.
+    """
+
+    prior: float = 3.0  # steps that what full trials have shown is worth
+
+    name: ClassVar[str] = "racing"
+    cites: ClassVar[str] = (
+        "Birattari, Stützle, Paquete & Varrentrapp 2002, A Racing Algorithm for Configuring Metaheuristics, GECCO; "
+        "Nadeau & Bengio 2003, Inference for the Generalization Error, Machine Learning 52"
+    )
+
+    def propose(
+        self, problem: Problem, history: History, sampler: Sampler, rng: np.random.Generator
+    ) -> Decision:
+        best = best_trial(problem, history, history.completed())
+        for trial in history.in_state(State.PAUSED):
+            if not keeps_limits(problem, trial) and best_trial(problem, history) is not None:
+                if best is not None:
+                    return Stop(trial.id, "beyond a limit that others keep")
+                continue
+            if best is None or not clearly_behind(problem, history, trial, best, self.prior):
+                return Resume(trial.id, next(r for r in problem.rungs if r > trial.step))
+            return Stop(trial.id, f"clearly behind trial {best.id} after {trial.step} of {problem.full}")
+        return start_new(problem, history, sampler, rng, problem.rungs[0]) or end(problem, history)
+
+
+def clearly_behind(problem: Problem, history: History, trial: Trial, best: Trial, prior: float = 3.0) -> bool:
+    """Does the paired test, over the steps that both have done, say that `trial` is worse than `best`?"""
+    gaps = _gaps(problem, trial, best)
+    n = len(gaps)
+    if not n or not np.isfinite(gaps).all():
+        return bool(n)
+    known = _typical(problem, history, best)
+    if math.isnan(known) and n < 2:
+        return False
+    weight = 0.0 if math.isnan(known) else prior
+    squares = float(np.square(gaps - gaps.mean()).sum()) + weight * (0.0 if math.isnan(known) else known)
+    freedom = n - 1 + weight
+    shared = 1 / max(problem.full - 1, 1)
+    error = math.sqrt(squares / freedom * (1 / n + shared))
+    bound = T95[min(int(freedom), len(T95)) - 1] if freedom >= 1 else T95[0]
+    return float(gaps.mean()) > bound * error and float(gaps.mean()) > 0
+
+
+def _gaps(problem: Problem, trial: Trial, best: Trial) -> npt.NDArray[np.float64]:
+    """By how much each step of `trial` is worse than the same step of `best`, as losses."""
+    one, other = (_own(problem, t, min(trial.step, best.step)) for t in (trial, best))
+    n = min(len(one), len(other))
+    return np.asarray(np.array(one[:n]) - np.array(other[:n]))
+
+
+def _own(problem: Problem, trial: Trial, steps: int) -> Sequence[float]:
+    """The loss of each step by itself, out of running means."""
+    objective, before, found = problem.objectives[0], 0.0, []
+    for m in trial.measurements:
+        if m.step > steps:
+            break
+        total = objective.loss(m.metrics) * m.step
+        found.append(total - before)
+        before = total
+    return found
+
+
+def _typical(problem: Problem, history: History, best: Trial) -> float:
+    """The median variance of the differences between a complete trial and the best one; NaN without a second one."""
+    others = [t for t in history.completed() if t.id != best.id][-20:]
+    found = []
+    for trial in others:
+        gaps = _gaps(problem, trial, best)
+        if len(gaps) > 1 and np.isfinite(gaps).all():
+            found.append(float(gaps.var(ddof=1)))
+    return float(np.median(found)) if found else math.nan

@@ -1,0 +1,145 @@
+"""Trials as workers run them: a config becomes a measured recipe, is fine-tuned, paused and resumed; the original stays."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import zoo
+
+from seedleaf.compression.analyse import analyse
+from seedleaf.compression.finishing import finetune
+from seedleaf.compression.original import open_original, save_own
+from seedleaf.compression.own import OwnNet
+from seedleaf.compression.recipe import fingerprint
+from seedleaf.compression.space import ORDERS, compress_space, steps_of
+from seedleaf.compression.trial import open_bench, run
+from seedleaf.core import Context
+from seedleaf.data.images import load_images
+from seedleaf.data.mapped import save_mapped
+from seedleaf.errors import TrialError
+from seedleaf.learners.convnet import ConvNet
+from seedleaf.train import CHECKPOINT, checkpoint
+
+
+def pictures(n: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Classes that differ in the brightness of a corner."""
+    rng = np.random.default_rng(n)
+    x = rng.integers(0, 120, (n, zoo.SIDE, zoo.SIDE, zoo.CHANNELS), dtype=np.uint8)
+    y = np.arange(n) % zoo.CLASSES
+    for k in range(zoo.CLASSES):
+        x[y == k, 3 * k : 3 * k + 3] += 120
+    return x, y
+
+
+@pytest.fixture(scope="module")
+def setup(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder = tmp_path_factory.mktemp("original")
+    data = load_images((*pictures(160), *pictures(40)))
+    save_mapped(data, folder / "cache")
+    subject = zoo.subject("own_conv")
+    assert isinstance(subject, OwnNet)
+    found = save_own(folder, subject.plan, subject.net.state_dict())
+    body = {**found, "data": str(folder / "cache"), "seed": 0, "training": ConvNet().default(data.spec)}
+    told = analyse(body, 3.0)
+    assert told["costs"]["params"] == sum(p.numel() for p in subject.net.parameters())
+    return {**body, "targets": {"params": told["costs"]["params"] // 2}}
+
+
+def context(setup: Mapping[str, Any], folder: Path, start: int, stop: int) -> Context:
+    folder.mkdir(exist_ok=True)
+    return Context(0, start, stop, 4, 7, folder, "cpu", dict(setup))
+
+
+def config(setup: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
+    groups = open_bench(setup).groups
+    return compress_space(ORDERS, groups, "search").complete({"quantise": "off", **changes})
+
+
+def test_a_trial_keeps_its_targets_and_learns(setup: dict[str, Any], tmp_path: Path) -> None:
+    ms = list(run(config(setup, distil="off"), context(setup, tmp_path / "t", 0, 4)))
+    assert [m.step for m in ms] == [1, 2, 3, 4]
+    assert all(m.metrics["params"] <= setup["targets"]["params"] for m in ms)
+    assert ms[-1].metrics["train_loss"] < ms[0].metrics["train_loss"]
+    recipe = json.loads((tmp_path / "t" / "recipe.json").read_text())["recipe"]
+    assert [p["pass"] for p in recipe["passes"]] == ["prune", "distil", "quantise"]
+
+
+def test_a_paused_trial_goes_on_as_if_it_had_not_been(setup: dict[str, Any], tmp_path: Path) -> None:
+    whole = list(run(config(setup), context(setup, tmp_path / "a", 0, 4)))
+    first = list(run(config(setup), context(setup, tmp_path / "b", 0, 2)))
+    rest = list(run(config(setup), context(setup, tmp_path / "b", 2, 4)))
+    assert [m.metrics["loss"] for m in (*first, *rest)] == [m.metrics["loss"] for m in whole]
+
+
+@pytest.mark.parametrize("passes", ["prune", "decompose_prune"])
+def test_other_orders_keep_the_targets_too(setup: dict[str, Any], passes: str, tmp_path: Path) -> None:
+    loose = {**setup, "targets": {"params": 1.5 * setup["targets"]["params"]}}
+    [m] = run(config(setup, passes=passes), context(loose, tmp_path / "t", 0, 1))
+    assert m.metrics["params"] <= loose["targets"]["params"]
+
+
+def test_int8_alone_trains_a_copy_of_the_original(setup: dict[str, Any], tmp_path: Path) -> None:
+    """Where quantising is enough, nothing is pruned; the original must still not be what is trained."""
+    before = fingerprint(open_original(setup).net)
+    asked = {**setup, "targets": {"bytes": 1e9}}
+    ms = list(run(config(setup, quantise="static"), context(asked, tmp_path / "t", 0, 2)))
+    assert np.isfinite(ms[-1].metrics["error"])
+    recipe = json.loads((tmp_path / "t" / "recipe.json").read_text())["recipe"]
+    assert recipe["passes"][0]["keep"] == {}
+    finetune(config(setup), recipe, asked, str(tmp_path / "tuned"), 1, float("inf"))
+    assert fingerprint(open_original(setup).net) == before
+    trained = checkpoint.load(tmp_path / "tuned" / CHECKPOINT)["model"]
+    assert any(not torch.equal(v, open_original(setup).net.state_dict()[k]) for k, v in trained.items())
+
+
+def test_the_teacher_is_in_the_loss(setup: dict[str, Any], tmp_path: Path) -> None:
+    one = list(run(config(setup, distil="off"), context(setup, tmp_path / "off", 0, 1)))
+    other = list(run(config(setup, **{"distil.weight": 1.0}), context(setup, tmp_path / "on", 0, 1)))
+    assert one[0].metrics["train_loss"] != other[0].metrics["train_loss"]
+
+
+def test_targets_that_a_config_cannot_meet_fail_the_trial(setup: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(TrialError, match="pruning reaches"):
+        list(run(config(setup), context({**setup, "targets": {"params": 20.0}}, tmp_path / "t", 0, 1)))
+
+
+def test_a_recipe_file_that_is_cut_short(setup: dict[str, Any], tmp_path: Path) -> None:
+    list(run(config(setup), context(setup, tmp_path / "t", 0, 1)))
+    (tmp_path / "t" / "recipe.json").write_text('{"recipe": ')
+    with pytest.raises(TrialError, match=r"recipe.json cannot be read"):
+        list(run(config(setup), context(setup, tmp_path / "t", 1, 2)))
+
+
+def test_steps_come_in_the_order_of_the_name() -> None:
+    space = compress_space(ORDERS, ["a", "b"], "search")
+    for order in ORDERS:
+        chosen = space.complete({"passes": order})
+        kinds = [kind for kind, _, _ in steps_of(chosen, ["a", "b"])]
+        assert kinds == [*order.split("_"), "distil", "quantise"]
+        shares = [share for _, _, share in steps_of(chosen, ["a", "b"])]
+        assert shares[len(order.split("_")) - 1] == 1.0
+
+
+def test_preferences_reach_their_groups() -> None:
+    space = compress_space(("prune",), ["a", "b"], "never")
+    chosen = space.complete({"passes.allocation": "tilted", "passes.allocation.tilt 1": 0.5})
+    [(_, options, _), *_] = steps_of(chosen, ["a", "b"])
+    assert options["tilt.b"] == 0.5
+
+
+def test_the_control_trains_the_same_network_from_nothing(setup: dict[str, Any], tmp_path: Path) -> None:
+    list(run(config(setup), context(setup, tmp_path / "t", 0, 1)))
+    recipe = json.loads((tmp_path / "t" / "recipe.json").read_text())["recipe"]
+    tuned = finetune(config(setup), recipe, setup, str(tmp_path / "tuned"), 1, float("inf"))
+    control = finetune(config(setup), recipe, setup, str(tmp_path / "control"), 2, float("inf"), fresh=True)
+    assert tuned["steps"] == 1
+    assert control["steps"] == 2
+    one, other = (checkpoint.load(tmp_path / n / CHECKPOINT)["model"] for n in ("tuned", "control"))
+    assert {k: v.shape for k, v in one.items()} == {k: v.shape for k, v in other.items()}
+    assert not all(torch.equal(v, other[k]) for k, v in one.items())

@@ -1,0 +1,130 @@
+"""A table from the file to predictions, as a user goes: fit, files, predict, resume; and what is refused."""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import seedleaf
+from messy import messy
+from seedleaf.cli import app
+from seedleaf.errors import DataError, StudyError
+from seedleaf.result import Result
+from seedleaf.table_predictor import TablePredictor
+
+SRC = Path(__file__).parents[1] / "src"
+
+
+def write(path: Path, columns: dict[str, list[Any]]) -> Path:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([list(columns), *zip(*columns.values(), strict=True)])
+    return path
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> Result:
+    folder = tmp_path_factory.mktemp("tables")
+    data = write(folder / "data.csv", messy("multiclass", 300))
+    return seedleaf.fit(data, time_limit="16s", folds=3, workers=1, out=folder / "run")
+
+
+def test_one_file_comes_out_with_what_is_known_of_it(fitted: Result) -> None:
+    history, best = fitted.history, fitted.best
+    assert (history.note("final") or {})["onnx_max_difference"] < 1e-5
+    assert best.metrics["test"]["n"] == 60
+    assert best.metrics["test"]["logloss"] < (history.note("baseline") or {})["logloss"]
+    assert "macs" not in best.metrics
+    given = [t for t in history.trials.values() if t.given]
+    assert [t.config["learner"] for t in given] == ["linear", "boosting", "mlp", "forest"], "the ladder"
+    assert given[0].step == 3
+    rows = list(csv.DictReader((fitted.folder / "leaderboard.csv").open(encoding="utf-8")))
+    assert len(rows) == 1 + len(history.trials)
+    assert rows[0]["rank"] == "1" or rows[0]["role"] == "baseline"
+    page = (fitted.folder / "report.html").read_text(encoding="utf-8")
+    assert "images" not in page.split("<main")[0]
+    assert "touched once at the end" in page
+    card = (best.path / "README.md").read_text(encoding="utf-8")
+    assert "one of 3 classes" in card
+
+
+def test_rows_alone_and_together_get_the_same_answer(fitted: Result, tmp_path: Path) -> None:
+    cells = messy("multiclass", 20, seed=5)
+    del cells["y"]
+    cells["colour"][0], cells["a"][1], cells["when"][2], cells["said"][3] = "mauve", "", "no date", ""
+    file = write(tmp_path / "new.csv", cells)
+    model = TablePredictor.open(fitted.folder)
+    whole = model.answers(file)
+    assert whole.shape == (20, 3)
+    assert np.allclose(whole.sum(1), 1, atol=1e-5)
+    for i in range(20):
+        alone = model.answers({name: [column[i]] for name, column in cells.items()})
+        assert np.abs(alone[0] - whole[i]).max() < 1e-6
+    turned = model.answers({name: cells[name] for name in reversed(cells)})
+    assert np.array_equal(turned, whole), "columns are found by name"
+    assert fitted.predict(file) == [fitted.classes[k] for k in whole.argmax(1)]
+    with pytest.raises(DataError, match="1 column missing: colour"):
+        model.answers({name: column for name, column in cells.items() if name != "colour"})
+
+
+def test_predict_needs_onnx_runtime_and_numpy_alone(fitted: Result, tmp_path: Path) -> None:
+    file = write(tmp_path / "new.csv", messy("multiclass", 7, seed=5))
+    script = (
+        "import sys\nfrom seedleaf.cli import main\n"
+        f"sys.argv = ['seedleaf', 'predict', {str(fitted.folder)!r}, {str(file)!r}]\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "heavy = ('torch', 'sklearn', 'pandas', 'scipy', 'sqlalchemy', 'onnx')\n"
+        "print(*[m for m in heavy if m in sys.modules], file=sys.stderr)\n"
+    )
+    env = {**os.environ, "PYTHONPATH": str(SRC)}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=env, check=True)
+    assert done.stderr.strip() == ""
+    rows = list(csv.DictReader(done.stdout.splitlines()))
+    assert [r["row"] for r in rows] == [str(i + 1) for i in range(7)]
+    assert {r["y"] for r in rows} <= {"low", "mid", "high"}
+    assert all(abs(sum(float(v) for k, v in r.items() if k.startswith("p(")) - 1) < 1e-3 for r in rows)
+
+
+def test_the_command_line_shows_and_exports_it(fitted: Result, tmp_path: Path) -> None:
+    runner = CliRunner()
+    done = runner.invoke(app, ["export", str(fitted.folder), "--out", str(tmp_path / "out")])
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "out" / "model.onnx").exists()
+    from seedleaf.summary import as_lines
+
+    lines = "\n".join(as_lines(fitted))
+    assert "valid logloss" in lines
+    assert "ms a row" in lines
+
+
+def test_a_regression_in_a_frame_beats_the_mean(tmp_path: Path) -> None:
+    import pandas as pd
+
+    frame = pd.DataFrame(messy("regression", 250))
+    result = seedleaf.fit(frame, target="y", time_limit="15s", folds=2, workers=1, out=tmp_path / "run")
+    test = result.best.metrics["test"]
+    assert test["r2"] > 0.4
+    assert np.asarray(result.predict(frame)).shape == (250,)
+    with pytest.raises(DataError, match="has no probabilities"):
+        result.predict_proba(frame)
+
+
+def test_what_cannot_be_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    file = write(tmp_path / "data.csv", messy("binary", 60))
+    with pytest.raises(StudyError, match="a limit on params is for images"):
+        seedleaf.fit(file, max_params=100)
+    with pytest.raises(StudyError, match="folds must be 2 to 20, got 1"):
+        seedleaf.fit(file, folds=1)
+    with pytest.raises(StudyError, match="target: for tables only"):
+        seedleaf.fit("digits", target="y")
+    for wrong, said in (({"target": "z"}, "no column 'z'"), ({"metric": "rmse"}, "no metric for binary")):
+        with pytest.raises((DataError, StudyError), match=said):
+            seedleaf.fit(file, out=tmp_path / "run", workers=1, **wrong)  # type: ignore[arg-type]
+        assert not (tmp_path / "run" / "study.db").exists() or not list((tmp_path / "run").glob("best"))

@@ -31,8 +31,8 @@ DELIVERY = 2.5  # seconds of an idle machine: joining, checking, measuring, the 
 MOST_DELIVERY = 0.2  # of the time: on a machine that is slow to start, a model late is better than none
 LOOKED_AT = 12  # of the best trials, when a few are blended
 REFIT_SHARE = 0.12  # of the time, at most, for the winner's fit on all rows
-FIT_SHARE = 0.2  # of the search, for one config on all folds: at least so many configs are seen
-SHORTEST_FIT = 0.5  # seconds
+FIT_SHARE = 0.4  # of the search, for one config on all folds: boosting cut off after a few trees misleads more than it saves
+SHORTEST_FIT = 1.5  # seconds
 GRACE = 10.0  # seconds for the first result, on a machine that is slow to start
 AUTO = ("tpe", "racing")
 

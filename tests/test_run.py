@@ -242,8 +242,9 @@ def test_a_needed_call_is_tried_twice_and_one_that_is_not_once() -> None:
     assert call_all(run_on(needed), {"refit": ("m:f", {})}, "refit", {"refit"})["refit"].value == 2
     warm = call_all(run_on(Fails(1)), {"warm": ("m:f", {})}, "refit", set())["warm"]
     assert (warm.value, warm.error) == (None, "its worker was killed")
-    with pytest.raises(RunError, match=r"^refit failed: its worker was killed$") as caught:
+    with pytest.raises(RunError, match="refit failed") as caught:
         call_all(run_on(Fails(2)), {"refit": ("m:f", {})}, "refit", {"refit"})
+    assert str(caught.value) == "refit failed: its worker was killed"
     # Beside the message: where the refit fails, the run goes on without it.
     assert caught.value.__notes__ == ["go on with: seedleaf resume runs/x-1"]
 

@@ -91,7 +91,7 @@ def test_a_runs_folder_holds_what_it_should_and_no_more(finished: Finished) -> N
         "best", "leaderboard.csv", "report.html", "run.json", "study.db", "trials", "workers",
     ]  # fmt: skip
     assert sorted(p.name for p in (finished.folder / "best").iterdir()) == [
-        "README.md", "config.json", "metrics.json", "model.onnx",
+        "README.md", "config.json", "metrics.json", "model.onnx", "weights.pt",
     ]  # fmt: skip
     page = (finished.folder / "report.html").read_text(encoding="utf-8")
     assert CLASSES[0] in page

@@ -20,10 +20,10 @@ from seedleaf.compress_finish import Compressing, finish
 from seedleaf.compress_plan import INT8, describe, open_study, plan, probe
 from seedleaf.core import History
 from seedleaf.data.spec import ImageData
-from seedleaf.errors import BudgetError, LimitError, RunError, SeedleafError, StudyError
+from seedleaf.errors import BudgetError, LimitError, RunError, StudyError
 from seedleaf.executors.base import Settings
 from seedleaf.executors.local import LocalExecutor
-from seedleaf.folder import LOG, check_empty, new_folder, read_history, sole_driver
+from seedleaf.folder import beginning, new_folder, read_history
 from seedleaf.job import ARRAYS, name_of
 from seedleaf.machine import cores
 from seedleaf.result import Result
@@ -141,18 +141,8 @@ def compress(
         raise RunError("give the data that the model was trained for")
     job = replace(job, data=name_of(source))
     new = new_folder(f"{Path(job.data).stem}-compressed", out)
-    with sole_driver(new.path):
-        check_empty(new.path)
-        store: SqlStore | None = None
-        try:
-            job.save(new.path)
-            store = SqlStore(new.path / LOG)
-            with closing(store):
-                return _stages(new.path, job, model, source, (mean, std), view or SilentView(), began, store)
-        except (SeedleafError, ValueError, OSError) as error:
-            if not (store is not None and store.holds_events) and not isinstance(error, StudyError):
-                new.give_back()
-            raise
+    with beginning(new, job) as store:
+        return _stages(new.path, job, model, source, (mean, std), view or SilentView(), began, store)
 
 
 def own_data(model: Any) -> str | None:

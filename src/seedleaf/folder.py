@@ -8,16 +8,23 @@ import re
 import shlex
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from seedleaf.core import History
-from seedleaf.errors import RunError, StudyError, StudyFailed
+from seedleaf.errors import RunError, SeedleafError, StudyError, StudyFailed
 from seedleaf.store import SqlStore
 
 STUDY = "fit"
 LOG = "study.db"
+
+
+class Savable(Protocol):
+    """A job: what was asked for, which is kept in the run's folder."""
+
+    def save(self, folder: Path) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -89,6 +96,27 @@ def sole_driver(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(lock)
+
+
+@contextmanager
+def beginning(new: NewFolder, job: Savable) -> Iterator[SqlStore]:
+    """The store of a new run, `job` written beside it; where it comes to nothing before there is a log, the folder is left
+    as it was found."""
+    # Or it would take away what another one that was told the same folder has begun.
+    with sole_driver(new.path):
+        check_empty(new.path)
+        store: SqlStore | None = None
+        try:
+            job.save(new.path)
+            store = SqlStore(new.path / LOG)
+            with closing(store):
+                yield store
+        except (SeedleafError, ValueError, OSError) as error:
+            # Whether there is a log is remembered and not looked up: on a full disk it might not be readable now. The logs
+            # of workers that could not start are what the message of a StudyError points to.
+            if not (store is not None and store.holds_events) and not isinstance(error, StudyError):
+                new.give_back()
+            raise
 
 
 @contextmanager

@@ -87,7 +87,7 @@ def _train(run: Run, members: Sequence[Member], end: float) -> dict[str, Trained
     ready = {
         m.name: Trained(Path(run.trial_folder(m.trial)) / CHECKPOINT, m.trial.step, whole=False)
         for m in members
-        if m.share == 1 and _saw_whole_pictures(run, m.trial)
+        if m.share == 1 and saw_whole_pictures(run, m.trial)
     }
     seconds = end - time.time() - _delivery(run, min(len(members), MEMBERS))
     short = {m.name: m for m in members if m.share < 1 or m.trial.step < run.study.problem.full}
@@ -137,7 +137,7 @@ def _seconds(run: Run, member: Member) -> float:
     return float(whole * (lighter / macs) ** SLOWER)
 
 
-def _saw_whole_pictures(run: Run, trial: Trial) -> bool:
+def saw_whole_pictures(run: Run, trial: Trial) -> bool:
     """A trial that was stopped while pictures were small does not know them at their size."""
     ramp = Ramp(str(run.setup.get("fidelity", "epochs")), run.study.problem.full)
     return ramp.at(trial.step).side == 1

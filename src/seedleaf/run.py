@@ -16,13 +16,13 @@ from typing import Any
 
 from seedleaf.core import History
 from seedleaf.crew import setup_of, start_workers
-from seedleaf.errors import RunError, SeedleafError, StudyError
+from seedleaf.errors import RunError
 from seedleaf.finish import Run, finish
 from seedleaf.folder import (
     LOG,
     STUDY,
     NewFolder,
-    check_empty,
+    beginning,
     hint_at_resume,
     new_folder,
     read_history,
@@ -42,28 +42,16 @@ def begin(
     new: NewFolder, job: Job, source: Any, view: View | None = None, began: float | None = None
 ) -> Result:
     """Carry a new job out. Where it comes to nothing before there is a log, its folder is left as it was found."""
-    # Or it would take away what another one that was told the same folder has begun.
-    with sole_driver(new.path):
-        check_empty(new.path)
-        store: SqlStore | None = None
-        try:
-            job.save(new.path)
-            store = SqlStore(new.path / LOG)
-            return _stages(new.path, job, source, view, began, store)
-        except (SeedleafError, ValueError, OSError) as error:
-            # Whether there is a log is remembered and not looked up: on a full disk it might not be readable now. The logs
-            # of workers that could not start are what the message of a StudyError points to.
-            if not (store is not None and store.holds_events) and not isinstance(error, StudyError):
-                new.give_back()
-            raise
+    with beginning(new, job) as store:
+        return _stages(new.path, job, source, view, began, store)
 
 
 def carry_out(
     folder: Path, job: Job, source: Any, view: View | None = None, began: float | None = None
 ) -> Result:
     """Do, or go on with, `job` in `folder`; `source` is what its kind of data reads. `began` is when the clock started."""
-    with sole_driver(folder):
-        return _stages(folder, job, source, view, began, SqlStore(folder / LOG))
+    with sole_driver(folder), closing(SqlStore(folder / LOG)) as store:
+        return _stages(folder, job, source, view, began, store)
 
 
 def _stages(
@@ -71,7 +59,7 @@ def _stages(
 ) -> Result:
     view = view or SilentView()
     began = time.time() if began is None else began
-    with closing(store), hint_at_resume(folder, store):
+    with hint_at_resume(folder, store):
         history = History.fold(store.read(STUDY))
         if not history.header and (folder / "trials").exists():
             raise RunError(f"{folder / LOG} has lost its log, though there are trials: it cannot go on")

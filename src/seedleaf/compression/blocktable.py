@@ -16,6 +16,7 @@ import numpy as np
 
 from seedleaf.compression.skeleton import Layer
 from seedleaf.errors import first_line
+from seedleaf.predictor import session_of
 
 SHARES = (0.125, 0.25, 0.5, 0.75, 1.0)  # of a layer's channels, at which it is measured
 RUN_SECONDS = 0.012  # of each measurement, after the warm-up
@@ -138,7 +139,6 @@ def _seconds(chain: Sequence[Layer], empty: bool = False) -> float:
 def _session(chain: Sequence[Layer], empty: bool) -> tuple[Any, dict[str, Any]]:
     """The chain as a graph of its own. It ends in a pool, so that no large output is put into another order."""
     import onnx
-    import onnxruntime as ort
     from onnx import TensorProto, helper, numpy_helper
 
     rng, first = np.random.default_rng(0), chain[0]
@@ -182,8 +182,5 @@ def _session(chain: Sequence[Layer], empty: bool) -> tuple[Any, dict[str, Any]]:
     model = helper.make_model(
         graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=onnx.IR_VERSION_2023_5_5
     )
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session = session_of(model.SerializeToString(), "a chain of blocks")
     return session, {"x": rng.normal(0, 1, shape).astype(np.float32)}

@@ -14,13 +14,13 @@ from seedleaf.core import Trial
 from seedleaf.errors import RunError
 from seedleaf.executors.base import OWN_DEVICE, Returned
 from seedleaf.finish import call_all
+from seedleaf.front import saw_whole_pictures
 from seedleaf.learners.base import learner_named
 from seedleaf.limits import check_limits, latency_limit, winner_within
 from seedleaf.modality.base import Made
 from seedleaf.planning import step_share
 from seedleaf.timing import refit_steps
 from seedleaf.train import CHECKPOINT
-from seedleaf.train.ramp import Ramp
 from seedleaf.tuner.base import best_trial
 
 if TYPE_CHECKING:
@@ -89,8 +89,7 @@ def _fitted(run: Run, winner: Trial, end: float) -> tuple[dict[str, float], str]
 
 def seen_whole(run: Run, winner: Trial) -> Trial | None:
     """The best trial that was last trained on pictures of their own size: the winner, if that is one."""
-    ramp = Ramp(str(run.setup.get("fidelity", "epochs")), run.study.problem.full)
-    able = [t for t in run.study.history.trials.values() if t.measurements and ramp.at(t.step).side == 1]
+    able = [t for t in run.study.history.trials.values() if t.measurements and saw_whole_pictures(run, t)]
     able = [t for t in able if (Path(run.trial_folder(t)) / CHECKPOINT).exists()]
     if winner.id in {t.id for t in able}:
         return winner

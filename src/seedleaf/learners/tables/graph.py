@@ -11,7 +11,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from seedleaf.errors import TrialError
+from seedleaf.errors import TrialError, first_line
 
 Array = npt.NDArray[Any]
 
@@ -148,5 +148,4 @@ def session(model: bytes) -> Any:
     try:
         return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise TrialError(f"ONNX Runtime does not take the graph: {first}") from error
+        raise TrialError(f"ONNX Runtime does not take the graph: {first_line(error)}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from onnx import TensorProto
 from seedleaf.learners.tables.block import Block
 from seedleaf.learners.tables.fitting import Fitted
 from seedleaf.learners.tables.graph import Graph
+from seedleaf.learners.tables.reader import read_cells
 from seedleaf.learners.tables.source import Source
 
 Array = npt.NDArray[Any]
@@ -52,8 +54,10 @@ def compared_rows(source: Source) -> Block:
     )
 
 
-def joined(places: Sequence[Path], weights: Sequence[float], source: Source, power: float) -> bytes:
-    """One graph of the written models over the same inputs."""
+def joined(
+    places: Sequence[Path], weights: Sequence[float], source: Source, power: float, raw: bool = False
+) -> bytes:
+    """One graph of the written models over the same inputs; with `raw` it takes cells as they stand in a file."""
     g = Graph()
     parts = []
     for i, place in enumerate(places):
@@ -61,7 +65,7 @@ def joined(places: Sequence[Path], weights: Sequence[float], source: Source, pow
         if not source.n_classes:
             name = g.add("Unsqueeze", name, g.constant([1], "int64"))
         parts.append(name)
-    return finished(g, parts, weights, source, power)
+    return finished(g, parts, weights, source, power, raw)
 
 
 def answers(places: Sequence[Path], weights: Sequence[float], source: Source, power: float) -> Array:
@@ -79,8 +83,10 @@ def raised(p: Array, power: float) -> Array:
     return np.asarray(out / out.sum(1, keepdims=True))
 
 
-def finished(g: Graph, parts: Sequence[str], weights: Sequence[float], source: Source, power: float) -> bytes:
-    """The weighted mean of the parts; of probabilities then their `power`, which calibrates them."""
+def finished(
+    g: Graph, parts: Sequence[str], weights: Sequence[float], source: Source, power: float, raw: bool = False
+) -> bytes:
+    """The weighted mean of the parts; of probabilities then their `power`, which calibrates them. `raw`: it takes cells."""
     kind = "float32" if source.n_classes else "float64"
     if len(parts) == 1:
         answer = parts[0]
@@ -96,4 +102,10 @@ def finished(g: Graph, parts: Sequence[str], weights: Sequence[float], source: S
     else:
         flat = g.add("Reshape", answer, g.constant([-1], "int64"))
         out = {"value": (flat, TensorProto.DOUBLE, 0)}
-    return g.model(out, len(layout.numbers), len(layout.texts))
+    if not raw:
+        return g.model(out, len(layout.numbers), len(layout.texts))
+    schema = source.schema
+    read_cells(g, schema, layout)
+    lists = {"columns": [c.name for c in schema.used], "classes": schema.target.classes}
+    notes = {f"seedleaf.{name}": json.dumps(listed) for name, listed in lists.items()}
+    return g.model(out, 0, 0, len(schema.used), notes)

@@ -93,7 +93,7 @@ def test_defaults_learn_something(task: str) -> None:
     assert data.y_test is not None
     train, test = layout.block(data.train), layout.block(data.test)
     for name, config in ladder(space_of(kind_of(data.schema, True))).items():
-        effort = Effort(time.time() + 20.0, seed=1, rounds=40)
+        effort = Effort(time.time() + 20.0, seed=1, rounds=10 if name == "mlp" else 40)
         fitted = fit_config(config, train, data.y_train, n_classes, effort)
         answer = fitted.predict(test)
         if n_classes:

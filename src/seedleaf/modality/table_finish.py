@@ -17,7 +17,7 @@ from seedleaf.learners.tables.reader import unreadable
 from seedleaf.learners.tables.trial import model_file
 from seedleaf.learners.tables.written import remove
 from seedleaf.modality.base import Made
-from seedleaf.modality.table_parts import Members, make_parts
+from seedleaf.modality.table_parts import Members, make_parts, was_cut
 from seedleaf.modality.table_study import TableSpec, candidates, failed, winner_of
 
 if TYPE_CHECKING:
@@ -79,7 +79,8 @@ def _blend(run: Run, trials: list[Trial], folds: int) -> tuple[Members, float]:
         members=[[t.id, w] for t, w in members],
         **{k: found[k] for k in ("power", "before", "after")},
     )
-    return members, float(found["power"])
+    # What calibrates fits that the clock ended does not calibrate those that are grown on.
+    return members, 1.0 if any(was_cut(t) for t, _ in members) else float(found["power"])
 
 
 def _clear(run: Run, winner: Trial) -> None:

@@ -28,10 +28,10 @@ from seedleaf.tuner.base import best_trial
 from seedleaf.tuner.racing import clearly_behind
 
 FOLDS = 5
-DELIVERY = 2.5  # seconds of an idle machine: joining, checking, measuring, the report
+DELIVERY = 2.0  # seconds of an idle machine: joining, checking, measuring, the report
 MOST_DELIVERY = 0.2  # of the time: on a machine that is slow to start, a model late is better than none
 LOOKED_AT = 24  # of the best trials, when a few are blended
-REFIT_SHARE = 0.12  # of the time, at most, for the winner's fit on all rows
+REFIT_SHARE = 0.15  # of the time, at most, for the winner's fit on all rows
 FIT_SHARE = 0.4  # of the search, for one config on all folds: boosting cut off after a few trees misleads more than it saves
 LADDER_SHARE = 0.3  # of the search, for one fold of a default: where that is cut, it is grown on in the end
 SHORTEST_FIT = 1.5  # seconds

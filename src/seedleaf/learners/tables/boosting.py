@@ -74,11 +74,11 @@ class Boosting:
     def space(self, kind: Kind) -> Mapping[str, Param]:
         small = kind.n_rows < 2_000
         return {
-            "rate": Float(0.02, 0.3, log=True, default=0.08),
-            "leaves": Int(4, 96, log=True, default=16 if small else 31),
-            "least": Int(2, 80, log=True, default=10 if small else 20),
-            "l2": Float(1e-3, 30.0, log=True, default=1.0),
-            "columns": Float(0.3, 1.0, default=0.7),
+            "rate": Float(0.02, 0.3, log=True, prior=0.08),
+            "leaves": Int(4, 96, log=True, prior=16 if small else 31),
+            "least": Int(2, 80, log=True, prior=10 if small else 20),
+            "l2": Float(1e-3, 30.0, log=True, prior=1.0),
+            "columns": Float(0.3, 1.0, prior=0.7),
             "bins": Choice(63, 127, 255, ordered=True, default=255),
             **coded(kind, "target" if kind.high_cardinality else "onehot"),
         }

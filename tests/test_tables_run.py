@@ -74,6 +74,28 @@ def test_rows_alone_and_together_get_the_same_answer(fitted: Result, tmp_path: P
         model.answers({name: column for name, column in cells.items() if name != "colour"})
 
 
+def test_the_file_alone_takes_strings_and_gives_probabilities(fitted: Result, tmp_path: Path) -> None:
+    """Without seedleaf: ONNX Runtime, numpy and what stands in the file itself."""
+    import json
+
+    import onnxruntime
+
+    cells = messy("multiclass", 30, seed=6)
+    model = onnxruntime.InferenceSession(fitted.best.path / "model.onnx")
+    told = model.get_modelmeta().custom_metadata_map
+    columns = json.loads(told["seedleaf.columns"])
+    assert columns == json.loads((fitted.best.path / "config.json").read_text())["cells"]
+    assert [i.name for i in model.get_inputs()] == ["cells"]
+    rows = np.array([[cells[name][i] for name in columns] for i in range(30)], dtype=object)
+    rows[3, columns.index("colour")] = " red"  # as files with blanks behind commas have it
+    answer = model.run(None, {"cells": rows})[0]
+    del cells["y"]
+    cells["colour"][3] = "red"
+    assert np.array_equal(answer, fitted.predictor.answers(write(tmp_path / "new.csv", cells)))
+    assert tuple(json.loads(told["seedleaf.classes"])) == fitted.classes
+    assert "onnxruntime.InferenceSession" in (fitted.best.path / "README.md").read_text(encoding="utf-8")
+
+
 def test_predict_needs_onnx_runtime_and_numpy_alone(fitted: Result, tmp_path: Path) -> None:
     file = write(tmp_path / "new.csv", messy("multiclass", 7, seed=5))
     script = (

@@ -13,6 +13,7 @@ from seedleaf.core import Trial
 from seedleaf.errors import BudgetError
 from seedleaf.executors.base import Returned
 from seedleaf.finish import call_all
+from seedleaf.learners.tables.reader import unreadable
 from seedleaf.modality.base import Made
 from seedleaf.modality.table_study import TableSpec, candidates, failed, refit_seconds, winner_of
 
@@ -162,7 +163,6 @@ def card(spec: TableSpec, final: Mapping[str, Any], told: Mapping[str, Any]) -> 
         for k, v in test.items()
         if isinstance(v, float) and k not in ("low", "high")
     )
-    answers = "`probabilities` (N, classes)" if goal.classes else "`value` (N)"
     return f"""# {name}: {goal.name}, {what}
 
 | | |
@@ -175,7 +175,21 @@ def card(spec: TableSpec, final: Mapping[str, Any], told: Mapping[str, Any]) -> 
 
 {str(told.get("text", "")).capitalize()}.
 
-`model.onnx` takes `numbers` (double, N rows, NaN where missing; dates in days since 1970) and `texts` (strings; any text,
-"" where missing), as far as the model uses them, and gives {answers}. Which columns these are, and how their cells are
-read, stands in `config.json`; `seedleaf predict` does both with ONNX Runtime and numpy alone.
+{_use(spec)}
 """
+
+
+def _use(spec: TableSpec) -> str:
+    """How the file is used without seedleaf."""
+    goal, columns = spec.schema.target, [c.name for c in spec.schema.used]
+    answers = "`probabilities` (N, classes)" if goal.classes else "`value` (N)"
+    if why := unreadable(spec.schema):
+        return f"""`model.onnx` takes `numbers` (double, N rows, NaN where missing; dates in days since 1970) and `texts`
+(strings; any text, "" where missing), as far as the model uses them, and gives {answers}. Which columns these are, and how
+their cells are read, stands in `config.json` (the graph does not read them itself: {why}); `seedleaf predict` does both."""
+    return f"""`model.onnx` takes `cells`: strings (N, {len(columns)}), the cells of N rows as they stand in a file, "" where
+there is none, in the order of `cells` in `config.json`; it gives {answers}. ONNX Runtime alone runs it:
+
+    import numpy, onnxruntime
+    model = onnxruntime.InferenceSession("model.onnx")
+    model.run(None, {{"cells": numpy.array(rows, dtype=object)}})  # rows: lists of {len(columns)} strings"""

@@ -13,12 +13,14 @@ import numpy.typing as npt
 from onnx import TensorProto
 
 from seedleaf.core import Config
+from seedleaf.data.tables.written import CELLS, as_cells
 from seedleaf.errors import TrialError
-from seedleaf.learners.tables.block import Block
+from seedleaf.learners.tables.block import Block, Layout
 from seedleaf.learners.tables.fitting import Fitted, fit_config
 from seedleaf.learners.tables.graph import Graph, session
 from seedleaf.learners.tables.metrics import METRICS, row_losses
 from seedleaf.learners.tables.model import Effort
+from seedleaf.learners.tables.reader import read_cells, unreadable
 from seedleaf.learners.tables.source import Source, open_source
 from seedleaf.learners.tables.trial import out_of_fold
 from seedleaf.seeds import seed_for
@@ -67,9 +69,9 @@ def _model(fitted: Sequence[Fitted], weights: Sequence[float], source: Source, p
 
 
 def _finish_graph(
-    g: Graph, parts: Sequence[str], weights: Sequence[float], source: Source, power: float
+    g: Graph, parts: Sequence[str], weights: Sequence[float], source: Source, power: float, raw: bool = False
 ) -> bytes:
-    """The weighted mean of the parts; of probabilities then their `power`, which calibrates them."""
+    """The weighted mean of the parts; of probabilities then their `power`, which calibrates them. `raw`: it takes cells."""
     kind = "float32" if source.n_classes else "float64"
     if len(parts) == 1:
         answer = parts[0]
@@ -85,10 +87,18 @@ def _finish_graph(
     else:
         flat = g.add("Reshape", answer, g.constant([-1], "int64"))
         out = {"value": (flat, TensorProto.DOUBLE, 0)}
-    return g.model(out, len(layout.numbers), len(layout.texts))
+    if not raw:
+        return g.model(out, len(layout.numbers), len(layout.texts))
+    schema = source.schema
+    read_cells(g, schema, layout)
+    lists = {"columns": [c.name for c in schema.used], "classes": schema.target.classes}
+    notes = {f"seedleaf.{name}": json.dumps(listed) for name, listed in lists.items()}
+    return g.model(out, 0, 0, len(schema.used), notes)
 
 
-def _join(folders: Sequence[Path], weights: Sequence[float], source: Source, power: float) -> bytes:
+def _join(
+    folders: Sequence[Path], weights: Sequence[float], source: Source, power: float, raw: bool = False
+) -> bytes:
     """One graph of several models over the same inputs."""
     g = Graph()
     parts = []
@@ -97,7 +107,7 @@ def _join(folders: Sequence[Path], weights: Sequence[float], source: Source, pow
         if not source.n_classes:
             name = g.add("Unsqueeze", name, g.constant([1], "int64"))
         parts.append(name)
-    return _finish_graph(g, parts, weights, source, power)
+    return _finish_graph(g, parts, weights, source, power, raw)
 
 
 def raised(p: Array, power: float) -> Array:
@@ -121,11 +131,7 @@ def deliver(
     """
     source = open_source(str(setup["data"]))
     places = [Path(f) for f in folders]
-    model = _join(places, weights, source, power)
-    target = Path(out)
-    target.mkdir(parents=True, exist_ok=True)
-    (target / "model.onnx").write_bytes(model)
-    run = session(model)
+    run = session(_join(places, weights, source, power))
     inputs = [i.name for i in run.get_inputs()]
     wanted = sum(
         w * np.load(p / "answers.npy", allow_pickle=False) for w, p in zip(weights, places, strict=True)
@@ -133,18 +139,27 @@ def deliver(
     if source.n_classes:
         wanted = raised(wanted, power)
     apart = _apart(run, inputs, _some(source), np.asarray(wanted), source)
+    raw = not unreadable(source.schema)
+    model = _join(places, weights, source, power, raw)
+    whole = session(model)
+    if raw:
+        apart = max(apart, _read_apart(whole, run, inputs, source))
     if not apart < CLOSE:
         raise TrialError(f"the ONNX graph differs from the model that was trained by {apart:.2g}")
+    target = Path(out)
+    target.mkdir(parents=True, exist_ok=True)
+    (target / "model.onnx").write_bytes(model)
     body = {
         "bytes": len(model),
-        "latency_ms": _latency(run, inputs, source),
+        "latency_ms": _latency(whole, source),
         "onnx_max_difference": apart,
         **_test(run, inputs, source),
     }
     config = {
         "kind": "tables",
         "schema": source.schema.to_json(),
-        "inputs": inputs,
+        "inputs": [i.name for i in whole.get_inputs()],
+        "cells": [c.name for c in source.schema.used],
         "outputs": [o.name for o in run.get_outputs()],
     }
     text = json.dumps(config, indent=1, ensure_ascii=False)
@@ -163,10 +178,27 @@ def _apart(run: Any, inputs: Sequence[str], block: Block, wanted: Array, source:
     return apart
 
 
-def _latency(run: Any, inputs: Sequence[str], source: Source) -> dict[str, float]:
-    """Milliseconds for one row on one thread."""
-    block = source.test if len(source.test) else source.train
-    feed = block.take(np.array([0])).feed(inputs)
+def _read_apart(whole: Any, run: Any, inputs: Sequence[str], source: Source) -> float:
+    """The largest difference between reading cells in the graph and reading them in Python: rows as the source has them,
+    together and one of them alone, and a row of empty cells."""
+    sample = {name: [*cells, ""] for name, cells in source.sample.items()}
+    cells = as_cells(sample, source.schema)
+    block = Layout.of(source.schema).block(source.schema.features(sample))
+    wanted = run.run(None, block.feed(inputs))[0]
+    answer = whole.run(None, {CELLS: cells})[0]
+    scale = 1.0 if source.n_classes else max(float(source.y_train.std()), 1e-12)
+    one = whole.run(None, {CELLS: cells[:1]})[0]
+    return max(float(np.abs(answer - wanted).max()), float(np.abs(one[0] - wanted[0]).max())) / scale
+
+
+def _latency(run: Any, source: Source) -> dict[str, float]:
+    """Milliseconds for one row on one thread, the reading of its cells included where the graph does that."""
+    inputs = [i.name for i in run.get_inputs()]
+    if CELLS in inputs:
+        feed: Mapping[str, Array] = {CELLS: as_cells(source.sample, source.schema)[:1]}
+    else:
+        block = source.test if len(source.test) else source.train
+        feed = block.take(np.array([0])).feed(inputs)
     times: list[float] = []
     end = time.perf_counter() + 0.3
     while len(times) < 20 or (time.perf_counter() < end and len(times) < 500):

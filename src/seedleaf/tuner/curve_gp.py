@@ -2,7 +2,8 @@
 
 Five things add up to a loss: a trend that all curves share; what the config is worth at every step, and what it is worth
 early or late (the same kernel over configs, times one over the logarithm of the step); what sets this one trial apart
-from its neighbours, for good and for a while; and noise. With one step it is a plain GP over configs.
+from its neighbours, for good and for a while; and noise. Differences between configs grow or shrink with the logarithm
+of the step. With one step it is a plain GP over configs.
 """
 
 from __future__ import annotations
@@ -54,7 +55,8 @@ class Rows:
 
 @dataclass(frozen=True)
 class Hyper:
-    """Hyper-parameters, all logarithms: `scales` per node, `steps` (shared, own), `parts` in the order of PARTS, `growth`."""
+    """Hyper-parameters, all logarithms: `scales` per node, `steps` (shared, own), `parts` in the order of PARTS; `growth` of
+    the differences between configs from the first step to the last."""
 
     scales: Array
     steps: Array

@@ -184,7 +184,7 @@ def _hyper(problem: Problem, history: History, embedding: Embedding, points: Arr
         found = history.memo[key]
         following = int(count * AGAIN) + 1
         if following > len(history.told):
-            return found  # type: ignore[return-value]
+            return found
         count = following
 
 

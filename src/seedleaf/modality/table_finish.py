@@ -14,14 +14,14 @@ from seedleaf.errors import BudgetError
 from seedleaf.executors.base import Returned
 from seedleaf.finish import call_all
 from seedleaf.learners.tables.reader import unreadable
+from seedleaf.learners.tables.trial import model_file
+from seedleaf.learners.tables.written import remove
 from seedleaf.modality.base import Made
-from seedleaf.modality.table_study import TableSpec, candidates, failed, refit_seconds, winner_of
+from seedleaf.modality.table_parts import Members, make_parts
+from seedleaf.modality.table_study import TableSpec, candidates, failed, winner_of
 
 if TYPE_CHECKING:
     from seedleaf.finish import Run
-
-Members = list[tuple[Trial, float]]  # with their weights
-MORE_ROWS = 1.1  # trees or epochs for the fit on all rows over those that were best on fewer
 
 
 def make(run: Run, end: float, staged: Path) -> Made:
@@ -30,11 +30,11 @@ def make(run: Run, end: float, staged: Path) -> Made:
     if winner is None:
         raise BudgetError(f"no model: {failed(run.study.history)}; give more --time")
     begun = time.time()
-    members, power = _blend(run, candidates(run.study, winner, end - time.time(), run.workers))
-    trained = _refit(run, members, end)
+    members, power = _blend(run, candidates(run.study, winner), winner.step)
+    places, weights, trained = make_parts(run, members, end)
     took = time.time() - begun
     run.view.update(run.study.history, time.time(), "export")
-    delivered, compared = _deliver(run, winner, members, power, staged)
+    delivered, compared = _deliver(run, winner, (places, weights, power), staged)
     spec: TableSpec = run.spec
     final = {
         "trial": winner.id,
@@ -43,6 +43,7 @@ def make(run: Run, end: float, staged: Path) -> Made:
         "target": spec.schema.target.name,
         "members": [{"trial": t.id, "learner": t.config["learner"], "weight": w} for t, w in members],
         "power": power,
+        "models": len(places),
         **delivered,
         "refit_seconds": took,
         "predict": f"seedleaf predict {run.folder} FILE.csv",
@@ -50,16 +51,21 @@ def make(run: Run, end: float, staged: Path) -> Made:
     keep = ("metric", "members", "power", "test", "bytes", "latency_ms", "onnx_max_difference", "per_class")
     metrics = {k: final[k] for k in keep if k in final}
     told = verdict(run, winner, compared)
+    _clear(run, winner)
     # The fit has one thread while the run's others stand still.
-    seconds = trained / run.threads
-    return Made(final, told, metrics, partial(card, spec, final), seconds, took)
+    return Made(final, told, metrics, partial(card, spec, final), trained / run.threads, took)
 
 
-def _blend(run: Run, trials: list[Trial]) -> tuple[Members, float]:
-    """Which of the trials go into the file, with what weights; and the power that calibrates probabilities."""
-    arguments = {"folders": [run.trial_folder(t) for t in trials], "setup": dict(run.setup)}
-    if trials[0].step < run.study.problem.full:
-        return [(trials[0], 1.0)], 1.0
+def _blend(run: Run, trials: list[Trial], folds: int) -> tuple[Members, float]:
+    """Which of the trials go into the file, with what weights; and the power that calibrates probabilities.
+
+    All have done the first `folds` folds.
+    """
+    arguments = {
+        "folders": [run.trial_folder(t) for t in trials],
+        "setup": dict(run.setup),
+        "n_folds": folds,
+    }
     answer = call_all(run, {"blend": ("seedleaf.learners.tables.blend:blend", arguments)}, "refit", set())[
         "blend"
     ]
@@ -76,38 +82,23 @@ def _blend(run: Run, trials: list[Trial]) -> tuple[Members, float]:
     return members, float(found["power"])
 
 
-def _refit(run: Run, members: Members, end: float) -> float:
-    """Fit the members on all training rows, side by side; the seconds that they trained."""
-    full = run.study.problem.full
-    rounds = -(-len(members) // run.workers)  # of fits, one after the other on a worker
-    left = max((end - time.time()) / rounds, 0.5 * refit_seconds(members[0][0], full), 0.5)
-    begun = time.time()
-    calls: dict[str, tuple[str, dict[str, Any]]] = {}
-    for i, (trial, _) in enumerate(members):
-        arguments = {
-            "config": dict(trial.config),
-            "setup": dict(run.setup),
-            "folder": str(_folder(run, trial).resolve()),
-            "rounds": math.ceil(MORE_ROWS * trial.metrics.get("rounds", 0.0)),
-            "deadline": begun + left * (1 + i // run.workers),
-        }
-        calls[str(trial.id)] = ("seedleaf.learners.tables.deliver:refit", arguments)
-    fitted = call_all(run, calls, "refit", needed=set(calls))
-    run.study.note("refit", trials=[t.id for t, _ in members], seconds=time.time() - begun)
-    return float(sum(answer.value["train_seconds"] for answer in fitted.values()))
-
-
-def _folder(run: Run, trial: Trial) -> Path:
-    return run.folder / "refit" / f"{trial.id:04d}"
+def _clear(run: Run, winner: Trial) -> None:
+    """Remove the models of trials that did not come into question: what is left is for a run that goes on."""
+    kept = {t.id for t in candidates(run.study, winner)}
+    for trial in run.study.trials:
+        if trial.id not in kept:
+            for j in range(trial.step):
+                remove(Path(run.trial_folder(trial)) / model_file(j))
 
 
 def _deliver(
-    run: Run, winner: Trial, members: Members, power: float, out: Path
+    run: Run, winner: Trial, parts: tuple[list[Path], list[float], float], out: Path
 ) -> tuple[dict[str, Any], Returned | None]:
-    """Join and measure the refitted models; beside it, what tuning gained over the default config on the folds."""
+    """Join and measure the fitted models; beside it, what tuning gained over the default config on the folds."""
+    places, weights, power = parts
     arguments = {
-        "folders": [str(_folder(run, t).resolve()) for t, _ in members],
-        "weights": [w for _, w in members],
+        "places": [str(p) for p in places],
+        "weights": weights,
         "power": power,
         "setup": dict(run.setup),
         "out": str(out.resolve()),

@@ -10,30 +10,29 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from onnx import TensorProto
 
 from seedleaf.core import Config
 from seedleaf.data.tables.written import CELLS, as_cells
 from seedleaf.errors import TrialError
 from seedleaf.learners.tables.block import Block, Layout
-from seedleaf.learners.tables.fitting import Fitted, fit_config
-from seedleaf.learners.tables.graph import Graph, session
+from seedleaf.learners.tables.fitting import fit_config
+from seedleaf.learners.tables.graph import session
 from seedleaf.learners.tables.metrics import METRICS, row_losses
 from seedleaf.learners.tables.model import Effort
-from seedleaf.learners.tables.reader import read_cells, unreadable
+from seedleaf.learners.tables.reader import unreadable
 from seedleaf.learners.tables.source import Source, open_source
 from seedleaf.learners.tables.trial import out_of_fold
+from seedleaf.learners.tables.written import answers, compared_rows, joined, write
 from seedleaf.seeds import seed_for
 
 Array = npt.NDArray[Any]
 CLOSE = 1e-4  # how far ONNX Runtime may be from Python, in probabilities or in spreads of the target
-CHECKED = 2_000  # rows that are compared
 
 
 def refit(
-    config: Config, setup: Mapping[str, Any], folder: str, rounds: int, deadline: float
+    config: Config, setup: Mapping[str, Any], place: str, rounds: int, deadline: float
 ) -> dict[str, float]:
-    """Fit `config` on all training rows by `deadline` and write it to `folder`/model.onnx, with what Python answers beside.
+    """Fit `config` on all training rows by `deadline` and write it to `place`.onnx, with what Python answers beside.
 
     `rounds`: trees or epochs that were best in cross-validation, 0 where that means nothing.
     """
@@ -41,106 +40,30 @@ def refit(
     begun = time.time()
     effort = Effort(deadline, seed_for(int(setup.get("seed", 0)), "refit"), rounds or None)
     fitted = fit_config(config, source.train, source.y_train, source.n_classes, effort)
-    place = Path(folder)
-    place.mkdir(parents=True, exist_ok=True)
-    (place / "model.onnx").write_bytes(_model([fitted], [1.0], source, 1.0))
-    np.save(place / "answers.npy", fitted.predict(_some(source)), allow_pickle=False)
+    Path(place).parent.mkdir(parents=True, exist_ok=True)
+    write(fitted, source, Path(place))
     return {"train_seconds": time.time() - begun, "rounds": float(fitted.rounds)}
 
 
-def _some(source: Source) -> Block:
-    """Rows to compare on: of the test part, else of training; and one with nothing in it but gaps and unknown categories."""
-    block = source.test if len(source.test) else source.train
-    some = block.take(np.arange(min(len(block), CHECKED)))
-    layout = block.layout
-    empty = Block(
-        layout,
-        np.concatenate([some.numbers, np.full((1, len(layout.numbers)), np.nan)]),
-        np.concatenate([some.codes, np.array([[len(x) for x in layout.levels]], np.int32).reshape(1, -1)]),
-        tuple([*column, ""] for column in some.words),
-    )
-    return empty
-
-
-def _model(fitted: Sequence[Fitted], weights: Sequence[float], source: Source, power: float) -> bytes:
-    g = Graph()
-    parts = [f.graph(g) for f in fitted]
-    return _finish_graph(g, parts, weights, source, power)
-
-
-def _finish_graph(
-    g: Graph, parts: Sequence[str], weights: Sequence[float], source: Source, power: float, raw: bool = False
-) -> bytes:
-    """The weighted mean of the parts; of probabilities then their `power`, which calibrates them. `raw`: it takes cells."""
-    kind = "float32" if source.n_classes else "float64"
-    if len(parts) == 1:
-        answer = parts[0]
-    else:
-        scaled = [g.add("Mul", p, g.constant(w, kind)) for p, w in zip(parts, weights, strict=True)]
-        answer = g.add("Sum", *scaled)
-    layout = source.train.layout
-    if source.n_classes:
-        if power != 1.0:
-            raised = g.add("Pow", g.add("Max", answer, g.constant(1e-12, kind)), g.constant(power, kind))
-            answer = g.add("Div", raised, g.total(raised))
-        out = {"probabilities": (answer, TensorProto.FLOAT, source.n_classes)}
-    else:
-        flat = g.add("Reshape", answer, g.constant([-1], "int64"))
-        out = {"value": (flat, TensorProto.DOUBLE, 0)}
-    if not raw:
-        return g.model(out, len(layout.numbers), len(layout.texts))
-    schema = source.schema
-    read_cells(g, schema, layout)
-    lists = {"columns": [c.name for c in schema.used], "classes": schema.target.classes}
-    notes = {f"seedleaf.{name}": json.dumps(listed) for name, listed in lists.items()}
-    return g.model(out, 0, 0, len(schema.used), notes)
-
-
-def _join(
-    folders: Sequence[Path], weights: Sequence[float], source: Source, power: float, raw: bool = False
-) -> bytes:
-    """One graph of several models over the same inputs."""
-    g = Graph()
-    parts = []
-    for i, folder in enumerate(folders):
-        name = g.take_in((folder / "model.onnx").read_bytes(), f"m{i}.")
-        if not source.n_classes:
-            name = g.add("Unsqueeze", name, g.constant([1], "int64"))
-        parts.append(name)
-    return _finish_graph(g, parts, weights, source, power, raw)
-
-
-def raised(p: Array, power: float) -> Array:
-    """Probabilities to a power, summing to one again."""
-    if power == 1.0:
-        return p
-    out = np.maximum(p, 1e-12) ** power
-    return np.asarray(out / out.sum(1, keepdims=True))
-
-
 def deliver(
-    folders: Sequence[str],
+    places: Sequence[str],
     weights: Sequence[float],
     setup: Mapping[str, Any],
     out: str,
     power: float = 1.0,
 ) -> dict[str, Any]:
-    """Join what `refit` wrote to `folders` into `out`/model.onnx, compare it with Python, measure the test part.
+    """Join the models that were written at `places` into `out`/model.onnx, compare it with Python, measure the test part.
 
     Returns test (metrics), bytes, latency_ms, onnx_max_difference, confusion. TrialError where they differ.
     """
     source = open_source(str(setup["data"]))
-    places = [Path(f) for f in folders]
-    run = session(_join(places, weights, source, power))
+    parts = [Path(p) for p in places]
+    run = session(joined(parts, weights, source, power))
     inputs = [i.name for i in run.get_inputs()]
-    wanted = sum(
-        w * np.load(p / "answers.npy", allow_pickle=False) for w, p in zip(weights, places, strict=True)
-    )
-    if source.n_classes:
-        wanted = raised(wanted, power)
-    apart = _apart(run, inputs, _some(source), np.asarray(wanted), source)
+    wanted = answers(parts, weights, source, power)
+    apart = _apart(run, inputs, compared_rows(source), wanted, source)
     raw = not unreadable(source.schema)
-    model = _join(places, weights, source, power, raw)
+    model = joined(parts, weights, source, power, raw)
     whole = session(model)
     if raw:
         apart = max(apart, _read_apart(whole, run, inputs, source))

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from seedleaf.data.tables.schema import TableSchema
 from seedleaf.data.tables.source import read_source
+from seedleaf.data.tables.written import CELLS, as_cells
 from seedleaf.errors import DataError, RunError, first_line
 from seedleaf.learners.tables.block import Layout
 from seedleaf.predictor import cell, open_model, session_of
@@ -55,15 +56,20 @@ class TablePredictor:
 
     def answers(self, source: Any) -> Array:
         """Probabilities (N, classes), or values (N): of a file, a DataFrame, or a mapping of names to columns."""
-        columns = _columns(source, self.schema)
-        block = Layout.of(self.schema).block(self.schema.features(columns))
-        inputs = [i.name for i in self.session.get_inputs()]
-        parts = [
-            self.session.run(None, block.take(np.arange(i, min(i + BATCH, len(block)))).feed(inputs))[0]
-            for i in range(0, len(block), BATCH)
-        ]
+        parts = [self.session.run(None, feed)[0] for feed in self._feeds(_columns(source, self.schema))]
         empty = np.empty((0, len(self.classes))) if self.classes else np.empty(0)
         return np.concatenate(parts) if parts else empty
+
+    def _feeds(self, columns: Mapping[str, Any]) -> Iterator[Mapping[str, Array]]:
+        """What the graph takes, batch by batch: cells; numbers and texts where it does not read cells itself."""
+        inputs = [i.name for i in self.session.get_inputs()]
+        if CELLS in inputs:
+            cells = as_cells(columns, self.schema)
+            yield from ({CELLS: cells[i : i + BATCH]} for i in range(0, len(cells), BATCH))
+            return
+        block = Layout.of(self.schema).block(self.schema.features(columns))
+        for i in range(0, len(block), BATCH):
+            yield block.take(np.arange(i, min(i + BATCH, len(block)))).feed(inputs)
 
     def probabilities(self, source: Any) -> Array:
         """Class probabilities (N, classes). DataError for regression."""

@@ -16,14 +16,15 @@ from seedleaf.errors import DataError, StudyError, TrialError
 from seedleaf.learners.tables import metrics
 from seedleaf.learners.tables.blend import blend
 from seedleaf.learners.tables.block import Block, Layout
-from seedleaf.learners.tables.deliver import deliver, raised, refit
+from seedleaf.learners.tables.deliver import deliver, refit
 from seedleaf.learners.tables.features import fit_features
 from seedleaf.learners.tables.fitting import fit_config
 from seedleaf.learners.tables.graph import Graph, session
 from seedleaf.learners.tables.model import Effort
-from seedleaf.learners.tables.registry import FAMILIES, ladder, space_of
+from seedleaf.learners.tables.registry import FAMILIES, family_config, family_name, space_of
 from seedleaf.learners.tables.source import kind_of, open_source, save
-from seedleaf.learners.tables.trial import out_of_fold, run
+from seedleaf.learners.tables.trial import model_file, out_of_fold, run
+from seedleaf.learners.tables.written import is_written, raised, remove
 
 TASKS = ("binary", "multiclass", "regression")
 
@@ -57,15 +58,15 @@ def test_onnx_says_what_python_says(family: str, task: str) -> None:
     n_classes, layout = len(data.schema.target.classes), Layout.of(data.schema)
     space = space_of(kind_of(data.schema, True))
     rng = np.random.default_rng(3)
-    configs = [space.complete({"learner": family})]
+    configs = [space.complete(family_config(family))]
     while len(configs) < 4:
         config = space.sample(rng)
-        configs += [config] if config["learner"] == family else []
+        configs += [config] if family_name(config) == family else []
     train, odd = layout.block(data.train), odd_rows(data)
     assert np.isnan(odd.numbers).any()
     assert (odd.codes[-1] == [len(x) for x in layout.levels]).all()
     for config in configs:
-        effort = Effort(time.time() + 1.0, seed=1, rounds=12)
+        effort = Effort(time.time() + 20.0, seed=1, rounds=12)
         fitted = fit_config(config, train, data.y_train, n_classes, effort)
         g = Graph()
         out = {"out": (fitted.graph(g), 1 if n_classes else 11, n_classes or 1)}
@@ -91,8 +92,10 @@ def test_defaults_learn_something(task: str) -> None:
     assert data.test is not None
     assert data.y_test is not None
     train, test = layout.block(data.train), layout.block(data.test)
-    for name, config in ladder(space_of(kind_of(data.schema, True))).items():
-        effort = Effort(time.time() + 3.0, seed=1, rounds=40)
+    space = space_of(kind_of(data.schema, True))
+    for name in FAMILIES:
+        config = space.complete(family_config(name))
+        effort = Effort(time.time() + 20.0, seed=1, rounds=40)
         fitted = fit_config(config, train, data.y_train, n_classes, effort)
         answer = fitted.predict(test)
         if n_classes:
@@ -144,7 +147,7 @@ def test_folds_are_steps_and_the_delivered_file_is_measured(task: str, tmp_path:
     cache = tmp_path / "cache"
     save(data, folds(data, 3), cache)
     metric = metrics.AUTO[task]
-    setup = {"data": str(cache), "metric": metric, "seed": 0, "fit_seconds": 2.0}
+    setup = {"data": str(cache), "metric": metric, "seed": 0, "fit_seconds": 60.0}
     config = space_of(kind_of(data.schema, True)).complete({"learner": "boosting"})
     whole, halves = tmp_path / "whole", tmp_path / "halves"
     for folder in (whole, halves):
@@ -160,14 +163,19 @@ def test_folds_are_steps_and_the_delivered_file_is_measured(task: str, tmp_path:
     answer = out_of_fold(source, whole)
     assert np.isfinite(answer).all()
     assert len(answer) == len(source.y_train)
-    assert refit(config, setup, str(tmp_path / "refit"), 20, time.time() + 5)["rounds"] == 20
-    said = deliver([str(tmp_path / "refit")] * 2, [0.3, 0.7], setup, str(tmp_path / "best"))
+    place = tmp_path / "refit" / "0001"
+    assert refit(config, setup, str(place), 20, time.time() + 60)["rounds"] == 20
+    models = [place, *(whole / model_file(j) for j in range(3))]
+    assert all(is_written(p) for p in models), "the models of the folds stay"
+    said = deliver([str(p) for p in models], [0.4, 0.2, 0.2, 0.2], setup, str(tmp_path / "best"))
     assert said["onnx_max_difference"] < 1e-5
     assert said["test"]["n"] == len(source.y_test)
     assert said["bytes"] == (tmp_path / "best" / "model.onnx").stat().st_size
-    np.save(tmp_path / "refit" / "answers.npy", np.load(tmp_path / "refit" / "answers.npy") + 1.0)
+    np.save(place.with_suffix(".npy"), np.load(place.with_suffix(".npy")) + 1.0)
     with pytest.raises(TrialError, match="differs"):
-        deliver([str(tmp_path / "refit")], [1.0], setup, str(tmp_path / "wrong"))
+        deliver([str(place)], [1.0], setup, str(tmp_path / "wrong"))
+    remove(place)
+    assert not is_written(place)
     (cache / "table.npz").write_bytes(b"no table")
     open_source.cache_clear()
     with pytest.raises(DataError, match="load it anew"):
@@ -217,13 +225,13 @@ def test_a_blend_is_better_than_its_best_and_leaves_out_what_adds_nothing(tmp_pa
         for j, (_, valid) in enumerate(source.folds):
             one = 1 / (1 + np.exp(-3 * scores[name][valid]))
             np.save(tmp_path / name / f"fold-{j}.npy", np.column_stack([1 - one, one]))
-    found = blend([str(tmp_path / n) for n in names], {"data": str(cache), "metric": "logloss"})
+    found = blend([str(tmp_path / n) for n in names], {"data": str(cache), "metric": "logloss"}, 3)
     weights = dict(zip(names, found["weights"], strict=True))
     assert sum(weights.values()) == pytest.approx(1)
     assert weights["other"] > 0.2
     assert weights["copy"] == 0 or weights["one"] == 0
-    assert sum(w > 0 for w in weights.values()) <= 3
+    assert sum(w > 0 for w in weights.values()) <= 4
     assert found["after"] < 0.9 * found["before"]
-    alone = blend([str(tmp_path / n) for n in ("one", "copy")], {"data": str(cache), "metric": "error"})
+    alone = blend([str(tmp_path / n) for n in ("one", "copy")], {"data": str(cache), "metric": "error"}, 2)
     assert alone["weights"] == [1.0, 0.0], "two of the same are one"
     assert alone["power"] < 0.9, "it was too sure of itself"

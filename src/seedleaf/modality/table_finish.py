@@ -13,14 +13,16 @@ from seedleaf.core import Trial
 from seedleaf.errors import BudgetError
 from seedleaf.executors.base import Returned
 from seedleaf.finish import call_all
+from seedleaf.learners.tables.reader import unreadable
+from seedleaf.learners.tables.registry import family_name
+from seedleaf.learners.tables.trial import model_file
+from seedleaf.learners.tables.written import remove
 from seedleaf.modality.base import Made
-from seedleaf.modality.table_study import TableSpec, candidates, failed, refit_seconds, winner_of
+from seedleaf.modality.table_parts import Members, make_parts
+from seedleaf.modality.table_study import TableSpec, candidates, failed, winner_of
 
 if TYPE_CHECKING:
     from seedleaf.finish import Run
-
-Members = list[tuple[Trial, float]]  # with their weights
-MORE_ROWS = 1.1  # trees or epochs for the fit on all rows over those that were best on fewer
 
 
 def make(run: Run, end: float, staged: Path) -> Made:
@@ -29,19 +31,20 @@ def make(run: Run, end: float, staged: Path) -> Made:
     if winner is None:
         raise BudgetError(f"no model: {failed(run.study.history)}; give more --time")
     begun = time.time()
-    members, power = _blend(run, candidates(run.study, winner, end - time.time(), run.workers))
-    trained = _refit(run, members, end)
+    members, power = _blend(run, candidates(run.study, winner), winner.step)
+    places, weights, trained = make_parts(run, members, end)
     took = time.time() - begun
     run.view.update(run.study.history, time.time(), "export")
-    delivered, compared = _deliver(run, winner, members, power, staged)
+    delivered, compared = _deliver(run, winner, (places, weights, power), staged)
     spec: TableSpec = run.spec
     final = {
         "trial": winner.id,
         "config": dict(winner.config),
         "metric": spec.goal.name,
         "target": spec.schema.target.name,
-        "members": [{"trial": t.id, "learner": t.config["learner"], "weight": w} for t, w in members],
+        "members": [{"trial": t.id, "learner": family_name(t.config), "weight": w} for t, w in members],
         "power": power,
+        "models": len(places),
         **delivered,
         "refit_seconds": took,
         "predict": f"seedleaf predict {run.folder} FILE.csv",
@@ -49,16 +52,21 @@ def make(run: Run, end: float, staged: Path) -> Made:
     keep = ("metric", "members", "power", "test", "bytes", "latency_ms", "onnx_max_difference", "per_class")
     metrics = {k: final[k] for k in keep if k in final}
     told = verdict(run, winner, compared)
+    _clear(run, winner)
     # The fit has one thread while the run's others stand still.
-    seconds = trained / run.threads
-    return Made(final, told, metrics, partial(card, spec, final), seconds, took)
+    return Made(final, told, metrics, partial(card, spec, final), trained / run.threads, took)
 
 
-def _blend(run: Run, trials: list[Trial]) -> tuple[Members, float]:
-    """Which of the trials go into the file, with what weights; and the power that calibrates probabilities."""
-    arguments = {"folders": [run.trial_folder(t) for t in trials], "setup": dict(run.setup)}
-    if trials[0].step < run.study.problem.full:
-        return [(trials[0], 1.0)], 1.0
+def _blend(run: Run, trials: list[Trial], folds: int) -> tuple[Members, float]:
+    """Which of the trials go into the file, with what weights; and the power that calibrates probabilities.
+
+    All have done the first `folds` folds.
+    """
+    arguments = {
+        "folders": [run.trial_folder(t) for t in trials],
+        "setup": dict(run.setup),
+        "n_folds": folds,
+    }
     answer = call_all(run, {"blend": ("seedleaf.learners.tables.blend:blend", arguments)}, "refit", set())[
         "blend"
     ]
@@ -75,38 +83,23 @@ def _blend(run: Run, trials: list[Trial]) -> tuple[Members, float]:
     return members, float(found["power"])
 
 
-def _refit(run: Run, members: Members, end: float) -> float:
-    """Fit the members on all training rows, side by side; the seconds that they trained."""
-    full = run.study.problem.full
-    rounds = -(-len(members) // run.workers)  # of fits, one after the other on a worker
-    left = max((end - time.time()) / rounds, 0.5 * refit_seconds(members[0][0], full), 0.5)
-    begun = time.time()
-    calls: dict[str, tuple[str, dict[str, Any]]] = {}
-    for i, (trial, _) in enumerate(members):
-        arguments = {
-            "config": dict(trial.config),
-            "setup": dict(run.setup),
-            "folder": str(_folder(run, trial).resolve()),
-            "rounds": math.ceil(MORE_ROWS * trial.metrics.get("rounds", 0.0)),
-            "deadline": begun + left * (1 + i // run.workers),
-        }
-        calls[str(trial.id)] = ("seedleaf.learners.tables.deliver:refit", arguments)
-    fitted = call_all(run, calls, "refit", needed=set(calls))
-    run.study.note("refit", trials=[t.id for t, _ in members], seconds=time.time() - begun)
-    return float(sum(answer.value["train_seconds"] for answer in fitted.values()))
-
-
-def _folder(run: Run, trial: Trial) -> Path:
-    return run.folder / "refit" / f"{trial.id:04d}"
+def _clear(run: Run, winner: Trial) -> None:
+    """Remove the models of trials that did not come into question: what is left is for a run that goes on."""
+    kept = {t.id for t in candidates(run.study, winner)}
+    for trial in run.study.trials:
+        if trial.id not in kept:
+            for j in range(trial.step):
+                remove(Path(run.trial_folder(trial)) / model_file(j))
 
 
 def _deliver(
-    run: Run, winner: Trial, members: Members, power: float, out: Path
+    run: Run, winner: Trial, parts: tuple[list[Path], list[float], float], out: Path
 ) -> tuple[dict[str, Any], Returned | None]:
-    """Join and measure the refitted models; beside it, what tuning gained over the default config on the folds."""
+    """Join and measure the fitted models; beside it, what tuning gained over the default config on the folds."""
+    places, weights, power = parts
     arguments = {
-        "folders": [str(_folder(run, t).resolve()) for t, _ in members],
-        "weights": [w for _, w in members],
+        "places": [str(p) for p in places],
+        "weights": weights,
         "power": power,
         "setup": dict(run.setup),
         "out": str(out.resolve()),
@@ -141,7 +134,7 @@ def verdict(run: Run, winner: Trial, compared: Returned | None) -> dict[str, Any
             "gain": 0.0,
             "se": 0.0,
         }
-    family = winner.config["learner"]
+    family = family_name(winner.config)
     if compared is None or compared.error is not None:
         return {"text": f"the winner is {family}; what it gained over the default boosting is not known"}
     gain, se = compared.value["gain"], compared.value["se"]
@@ -162,7 +155,6 @@ def card(spec: TableSpec, final: Mapping[str, Any], told: Mapping[str, Any]) -> 
         for k, v in test.items()
         if isinstance(v, float) and k not in ("low", "high")
     )
-    answers = "`probabilities` (N, classes)" if goal.classes else "`value` (N)"
     return f"""# {name}: {goal.name}, {what}
 
 | | |
@@ -175,7 +167,21 @@ def card(spec: TableSpec, final: Mapping[str, Any], told: Mapping[str, Any]) -> 
 
 {str(told.get("text", "")).capitalize()}.
 
-`model.onnx` takes `numbers` (double, N rows, NaN where missing; dates in days since 1970) and `texts` (strings; any text,
-"" where missing), as far as the model uses them, and gives {answers}. Which columns these are, and how their cells are
-read, stands in `config.json`; `seedleaf predict` does both with ONNX Runtime and numpy alone.
+{_use(spec)}
 """
+
+
+def _use(spec: TableSpec) -> str:
+    """How the file is used without seedleaf."""
+    goal, columns = spec.schema.target, [c.name for c in spec.schema.used]
+    answers = "`probabilities` (N, classes)" if goal.classes else "`value` (N)"
+    if why := unreadable(spec.schema):
+        return f"""`model.onnx` takes `numbers` (double, N rows, NaN where missing; dates in days since 1970) and `texts`
+(strings; any text, "" where missing), as far as the model uses them, and gives {answers}. Which columns these are, and how
+their cells are read, stands in `config.json` (the graph does not read them itself: {why}); `seedleaf predict` does both."""
+    return f"""`model.onnx` takes `cells`: strings (N, {len(columns)}), the cells of N rows as they stand in a file, "" where
+there is none, in the order of `cells` in `config.json`; it gives {answers}. ONNX Runtime alone runs it:
+
+    import numpy, onnxruntime
+    model = onnxruntime.InferenceSession("model.onnx")
+    model.run(None, {{"cells": numpy.array(rows, dtype=object)}})  # rows: lists of {len(columns)} strings"""

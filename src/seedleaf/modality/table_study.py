@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,24 +15,25 @@ from seedleaf.data.tables import TableSchema
 from seedleaf.executors.local import LocalExecutor
 from seedleaf.folder import STUDY
 from seedleaf.job import Job
-from seedleaf.learners.tables.blend import MEMBERS
 from seedleaf.learners.tables.metrics import Metric, metric_for
 from seedleaf.learners.tables.model import Kind
-from seedleaf.learners.tables.registry import DEFAULT, ladder, space_of
+from seedleaf.learners.tables.registry import DEFAULT, LADDER, ladder, space_of
 from seedleaf.learners.tables.source import open_source
+from seedleaf.modality.table_parts import refit_seconds
 from seedleaf.planning import run_note
 from seedleaf.store import SqlStore
 from seedleaf.study import Study
 from seedleaf.timing import QUICK_START
-from seedleaf.tuner.base import best_trial, loss_of
+from seedleaf.tuner.base import best_trial
 from seedleaf.tuner.racing import clearly_behind
 
 FOLDS = 5
 DELIVERY = 2.5  # seconds of an idle machine: joining, checking, measuring, the report
 MOST_DELIVERY = 0.2  # of the time: on a machine that is slow to start, a model late is better than none
-LOOKED_AT = 12  # of the best trials, when a few are blended
+LOOKED_AT = 24  # of the best trials, when a few are blended
 REFIT_SHARE = 0.12  # of the time, at most, for the winner's fit on all rows
 FIT_SHARE = 0.4  # of the search, for one config on all folds: boosting cut off after a few trees misleads more than it saves
+LADDER_SHARE = 0.3  # of the search, for one fold of a default: where that is cut, it is grown on in the end
 SHORTEST_FIT = 1.5  # seconds
 GRACE = 10.0  # seconds for the first result, on a machine that is slow to start
 AUTO = ("tpe", "racing")
@@ -51,13 +53,15 @@ class TableSpec:
         return metric_for(self.schema.target.task, self.metric)
 
 
-def pace(spec: TableSpec, deadline: float) -> Mapping[str, float]:
+def pace(spec: TableSpec, deadline: float) -> Mapping[str, Any]:
     """What trials are told of time: when the search ends, and how long one fit may take."""
     left = deadline - time.time()
     search = max((1 - REFIT_SHARE) * (left - DELIVERY), 1.0)
     return {
         "deadline": time.time() + search,
         "fit_seconds": max(FIT_SHARE * search / spec.folds, SHORTEST_FIT),
+        "ladder_seconds": max(LADDER_SHARE * search, SHORTEST_FIT),
+        "ladder": list(range(len(LADDER))),
     }
 
 
@@ -85,7 +89,7 @@ def open_study(store: SqlStore, job: Job, spec: TableSpec, executor: LocalExecut
     if study.history.note("default") is None:
         known = [t.id for t in study.trials if t.given]
         for config in list(ladder(space).values())[len(known) :]:
-            known.append(study.enqueue(config, budget=spec.folds))
+            known.append(study.enqueue(config, budget=1))  # all of them once before one goes on
         study.note("default", trial=known[list(ladder(space)).index(DEFAULT)])
     # A machine on which workers start slowly, busy or small, delivers as slowly.
     slow = min(max(executor.start_seconds / QUICK_START, 1.0), 4.0)
@@ -137,20 +141,34 @@ def winner_of(study: Study) -> Trial | None:
     return best_trial(problem, history, cut) or best
 
 
-def candidates(study: Study, winner: Trial, seconds: float, workers: int) -> list[Trial]:
-    """The winner, and the next best judged on all folds: those whose fits on all rows end within `seconds`, side by side."""
-    full = study.problem.full
-    if winner.step < full:
-        return [winner]
-    done = sorted(study.history.completed(), key=lambda t: (loss_of(study.problem, t), t.id))
-    able = [t for t in done if t.id != winner.id and refit_seconds(t, full) * MEMBERS / workers < seconds]
-    return [winner, *able[: LOOKED_AT - 1]]
+def candidates(study: Study, winner: Trial) -> list[Trial]:
+    """The winner, and the next best of those judged on as many folds or more."""
+    others = [
+        t for t in study.trials if t.id != winner.id and t.step >= winner.step and t.state is not State.FAILED
+    ]
+    others.sort(key=lambda t: (_loss_at(study, t, winner.step), t.id))
+    return [winner, *others[: LOOKED_AT - 1]]
 
 
-def refit_seconds(trial: Trial, folds: int) -> float:
-    """What the fit on all rows will take, from what the folds took."""
-    took = max((m.metrics.get("train_seconds", m.seconds) for m in trial.measurements), default=0.0)
-    return 1.3 * took * folds / max(folds - 1, 1) + 0.3
+def _loss_at(study: Study, trial: Trial, step: int) -> float:
+    """The objective of a trial over its first `step` folds."""
+    metrics = study.history.at(step).get(trial.id)
+    return math.inf if metrics is None else study.problem.objectives[0].loss(metrics)
+
+
+def hopeless(study: Study, seconds: float) -> bool:
+    """Can none of what has been begun be judged on all folds within `seconds`? Told once each default has had its first."""
+    history, full = study.history, study.problem.full
+    if history.completed() or not all(
+        t.step or t.state is State.FAILED for t in history.trials.values() if t.given
+    ):
+        return False
+    able = [t for t in history.trials.values() if t.step and t.state is not State.FAILED]
+    return bool(able) and all(_fold_seconds(t) * (full - t.step) > seconds for t in able)
+
+
+def _fold_seconds(trial: Trial) -> float:
+    return max((m.seconds for m in trial.measurements), default=0.0)
 
 
 def search_until(study: Study, end: float) -> Callable[[History], str | None]:
@@ -161,7 +179,8 @@ def search_until(study: Study, end: float) -> Callable[[History], str | None]:
     def until(history: History) -> str | None:
         now = time.time()
         if now < end - longest:
-            return None
+            # Folds that cannot be brought to an end are worth less than the time for growing the best on all rows.
+            return "time, for one fold each" if hopeless(study, end - longest - now) else None
         best = winner_of(study)
         if best is None:  # a model that comes late is better than none, but not after twice the time
             return "time" if now >= end + (end - begun) + GRACE else None

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from seedleaf.core import Decision, History, Resume, State, Stop, Trial
 from seedleaf.space.problem import Problem
-from seedleaf.tuner.base import Sampler, best_trial, end, start_new
+from seedleaf.tuner.base import Sampler, best_trial, end, loss_of, start_new
 from seedleaf.tuner.constraints import keeps_limits
 
 # Quantiles of Student's t at 0.95 for 1, 2, … degrees of freedom; beyond, the normal's.
@@ -41,7 +41,8 @@ class RacingScheduler:
         self, problem: Problem, history: History, sampler: Sampler, rng: np.random.Generator
     ) -> Decision:
         best = best_trial(problem, history, history.completed())
-        for trial in history.in_state(State.PAUSED):
+        # The best goes on first: the sooner it is complete, the sooner others can be told to be behind.
+        for trial in sorted(history.in_state(State.PAUSED), key=lambda t: (loss_of(problem, t), t.id)):
             if not keeps_limits(problem, trial) and best_trial(problem, history) is not None:
                 if best is not None:
                     return Stop(trial.id, "beyond a limit that others keep")

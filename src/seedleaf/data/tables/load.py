@@ -23,6 +23,7 @@ from seedleaf.data.tables.words import plural
 from seedleaf.errors import DataError
 
 TARGETS = ("target", "label", "class", "y")  # by these names a target is known, without case
+SAMPLED_ROWS, SAMPLED_CELLS = 1_000, 50_000
 WHY_GROUP = "it says which rows belong together"
 
 
@@ -190,7 +191,15 @@ def _pack(
     order: Array | None = None
     if order_by is not None:
         order = next(c for c in columns if c.name == order_by).read(parts.train.columns[order_by])
-    return TableData(schema, train, parts.y, test, parts.y_rest, groups, order)
+    sample = _sample(parts.rest if len(parts.rest) else parts.train, schema)
+    return TableData(schema, train, parts.y, test, parts.y_rest, groups, order, sample)
+
+
+def _sample(table: RawTable, schema: TableSchema) -> Mapping[str, tuple[str, ...]]:
+    """Cells of the first rows: what reads them otherwise than the schema does is found out by them."""
+    n = min(len(table), SAMPLED_ROWS, SAMPLED_CELLS // len(schema.used) + 1)
+    raw = {c.name: table.columns[c.name] for c in schema.used}
+    return {name: tuple(column.values[k] for k in column.codes[:n]) for name, column in raw.items()}
 
 
 def fingerprint(schema: TableSchema, *parts: Frame | Array) -> str:

@@ -95,6 +95,10 @@ class TableSchema:
         Row-wise pure: a row alone and the same row among others give the same. Columns beyond those are ignored. Raises
         DataError where one is missing.
         """
+        return {c.name: c.read(cells) for c, cells in self.found_in(source)}
+
+    def found_in(self, source: Mapping[str, Any] | Any) -> list[tuple[Column, Any]]:
+        """Each used column with its cells in `source`. Raises DataError where one is missing."""
         names = {str(n).strip(): n for n in source}
         lost = [c.name for c in self.used if c.name not in names]
         if lost:
@@ -102,7 +106,7 @@ class TableSchema:
                 f"{self.name}: {len(lost)} column{'s' * (len(lost) > 1)} missing: {', '.join(lost[:5])}; "
                 f"there are: {', '.join(list(names)[:10])}"
             )
-        return {c.name: c.read(source[names[c.name]]) for c in self.used}
+        return [(c, source[names[c.name]]) for c in self.used]
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON; `from_json` gives an equal schema back."""
@@ -142,7 +146,8 @@ class TableData:
     """A table ready for learners. Frames hold the schema's used columns; y is int64 labels or float64.
 
     `groups` int64 (n_train): rows of one group stay in one fold. `order` float64 (n_train): the time of each row; where it
-    is given the training rows are sorted by it. Either is None where it was not asked for.
+    is given the training rows are sorted by it. Either is None where it was not asked for. `sample` has the cells of
+    some rows as they stand in the source, of the test part where there is one.
     """
 
     schema: TableSchema
@@ -152,6 +157,7 @@ class TableData:
     y_test: Array | None = None
     groups: Labels | None = None
     order: Array | None = None
+    sample: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def take(frame: Frame, rows: Array) -> Frame:

@@ -16,21 +16,25 @@ from seedleaf.learners.tables.trial import out_of_fold
 
 Array = npt.NDArray[Any]
 DRAWS = 12  # a weight is a multiple of a twelfth
-MEMBERS = 3  # each is in the file
-WORTH = 0.005  # of the loss: a member that brings less is not worth its bytes
+MEMBERS = 4  # each is in the file
+LOOKED_AT = 10_000  # rows are enough to weigh by
+WORTH = 0.002  # of the loss: a member that brings less is not worth its bytes
 POWERS = tuple(np.exp(np.linspace(np.log(0.4), np.log(2.5), 23)))
 
 
-def blend(folders: Sequence[str], setup: Mapping[str, Any]) -> dict[str, Any]:
-    """Weights of the trials in `folders`, best first, and the power of the probabilities.
+def blend(folders: Sequence[str], setup: Mapping[str, Any], n_folds: int) -> dict[str, Any]:
+    """Weights of the trials in `folders`, best first, all of which have done `n_folds` folds; and the power of the
+    probabilities.
 
     Judged by the metric where that is smooth, else by log loss: a count of mistakes is too coarse to weigh by. Returns
     {"weights", "power", "before", "after"}.
     """
     source = open_source(str(setup["data"]))
     y = source.y_train
-    answers = [out_of_fold(source, Path(f)) for f in folders]
-    known = np.all([np.isfinite(a.reshape(len(y), -1)).all(1) for a in answers], axis=0)
+    answers = [out_of_fold(source, Path(f), n_folds) for f in folders]
+    known = np.flatnonzero(np.all([np.isfinite(a.reshape(len(y), -1)).all(1) for a in answers], axis=0))
+    if len(known) > LOOKED_AT:
+        known = np.sort(np.random.default_rng(0).choice(known, LOOKED_AT, replace=False))
     y, answers = y[known], [a[known] for a in answers]
     mean_error = METRICS["mae"].score
 

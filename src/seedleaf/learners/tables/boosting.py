@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,29 +26,39 @@ from seedleaf.learners.tables.options import coded
 from seedleaf.learners.tables.trees import ensemble_graph, from_boosting
 from seedleaf.space import Choice, Float, Int, Param
 
-ROUNDS = 600  # the most boosting rounds
-CHUNK = 20  # trees between looks at the validation rows and the clock
-PATIENCE = 3  # looks without an improvement before it ends
-MOST_TREES = 4_000  # rounds times classes: with 26 classes a round is 26 trees
+Floats = npt.NDArray[np.float64]
+
+ROUNDS = 1_500  # the most boosting rounds
+MOST_LEAVES = 120_000  # of all trees together, which are two megabytes
+PATIENCE = 4.0  # over the rate: rounds without an improvement before it ends
+THREADS = 1  # a second one waits more than it works on trees of this size
+PATIENT = (15, 100)  # rounds, at least and at most
 
 
 @dataclass(frozen=True, eq=False)
 class Boosted:
-    """`base` (n_out) and the trees of `model`; `rounds` of them count."""
+    """`base` (n_out) and `trees`: for each round one predictor an output."""
 
-    model: Any
-    rounds: int
+    base: Floats
+    trees: Sequence[Sequence[Any]]
     n_classes: int
 
-    def predict(self, x: Matrix) -> npt.NDArray[np.float64]:
-        raw = _staged(self.model, x, 0, self.rounds, None)
+    @property
+    def rounds(self) -> int:
+        return len(self.trees)
+
+    def predict(self, x: Matrix) -> Floats:
+        raw = np.repeat(self.base[None], len(x), axis=0)
+        wide = np.ascontiguousarray(x, np.float64)
+        none = np.zeros((0, 8), np.uint32)
+        for row in self.trees:
+            for k, tree in enumerate(row):
+                raw[:, k] += tree.predict(wide, none, np.zeros(0, np.uint32), 1)
         return _answer(raw, self.n_classes)
 
     def graph(self, g: Graph, x: str) -> str:
-        predictors = self.model._predictors[: self.rounds]
-        trees = [from_boosting(tree.nodes, k) for row in predictors for k, tree in enumerate(row)]
-        base = np.asarray(self.model._baseline_prediction, np.float64).reshape(-1)
-        raw = g.add("Add", ensemble_graph(g, x, trees, len(base)), g.constant(base, "float32"))
+        trees = [from_boosting(tree.nodes, k) for row in self.trees for k, tree in enumerate(row)]
+        raw = g.add("Add", ensemble_graph(g, x, trees, len(self.base)), g.constant(self.base, "float32"))
         if self.n_classes == 0:
             return raw
         return binary_graph(g, raw) if self.n_classes == 2 else probabilities_graph(g, raw)
@@ -74,69 +84,118 @@ class Boosting:
         }
 
     def fit(self, own: Mapping[str, Any], train: Rows, valid: Rows | None, effort: Effort) -> Boosted:
-        from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-
-        kind = HistGradientBoostingClassifier if train.n_classes else HistGradientBoostingRegressor
-        outputs = train.n_classes if train.n_classes > 2 else 1
-        chunk = max(CHUNK // outputs, 2)
-        most = max(min(ROUNDS, MOST_TREES // outputs), chunk)
-        model = kind(
-            learning_rate=float(own["rate"]),
-            max_leaf_nodes=int(own["leaves"]),
-            min_samples_leaf=int(own["least"]),
-            l2_regularization=float(own["l2"]),
-            max_features=float(own["columns"]),
-            max_bins=int(own["bins"]),
-            early_stopping=False,
-            warm_start=True,
-            random_state=effort.seed % 2**31,
-            max_iter=1,
-        )
+        growth = _Growth(own, train, effort)
+        outputs = len(growth.base)
+        most = max(min(ROUNDS, MOST_LEAVES // (int(own["leaves"]) * outputs)), 2)
         if effort.rounds is not None or valid is None:
-            return self._blind(model, train, min(effort.rounds or 100, most), chunk, effort)
-        return self._watched(model, train, valid, most, chunk, effort)
+            return self._blind(growth, min(effort.rounds or 100, most), effort)
+        low, high = PATIENT
+        patience = int(np.clip(PATIENCE / float(own["rate"]), low, high))
+        return self._watched(growth, valid, most, patience, effort)
 
-    def _blind(self, model: Any, train: Rows, rounds: int, chunk: int, effort: Effort) -> Boosted:
-        done = 0
-        while done < rounds and (done == 0 or effort.left() > 0):
-            done = min(done + chunk, rounds)
-            model.set_params(max_iter=done).fit(train.x, train.y)
-        return Boosted(model, done, train.n_classes)
+    def _blind(self, growth: _Growth, rounds: int, effort: Effort) -> Boosted:
+        while len(growth.trees) < rounds and (not growth.trees or effort.left() > 0):
+            growth.grow()
+        return growth.upto(rounds)
 
-    def _watched(
-        self, model: Any, train: Rows, valid: Rows, most: int, chunk: int, effort: Effort
-    ) -> Boosted:
-        best, best_loss, done, bad = 0, np.inf, 0, 0
-        raw: npt.NDArray[np.float64] | None = None
-        while done < most and bad < PATIENCE * CHUNK // chunk and (done == 0 or effort.left() > 0):
-            model.set_params(max_iter=done + chunk).fit(train.x, train.y)
-            raw = _staged(model, valid.x, done, done + chunk, raw)
-            done += chunk
-            loss = float(metrics.row_losses(valid.y, _answer(raw, train.n_classes), train.n_classes).mean())
+    def _watched(self, growth: _Growth, valid: Rows, most: int, patience: int, effort: Effort) -> Boosted:
+        best, best_loss, done = 0, np.inf, 0
+        binned = growth.binned(valid.x)
+        raw = np.repeat(growth.base[None], len(valid.x), axis=0)
+        while done < most and done - best < patience and (done == 0 or effort.left() > 0):
+            growth.grow()
+            done += 1
+            growth.add_last(raw, binned)
+            answer = _answer(raw, valid.n_classes)
+            loss = float(metrics.row_losses(valid.y, answer, valid.n_classes).mean())
             if loss < best_loss - 1e-6:
-                best, best_loss, bad = done, loss, 0
-            else:
-                bad += 1
+                best, best_loss = done, loss
         if not best:
             raise TrialError("diverged: the loss of the first trees is not finite")
-        return Boosted(model, best, train.n_classes)
+        return growth.upto(best)
 
 
-def _staged(
-    model: Any, x: Matrix, start: int, stop: int, raw: npt.NDArray[np.float64] | None
-) -> npt.NDArray[np.float64]:
-    """Raw scores (N, n_out) of the rounds up to `stop`, given those up to `start`."""
-    base = np.asarray(model._baseline_prediction, np.float64).reshape(1, -1)
-    out = np.repeat(base, len(x), axis=0) if raw is None else raw.copy()
-    wide = np.ascontiguousarray(x, np.float64)
-    none = np.zeros((0, 8), np.uint32)
-    for row in model._predictors[start:stop]:
-        for k, tree in enumerate(row):
-            out[:, k] += tree.predict(wide, none, np.zeros(0, np.uint32), 1)
-    return out
+class _Growth:
+    """Trees added one round at a time, with scikit-learn's grower of trees on its histograms.
+
+    Its own loop begins every warm start by binning and predicting anew, and looks at no clock.
+    """
+
+    def __init__(self, own: Mapping[str, Any], train: Rows, effort: Effort) -> None:
+        from sklearn.ensemble._hist_gradient_boosting import binning, grower
+
+        self.own, self.y, self.n_classes = own, train.y, train.n_classes
+        self.rng = np.random.default_rng(effort.seed)
+        self.mapper = binning._BinMapper(
+            n_bins=int(own["bins"]) + 1, random_state=effort.seed % 2**31, n_threads=THREADS
+        )
+        wide = np.ascontiguousarray(train.x, np.float64)
+        self.bins = self.mapper.fit_transform(wide)
+        self.missing = np.isnan(wide).any(0).astype(np.uint8)
+        self.make = grower.TreeGrower
+        self.base = self._base()
+        self.raw = np.asfortranarray(np.repeat(self.base[None], len(train.x), axis=0))
+        self.trees: list[list[Any]] = []
+
+    def _base(self) -> Floats:
+        """The best answer that is the same for every row: 0, log odds, or the logs of the shares."""
+        if self.n_classes == 0:
+            return np.zeros(1)
+        shares = np.log(np.bincount(self.y, minlength=self.n_classes) / len(self.y))
+        return np.asarray(shares[1:] - shares[:1] if self.n_classes == 2 else shares - shares.mean())
+
+    def binned(self, x: Matrix) -> npt.NDArray[np.uint8]:
+        return np.asarray(self.mapper.transform(np.ascontiguousarray(x, np.float64)))
+
+    def grow(self) -> None:
+        """One round: a tree for each output."""
+        from sklearn.ensemble._hist_gradient_boosting import _gradient_boosting
+
+        slopes, bends = self._slopes()
+        row = []
+        for k in range(len(self.base)):
+            tree = self.make(
+                X_binned=self.bins,
+                gradients=np.ascontiguousarray(slopes[:, k], np.float32),
+                hessians=np.ascontiguousarray(bends[:, k], np.float32),
+                max_leaf_nodes=int(self.own["leaves"]),
+                min_samples_leaf=int(self.own["least"]),
+                n_bins=int(self.own["bins"]) + 1,
+                n_bins_non_missing=self.mapper.n_bins_non_missing_,
+                has_missing_values=self.missing,
+                l2_regularization=float(self.own["l2"]),
+                feature_fraction_per_split=float(self.own["columns"]),
+                rng=self.rng,
+                shrinkage=float(self.own["rate"]),
+                n_threads=THREADS,
+            )
+            tree.grow()
+            _gradient_boosting._update_raw_predictions(self.raw[:, k], tree, THREADS)
+            row.append(tree.make_predictor(self.mapper.bin_thresholds_))
+        self.trees.append(row)
+
+    def _slopes(self) -> tuple[Floats, Floats]:
+        """First and second derivatives (N, n_out) of the loss; one row of the second where they are all the same."""
+        if self.n_classes == 0:
+            return self.raw - self.y[:, None], np.ones((1, 1))
+        p = _answer(self.raw, self.n_classes)
+        if self.n_classes == 2:
+            p = p[:, 1:]
+            return p - self.y[:, None], p * (1 - p)
+        bends = p * (1 - p)
+        p[np.arange(len(p)), self.y] -= 1.0
+        return p, bends
+
+    def add_last(self, raw: Floats, binned: npt.NDArray[np.uint8]) -> None:
+        """Add the latest round's scores of binned rows to `raw`."""
+        for k, tree in enumerate(self.trees[-1]):
+            raw[:, k] += tree.predict_binned(binned, self.mapper.missing_values_bin_idx_, THREADS)
+
+    def upto(self, rounds: int) -> Boosted:
+        return Boosted(self.base, self.trees[:rounds], self.n_classes)
 
 
-def _answer(raw: npt.NDArray[np.float64], n_classes: int) -> npt.NDArray[np.float64]:
+def _answer(raw: Floats, n_classes: int) -> Floats:
     if n_classes == 0:
         return raw
     return sigmoid(raw[:, 0]) if n_classes == 2 else softmax(raw)

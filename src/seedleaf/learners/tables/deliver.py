@@ -10,28 +10,29 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from onnx import TensorProto
 
 from seedleaf.core import Config
+from seedleaf.data.tables.written import CELLS, as_cells
 from seedleaf.errors import TrialError
-from seedleaf.learners.tables.block import Block
-from seedleaf.learners.tables.fitting import Fitted, fit_config
-from seedleaf.learners.tables.graph import Graph, session
+from seedleaf.learners.tables.block import Block, Layout
+from seedleaf.learners.tables.fitting import fit_config
+from seedleaf.learners.tables.graph import session
 from seedleaf.learners.tables.metrics import METRICS, row_losses
 from seedleaf.learners.tables.model import Effort
+from seedleaf.learners.tables.reader import unreadable
 from seedleaf.learners.tables.source import Source, open_source
 from seedleaf.learners.tables.trial import out_of_fold
+from seedleaf.learners.tables.written import answers, compared_rows, joined, write
 from seedleaf.seeds import seed_for
 
 Array = npt.NDArray[Any]
 CLOSE = 1e-4  # how far ONNX Runtime may be from Python, in probabilities or in spreads of the target
-CHECKED = 2_000  # rows that are compared
 
 
 def refit(
-    config: Config, setup: Mapping[str, Any], folder: str, rounds: int, deadline: float
+    config: Config, setup: Mapping[str, Any], place: str, rounds: int, deadline: float
 ) -> dict[str, float]:
-    """Fit `config` on all training rows by `deadline` and write it to `folder`/model.onnx, with what Python answers beside.
+    """Fit `config` on all training rows by `deadline` and write it to `place`.onnx, with what Python answers beside.
 
     `rounds`: trees or epochs that were best in cross-validation, 0 where that means nothing.
     """
@@ -39,112 +40,49 @@ def refit(
     begun = time.time()
     effort = Effort(deadline, seed_for(int(setup.get("seed", 0)), "refit"), rounds or None)
     fitted = fit_config(config, source.train, source.y_train, source.n_classes, effort)
-    place = Path(folder)
-    place.mkdir(parents=True, exist_ok=True)
-    (place / "model.onnx").write_bytes(_model([fitted], [1.0], source, 1.0))
-    np.save(place / "answers.npy", fitted.predict(_some(source)), allow_pickle=False)
+    Path(place).parent.mkdir(parents=True, exist_ok=True)
+    write(fitted, source, Path(place))
     return {"train_seconds": time.time() - begun, "rounds": float(fitted.rounds)}
 
 
-def _some(source: Source) -> Block:
-    """Rows to compare on: of the test part, else of training; and one with nothing in it but gaps and unknown categories."""
-    block = source.test if len(source.test) else source.train
-    some = block.take(np.arange(min(len(block), CHECKED)))
-    layout = block.layout
-    empty = Block(
-        layout,
-        np.concatenate([some.numbers, np.full((1, len(layout.numbers)), np.nan)]),
-        np.concatenate([some.codes, np.array([[len(x) for x in layout.levels]], np.int32).reshape(1, -1)]),
-        tuple([*column, ""] for column in some.words),
-    )
-    return empty
-
-
-def _model(fitted: Sequence[Fitted], weights: Sequence[float], source: Source, power: float) -> bytes:
-    g = Graph()
-    parts = [f.graph(g) for f in fitted]
-    return _finish_graph(g, parts, weights, source, power)
-
-
-def _finish_graph(
-    g: Graph, parts: Sequence[str], weights: Sequence[float], source: Source, power: float
-) -> bytes:
-    """The weighted mean of the parts; of probabilities then their `power`, which calibrates them."""
-    kind = "float32" if source.n_classes else "float64"
-    if len(parts) == 1:
-        answer = parts[0]
-    else:
-        scaled = [g.add("Mul", p, g.constant(w, kind)) for p, w in zip(parts, weights, strict=True)]
-        answer = g.add("Sum", *scaled)
-    layout = source.train.layout
-    if source.n_classes:
-        if power != 1.0:
-            raised = g.add("Pow", g.add("Max", answer, g.constant(1e-12, kind)), g.constant(power, kind))
-            answer = g.add("Div", raised, g.total(raised))
-        out = {"probabilities": (answer, TensorProto.FLOAT, source.n_classes)}
-    else:
-        flat = g.add("Reshape", answer, g.constant([-1], "int64"))
-        out = {"value": (flat, TensorProto.DOUBLE, 0)}
-    return g.model(out, len(layout.numbers), len(layout.texts))
-
-
-def _join(folders: Sequence[Path], weights: Sequence[float], source: Source, power: float) -> bytes:
-    """One graph of several models over the same inputs."""
-    g = Graph()
-    parts = []
-    for i, folder in enumerate(folders):
-        name = g.take_in((folder / "model.onnx").read_bytes(), f"m{i}.")
-        if not source.n_classes:
-            name = g.add("Unsqueeze", name, g.constant([1], "int64"))
-        parts.append(name)
-    return _finish_graph(g, parts, weights, source, power)
-
-
-def raised(p: Array, power: float) -> Array:
-    """Probabilities to a power, summing to one again."""
-    if power == 1.0:
-        return p
-    out = np.maximum(p, 1e-12) ** power
-    return np.asarray(out / out.sum(1, keepdims=True))
-
-
 def deliver(
-    folders: Sequence[str],
+    places: Sequence[str],
     weights: Sequence[float],
     setup: Mapping[str, Any],
     out: str,
     power: float = 1.0,
 ) -> dict[str, Any]:
-    """Join what `refit` wrote to `folders` into `out`/model.onnx, compare it with Python, measure the test part.
+    """Join the models that were written at `places` into `out`/model.onnx, compare it with Python, measure the test part.
 
     Returns test (metrics), bytes, latency_ms, onnx_max_difference, confusion. TrialError where they differ.
     """
     source = open_source(str(setup["data"]))
-    places = [Path(f) for f in folders]
-    model = _join(places, weights, source, power)
+    parts = [Path(p) for p in places]
+    run = session(joined(parts, weights, source, power))
+    inputs = [i.name for i in run.get_inputs()]
+    wanted = answers(parts, weights, source, power)
+    apart = _apart(run, inputs, compared_rows(source), wanted, source)
+    raw = not unreadable(source.schema)
+    model = joined(parts, weights, source, power, raw)
+    whole = session(model)
+    if raw:
+        apart = max(apart, _read_apart(whole, run, inputs, source))
+    if not apart < CLOSE:
+        raise TrialError(f"the ONNX graph differs from the model that was trained by {apart:.2g}")
     target = Path(out)
     target.mkdir(parents=True, exist_ok=True)
     (target / "model.onnx").write_bytes(model)
-    run = session(model)
-    inputs = [i.name for i in run.get_inputs()]
-    wanted = sum(
-        w * np.load(p / "answers.npy", allow_pickle=False) for w, p in zip(weights, places, strict=True)
-    )
-    if source.n_classes:
-        wanted = raised(wanted, power)
-    apart = _apart(run, inputs, _some(source), np.asarray(wanted), source)
-    if not apart < CLOSE:
-        raise TrialError(f"the ONNX graph differs from the model that was trained by {apart:.2g}")
     body = {
         "bytes": len(model),
-        "latency_ms": _latency(run, inputs, source),
+        "latency_ms": _latency(whole, source),
         "onnx_max_difference": apart,
         **_test(run, inputs, source),
     }
     config = {
         "kind": "tables",
         "schema": source.schema.to_json(),
-        "inputs": inputs,
+        "inputs": [i.name for i in whole.get_inputs()],
+        "cells": [c.name for c in source.schema.used],
         "outputs": [o.name for o in run.get_outputs()],
     }
     text = json.dumps(config, indent=1, ensure_ascii=False)
@@ -163,10 +101,27 @@ def _apart(run: Any, inputs: Sequence[str], block: Block, wanted: Array, source:
     return apart
 
 
-def _latency(run: Any, inputs: Sequence[str], source: Source) -> dict[str, float]:
-    """Milliseconds for one row on one thread."""
-    block = source.test if len(source.test) else source.train
-    feed = block.take(np.array([0])).feed(inputs)
+def _read_apart(whole: Any, run: Any, inputs: Sequence[str], source: Source) -> float:
+    """The largest difference between reading cells in the graph and reading them in Python: rows as the source has them,
+    together and one of them alone, and a row of empty cells."""
+    sample = {name: [*cells, ""] for name, cells in source.sample.items()}
+    cells = as_cells(sample, source.schema)
+    block = Layout.of(source.schema).block(source.schema.features(sample))
+    wanted = run.run(None, block.feed(inputs))[0]
+    answer = whole.run(None, {CELLS: cells})[0]
+    scale = 1.0 if source.n_classes else max(float(source.y_train.std()), 1e-12)
+    one = whole.run(None, {CELLS: cells[:1]})[0]
+    return max(float(np.abs(answer - wanted).max()), float(np.abs(one[0] - wanted[0]).max())) / scale
+
+
+def _latency(run: Any, source: Source) -> dict[str, float]:
+    """Milliseconds for one row on one thread, the reading of its cells included where the graph does that."""
+    inputs = [i.name for i in run.get_inputs()]
+    if CELLS in inputs:
+        feed: Mapping[str, Array] = {CELLS: as_cells(source.sample, source.schema)[:1]}
+    else:
+        block = source.test if len(source.test) else source.train
+        feed = block.take(np.array([0])).feed(inputs)
     times: list[float] = []
     end = time.perf_counter() + 0.3
     while len(times) < 20 or (time.perf_counter() < end and len(times) < 500):

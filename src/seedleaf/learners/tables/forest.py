@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +17,8 @@ from seedleaf.learners.tables.options import coded, filled
 from seedleaf.learners.tables.trees import Tree, ensemble_graph, from_forest, shares_graph
 from seedleaf.space import Choice, Float, Int, Param
 
-CHUNK = 8  # trees between looks at the clock
+CHUNK = 8  # trees between looks at the clock, at most
+LOOK = 0.15  # seconds between looks, where trees are slow
 MOST_NODES = 120_000  # of all trees together: two megabytes
 
 
@@ -88,8 +90,11 @@ class ForestFamily:
             n_jobs=1,
             random_state=effort.seed % 2**31,
         )
-        done = 0
+        done, more = 0, 1
         while done < trees and (done == 0 or effort.left() > 0):
-            done = min(done + (CHUNK if done else 1), trees)
+            begun = time.time()
+            done = min(done + more, trees)
             model.set_params(n_estimators=done).fit(train.x, train.y)
+            each = max((time.time() - begun) / more, 1e-6)
+            more = int(np.clip(min(LOOK, effort.left()) / each, 1, CHUNK))
         return Forest(model, train.n_classes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from seedleaf.data.tables.written import CELLS
 from seedleaf.errors import TrialError, first_line
 
 Array = npt.NDArray[Any]
@@ -24,6 +25,7 @@ KINDS = {
     "float32": TensorProto.FLOAT,
     "float16": TensorProto.FLOAT16,
     "int64": TensorProto.INT64,
+    "bool": TensorProto.BOOL,
 }
 
 
@@ -88,8 +90,64 @@ class Graph:
         out = self.add("MatMul", x, self.constant(weight, dtype))
         return out if bias is None else self.add("Add", out, self.constant(bias, dtype))
 
+    def text(self, *values: str) -> str:
+        """The name of an initializer of strings: one as a scalar, several as a vector."""
+        key = ("text", (len(values),), "\0".join(values).encode("utf-8", "replace"))
+        if key not in self._known:
+            self._known[key] = name = self._name()
+            dims = [] if len(values) == 1 else [len(values)]
+            cells = [v.encode("utf-8", "replace") for v in values]
+            tensor = TensorProto(name=name, data_type=TensorProto.STRING, dims=dims, string_data=cells)
+            self.constants[name] = tensor
+        return self._known[key]
+
+    def split(self, x: str, separator: str, most: int = 0) -> str:
+        """Strings (…) cut at `separator`, at `most` places where that is given: (…, pieces), "" where there are fewer.
+        Without a separator it is cut at blanks, those around not counted."""
+        out = self._name()
+        limit: dict[str, Any] = {"maxsplit": most} if most else {}
+        node = helper.make_node("StringSplit", [x], [out, self._name()], delimiter=separator, **limit)
+        self.nodes.append(node)
+        return out
+
+    def piece(self, pieces: str, place: int) -> str:
+        """The piece at that place of each string."""
+        return self.add("Gather", pieces, self.constant(place, "int64"), axis=-1)
+
+    def either(
+        self,
+        condition: str,
+        then: Callable[[], Sequence[str]],
+        other: Callable[[], Sequence[str]],
+        kinds: Sequence[int],
+    ) -> list[str]:
+        """What `then` makes where the one bool `condition` holds, else what `other` makes: only one of them is run."""
+        bodies = []
+        for make in (then, other):
+            outer, self.nodes = self.nodes, []
+            infos = []
+            for made, kind in zip(make(), kinds, strict=True):
+                name = self._name()
+                self.nodes.append(helper.make_node("Identity", [made], [name]))
+                infos.append(helper.make_tensor_value_info(name, kind, None))
+            bodies.append(helper.make_graph(self.nodes, "branch", [], infos))
+            self.nodes = outer
+        out = [self._name() for _ in kinds]
+        branches = dict(zip(("then_branch", "else_branch"), bodies, strict=True))
+        self.nodes.append(helper.make_node("If", [condition], out, **branches))
+        return out
+
     def concat(self, parts: Sequence[str]) -> str:
         return parts[0] if len(parts) == 1 else self.add("Concat", *parts, axis=1)
+
+    def smallest(self, x: str, n: int) -> tuple[str, str]:
+        """The `n` smallest of each row (N, n), and where they stand."""
+        values, places = self._name(), self._name()
+        node = helper.make_node(
+            "TopK", [x, self.constant([n], "int64")], [values, places], axis=1, largest=0, sorted=0
+        )
+        self.nodes.append(node)
+        return values, places
 
     def total(self, x: str, axis: int = 1, keep: bool = True) -> str:
         return self.add("ReduceSum", x, self.constant([axis], "int64"), keepdims=int(keep))
@@ -99,12 +157,25 @@ class Graph:
 
     # --- the whole ---
 
-    def model(self, outputs: Mapping[str, tuple[str, int, int]], n_numbers: int, n_texts: int) -> bytes:
-        """The serialised model; `outputs` maps a public name to (name, element type, width; 0 = one value a row)."""
+    def model(
+        self,
+        outputs: Mapping[str, tuple[str, int, int]],
+        n_numbers: int,
+        n_texts: int,
+        n_cells: int = 0,
+        notes: Mapping[str, str] | None = None,
+    ) -> bytes:
+        """The serialised model; `outputs` maps a public name to (name, element type, width; 0 = one value a row).
+
+        With `n_cells` it takes that many raw cells a row, out of which its nodes make numbers and texts. `notes` go into
+        the file's metadata.
+        """
         inputs = []
-        if self.uses_numbers:
+        if n_cells:
+            inputs.append(helper.make_tensor_value_info(CELLS, TensorProto.STRING, ["N", n_cells]))
+        if self.uses_numbers and not n_cells:
             inputs.append(helper.make_tensor_value_info(NUMBERS, TensorProto.DOUBLE, ["N", n_numbers]))
-        if self.uses_texts:
+        if self.uses_texts and not n_cells:
             inputs.append(helper.make_tensor_value_info(TEXTS, TensorProto.STRING, ["N", n_texts]))
         nodes = list(self.nodes)
         infos = []
@@ -114,6 +185,7 @@ class Graph:
         body = helper.make_graph(nodes, "seedleaf", inputs, infos, list(self.constants.values()))
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(ML, ML_OPSET)]
         made = helper.make_model(body, opset_imports=opsets, ir_version=IR, producer_name="seedleaf")
+        helper.set_model_props(made, dict(notes or {}))
         if made.ByteSize() >= 2**31:
             raise TrialError("the model is too large for a file: over 2 GB")
         return bytes(made.SerializeToString())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -34,6 +34,7 @@ class Source:
     test: Block
     y_test: Array
     folds: tuple[Split, ...]
+    sample: Mapping[str, Sequence[str]]  # cells of some rows as the file has them
 
     @property
     def n_classes(self) -> int:
@@ -70,6 +71,7 @@ def save(data: TableData, folds: Sequence[Split], folder: Path) -> None:
         parts[f"fold_{j}_train"], parts[f"fold_{j}_valid"] = train, valid
     missing = bool(np.isnan(parts["train_numbers"]).any())
     body = {"schema": data.schema.to_json(), "words": words, "folds": len(folds), "missing": missing}
+    body["sample"] = {name: list(cells) for name, cells in data.sample.items()}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         np.savez(folder / PARTS, **parts)  # type: ignore[arg-type]
@@ -115,6 +117,7 @@ def open_source(folder: str) -> Source:
             for name in ("train", "test")
         }
         folds = tuple((parts[f"fold_{j}_train"], parts[f"fold_{j}_valid"]) for j in range(int(body["folds"])))
-        return Source(schema, blocks["train"], parts["y_train"], blocks["test"], parts["y_test"], folds)
+        test, y_test = blocks["test"], parts["y_test"]
+        return Source(schema, blocks["train"], parts["y_train"], test, y_test, folds, body.get("sample", {}))
     except (OSError, ValueError, KeyError) as error:
         raise DataError(f"{folder}: the table of this run cannot be read, load it anew ({error})") from None

@@ -1,7 +1,7 @@
 """A trial on a table, as a worker runs it: step j fits the config on the training rows of fold j and judges it on the rest.
 
-The objective at step j is the mean over the folds up to j. The answers for a fold's validation rows stay in the trial's
-folder: together they are an answer for every training row by a model that had not seen it.
+The objective at step j is the mean over the folds up to j. What stays in the trial's folder: the answers for a fold's
+validation rows, together an answer for every training row by a model that had not seen it; and the model itself.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from seedleaf.learners.tables.metrics import SECOND, metric_for
 from seedleaf.learners.tables.model import Effort
 from seedleaf.learners.tables.registry import split_config
 from seedleaf.learners.tables.source import Source, open_source
+from seedleaf.learners.tables.written import write
 from seedleaf.seeds import seed_for
 
 Array = npt.NDArray[Any]
@@ -41,11 +42,11 @@ def run(config: Config, ctx: Context) -> Iterator[Measurement]:
             found.append(_scores(source, j, np.load(path, allow_pickle=False), names))
             continue
         begun = time.time()
-        answer, rounds = _fold(config, ctx, source, j)
+        answer, rounds, cut = _fold(config, ctx, source, j)
         seconds = time.time() - begun
         scores = {**_scores(source, j, answer, names), "train_seconds": seconds}
         if rounds:
-            scores["rounds"] = float(rounds)
+            scores |= {"rounds": float(rounds), "cut": float(cut)}
         found.append(scores)
         part = path.with_name(f".{path.name}.part")
         with part.open("wb") as file:
@@ -60,20 +61,29 @@ def fold_file(j: int) -> str:
     return f"fold-{j}.npy"
 
 
-def _fold(config: Config, ctx: Context, source: Source, j: int) -> tuple[Array, int]:
+def model_file(j: int) -> str:
+    """What `written` adds its suffixes to for the model of fold j."""
+    return f"model-{j}"
+
+
+def _fold(config: Config, ctx: Context, source: Source, j: int) -> tuple[Array, int, bool]:
+    """Answers for the validation rows of fold j, the rounds that were best, and whether the clock ended it."""
     train, valid = source.folds[j]
     block, y = source.train.take(valid), source.y_train[valid]
     now = time.time()
-    limit = float(ctx.setup.get("fit_seconds", 600.0))
+    patient = ctx.trial in ctx.setup.get("ladder", ())
+    limit = float(ctx.setup.get("ladder_seconds" if patient else "fit_seconds", 600.0))
     deadline = min(now + limit, max(float(ctx.setup.get("deadline", now + limit)), now + 0.5))
     effort = Effort(deadline, seed_for(int(ctx.setup.get("seed", 0)), "fold", j))
     fitted = fit_config(
         config, source.train.take(train), source.y_train[train], source.n_classes, effort, (block, y)
     )
+    cut = effort.left() <= 0
     answer = fitted.predict(block)
     if not np.isfinite(answer).all():
         raise TrialError("diverged: an answer is not finite")
-    return answer, fitted.rounds
+    write(fitted, source, ctx.folder / model_file(j))
+    return answer, fitted.rounds, cut
 
 
 def _scores(source: Source, j: int, answer: Array, names: Mapping[str, None]) -> dict[str, float]:
@@ -82,10 +92,10 @@ def _scores(source: Source, j: int, answer: Array, names: Mapping[str, None]) ->
     return {name: metric_for(task, name).score(y, answer) for name in names}
 
 
-def out_of_fold(source: Source, folder: Path) -> Array:
-    """The answers of a trial that has done all folds, NaN for rows that no fold was judged on."""
+def out_of_fold(source: Source, folder: Path, n_folds: int | None = None) -> Array:
+    """The answers of a trial that has done the first `n_folds` folds, or all; NaN for rows that none was judged on."""
     whole: Array | None = None
-    for j, (_, valid) in enumerate(source.folds):
+    for j, (_, valid) in enumerate(source.folds[:n_folds]):
         answer = np.load(folder / fold_file(j), allow_pickle=False)
         if whole is None:
             whole = np.full((len(source.y_train), *answer.shape[1:]), np.nan)

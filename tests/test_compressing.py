@@ -19,8 +19,10 @@ from torch import Tensor, nn
 import seedleaf
 from runs import Finished
 from runs import seedleaf as command
-from seedleaf.compress_plan import plan, reachable, targets_of
+from seedleaf.compress_plan import Planned, firsts, plan, reachable, targets_of
 from seedleaf.compressing import CompressJob
+from seedleaf.compression.space import compress_space
+from seedleaf.core import Fidelity
 from seedleaf.data.images import load_images
 from seedleaf.errors import BudgetError, DataError, LimitError, RunError, SeedleafError, StudyError
 from seedleaf.learners.trial import prepare_process
@@ -285,6 +287,17 @@ def test_impossible_bounds_say_what_could_be_reached() -> None:
     with pytest.raises(LimitError, match=r"about 0.2 ms"):
         reachable(FOUND, {"latency_ms": 0.15}, "never")
     assert reachable(FOUND, {"latency_ms": 0.15}, "search")[0] == "prune"
+
+
+def test_the_first_trials_hold_what_one_would_do_by_hand() -> None:
+    orders = ("prune", "drop_prune", "drop", "decompose")
+    space = compress_space(orders, ("a", "b"), "search")
+    first = firsts(Planned({"latency_ms": 0.1}, orders, "search", Fidelity("epoch", 1, 9), 1.0, 1.0))
+    whole = [space.complete(config) for config in first]
+    assert all(map(space.contains, whole))
+    passes = [(c["passes"], c.get("passes.allocation"), c.get("passes.kind")) for c in whole]
+    assert ("prune", "uniform", None) in passes
+    assert ("decompose", None, "tucker") in passes
 
 
 def test_what_is_kept_already_is_refused() -> None:

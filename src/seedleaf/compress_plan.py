@@ -157,12 +157,19 @@ def open_study(
 
 
 def firsts(planned: Planned) -> list[dict[str, Any]]:
-    """Configs worth a look before anything is known: the default in float32, other orders of passes."""
+    """Configs worth a look before anything is known: the default in float32, what one would do by hand, other orders.
+
+    Among them are one share for all layers and Tucker alone, so that a short search is not behind either of them.
+    """
     found: list[dict[str, Any]] = []
     if planned.int8 == "search":
         found.append({"quantise": "off"})
-    found += [{"passes": order} for order in planned.orders[1:3]]
-    return found
+    if "prune" in planned.orders:
+        even = {"passes.criterion": "magnitude", "passes.allocation": "uniform"}
+        found.append({"passes": "prune", **even})
+    if "decompose" in planned.orders:
+        found.append({"passes": "decompose", "passes.kind": "tucker"})
+    return found + [{"passes": o} for o in planned.orders[1:3] if o != "decompose"]
 
 
 def describe(spec: ImageSpec, found: Mapping[str, Any], planned: Planned, study: Study) -> Sequence[str]:

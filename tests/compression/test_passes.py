@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+import numpy as np
 import pytest
 import torch
 import zoo
 from shops import shop
+from torch import nn
 
-from seedleaf.compression.allocate import keep_best, narrowest
+from seedleaf.compression.allocate import Taste, greedy, keep_best, narrowest
 from seedleaf.compression.factors import KINDS, SENSITIVITY, product, sensitivity, tucker, tucker_parts
+from seedleaf.compression.foreign import ForeignNet
 from seedleaf.compression.recipe import Recipe, Step, Work, applied, fingerprint
 from seedleaf.compression.registry import PASSES
 from seedleaf.compression.shop import recalibrate
 from seedleaf.compression.skeleton import Skeleton
 from seedleaf.errors import LimitError, RunError
+from seedleaf.learners.blocks import Net
 
 STRUCTURAL = ("prune", "drop", "decompose")
 
@@ -178,6 +182,19 @@ def test_tucker_parts_are_orthonormal() -> None:
     assert core.shape == (4, 3, 3, 3)
 
 
+@pytest.mark.parametrize("network", ["vgg", "resnet", "densenet", "own_separable", "rep"])
+def test_greedy_takes_no_more_than_is_needed(network: str) -> None:
+    """No group could have its next block of channels back within the targets."""
+    pricer = shop().pricer(zoo.shared(network))
+    targets = {"latency_ms": pricer.price()["latency_ms"] / 2.5}
+    equal = {g.id: np.full(g.channels, 1.0) for g in pricer.skeleton.free}
+    widths = greedy(pricer, targets, equal, Taste())
+    assert pricer.price(widths)["latency_ms"] <= targets["latency_ms"]
+    for group in pricer.skeleton.free:
+        if (wider := (widths[group.id] // 4 + 1) * 4) <= group.channels:
+            assert pricer.price({**widths, group.id: wider})["latency_ms"] > targets["latency_ms"]
+
+
 # --- blocks ---
 
 
@@ -197,6 +214,20 @@ def test_dropped_blocks_leave_their_shortcut(network: str) -> None:
 def test_what_does_not_run_without_its_weights_is_no_block() -> None:
     with pytest.raises(LimitError, match="no residual block"):
         resolved("drop", "vgg", {}, {"macs": 1.0})
+
+
+def test_layers_that_answer_nothing_on_a_black_picture_are_no_blocks() -> None:
+    """Without shifts (a network as it is built) black stays black, with and without a layer's weights."""
+
+    def layer() -> nn.Sequential:
+        return nn.Sequential(nn.Conv2d(8, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU())
+
+    torch.manual_seed(0)
+    stem = nn.Conv2d(3, 8, 3, padding=1, bias=False)
+    body = nn.Sequential(stem, layer(), layer(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4))
+    net = Net(body, [0.0] * 3, [255.0] * 3).eval()
+    subject = ForeignNet(net, torch.zeros((2, 16, 16, 3), dtype=torch.uint8))
+    assert subject.skeleton.blocks == ()
 
 
 # --- recipes ---

@@ -10,8 +10,9 @@ from scipy.stats import spearmanr
 from seedleaf.space import Choice, Space
 from seedleaf.tuner.acquisition import log_expected_improvement
 from seedleaf.tuner.curve_gp import Hyper, Posterior, Rows, _Likelihood, fit
-from seedleaf.tuner.curves import log_steps, standardised, thinned
+from seedleaf.tuner.curves import log_steps, thinned
 from seedleaf.tuner.kernels import Array, Embedding
+from seedleaf.tuner.scaled import _scores_by_step, standardised
 
 NODE = np.array([0, 1, 2, 2])  # two numbers and a choice of two
 
@@ -30,7 +31,7 @@ def test_the_gradient_is_that_of_the_likelihood() -> None:
     rows, y = some_rows(8)
     likelihood = _Likelihood.of(NODE, rows, y)
     rng = np.random.default_rng(1)
-    theta = Hyper.centre(3, 3.0).pack() + 0.3 * rng.standard_normal(3 + 2 + 6)
+    theta = Hyper.centre(3, 3.0).pack() + 0.3 * rng.standard_normal(3 + 2 + 6 + 1)
     numeric = approx_fprime(theta, lambda t: likelihood(Hyper.unpack(t))[0], 1e-6)
     assert np.allclose(likelihood(Hyper.unpack(theta))[1], numeric, rtol=1e-3, atol=1e-3)
 
@@ -62,7 +63,7 @@ def test_it_ranks_configs_by_their_end_having_seen_mostly_beginnings() -> None:
     early = (rows.at % 4 == 0) | (
         rows.s < log_steps(np.array([9]), 27)[0]
     )  # one curve in four whole, others to step 3
-    rows, y = rows.take(np.flatnonzero(early)), standardised(losses[early])
+    y, rows = standardised(losses[early], rows.take(np.flatnonzero(early))), rows.take(np.flatnonzero(early))
     post = Posterior.given(fit(NODE, rows, y), NODE, rows, y)
     new = np.random.default_rng(7).random((60, 4))
     truth = (new[:, 0] - 0.4) ** 2 + 0.3 * new[:, 1]
@@ -76,6 +77,26 @@ def test_taking_some_curves_changes_nothing_about_them() -> None:
     some = np.array([13, 2, 20, 0])
     for whole, part in zip(both.predict(np.ones(1)), both.take(some).predict(np.ones(1)), strict=True):
         assert np.allclose(whole[some], part)
+
+
+def test_what_is_left_out_is_told_as_if_it_had_not_been_seen() -> None:
+    rows, y = some_rows()
+    block = np.where(rows.at == 3, 0, np.where(rows.at == 5, 1, -1))
+    told = Posterior.given(Hyper.centre(3, 3.0), NODE, rows, y).left_out(y, block)
+    for number, curve in enumerate((3, 5)):
+        others, own = np.flatnonzero(rows.at != curve), np.flatnonzero(rows.at == curve)
+        post = Posterior.given(Hyper.centre(3, 3.0), NODE, rows.take(others), y[others])
+        new = post.curves(np.repeat(rows.x[[curve]], len(own), 0), np.full(len(own), -1))
+        assert np.allclose(told[block == number], new.mean(rows.s[own]), atol=1e-6)
+    assert np.isnan(told[block < 0]).all()
+
+
+def test_who_goes_on_shares_the_scores_that_they_had_anew() -> None:
+    at, s = np.array([0, 0, 1, 2, 2, 3]), np.array([0, 1, 0, 0, 1, 0])
+    losses = np.array([0.1, 0.09, 0.3, 0.2, 0.01, 0.4])  # trials 0 and 2 go on, and change places
+    scores = _scores_by_step(losses, Rows(np.zeros((4, 1)), at, s.astype(float)))
+    assert np.allclose(scores[[1, 4]], scores[[3, 0]])
+    assert scores[0] < scores[3] < scores[2] < scores[5]
 
 
 def test_one_curve_one_point_and_equal_losses_are_survived() -> None:
@@ -109,7 +130,8 @@ def test_two_options_are_one_apart_and_what_is_off_is_equally_far_from_all() -> 
     "losses", [[1, 1, 1, 1], [0.1, 0.2, 0.3, 1e12], [5.0], [-3, -2, -2, 7], [0.1, 0.2, 1.7e308, 1.7e308]]
 )
 def test_standardised_losses_keep_their_order(losses: list[float]) -> None:
-    z = standardised(np.array(losses, dtype=float))
+    n = len(losses)
+    z = standardised(np.array(losses, dtype=float), Rows(np.zeros((n, 1)), np.arange(n), np.ones(n)))
     assert np.isfinite(z).all()
     assert np.abs(z).max() < 4
     for i, a in enumerate(losses):

@@ -11,7 +11,8 @@ from problems import RUNGS, SPACE, curve, error_of
 from seedleaf.core import Fidelity, Objective, State
 from seedleaf.space import Choice, Float, Problem, Space
 from seedleaf.study import Study
-from seedleaf.tuner.freeze_thaw import FreezeThawScheduler, distinct
+from seedleaf.tuner.curves import trust
+from seedleaf.tuner.freeze_thaw import FreezeThawScheduler, Repeats
 from seedleaf.tuner.registry import pick_sampler, pick_scheduler
 
 
@@ -42,9 +43,26 @@ def test_a_curve_that_repeats_another_is_not_trained_twice() -> None:
         assert task is not None
         floor = 0.1 if float(task.config["x"]) < 0.3 else 0.2  # type: ignore[arg-type]
         study.tell(task, [{"error": floor + 1 / s} for s in range(task.start + 1, task.stop + 1)])
-    paused = [t for t in study.history.paused() if t.step > 1]
-    assert len(paused) > 2
-    assert len(distinct(study.problem, study.history, paused)) <= 2  # at most the one ahead on each terrace
+    known = Repeats(study.problem, study.history)
+    assert sum(known(t) for t in study.history.paused()) > 2
+    ahead = [t for t in study.trials if len(t.measurements) > 1 and not known(t)]
+    assert len(ahead) <= 2  # one on each terrace
+    assert all(t.step < RUNGS.high for t in study.trials if t not in ahead)
+
+
+def test_the_model_is_trusted_where_it_foresees_new_configs() -> None:
+    trusted = {}
+    for foreseeable in (True, False):
+        study = Study(Space(x=Float(0, 1)), fidelity=RUNGS, scheduler="asha", sampler="random", seed=0)
+        for _ in range(60):
+            task = study.ask()
+            assert task is not None
+            x = float(task.config["x"])  # type: ignore[arg-type]
+            floor = x if foreseeable else math.modf(x * 1e6)[0]
+            study.tell(task, [{"error": floor + 1 / s} for s in range(task.start + 1, task.stop + 1)])
+        trusted[foreseeable] = trust(study.problem, study.history)
+    assert trusted[True] > 0.8
+    assert trusted[False] < 0.4
 
 
 def test_the_first_training_goes_as_asha_would() -> None:

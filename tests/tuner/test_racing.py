@@ -51,3 +51,23 @@ def test_hard_folds_are_no_reason() -> None:
     """The first fold is harder for all: judged by its value alone, a better config would look worse than a mean over all."""
     study = raced([1.0, 1.0, 0.95], noise=0.005)
     assert study.trials[2].state is State.DONE
+
+
+def test_the_best_of_those_that_wait_goes_on_first() -> None:
+    """Queued for one fold each, none goes on before all have had it; then the best is brought to its end."""
+    study = Study(
+        Space(x=Float(0, 1)),
+        minimize="loss",
+        fidelity=Fidelity("fold", 1, 5, eta=2),
+        sampler="random",
+        scheduler="racing",
+    )
+    for i in range(3):
+        study.enqueue({"x": i / 4}, budget=1)
+    order = []
+    for _ in range(5):
+        task = study.ask()
+        assert task is not None
+        order.append((task.trial, task.stop))
+        study.tell(task, [{"loss": [2.0, 1.0, 3.0][task.trial]}] * (task.stop - task.start))
+    assert order == [(0, 1), (1, 1), (2, 1), (1, 2), (1, 5)]

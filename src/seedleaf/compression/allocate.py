@@ -73,7 +73,34 @@ def greedy(pricer: Pricer, targets: Mapping[str, float], scores: Scores, taste: 
         if best is None:  # nothing measured as faster is left: go by size instead
             best = _any_step(pricer, widths)
         widths[best[1]] = best[2]
-    return widths
+    return _given_back(pricer, targets, widths, curves)
+
+
+def _given_back(
+    pricer: Pricer,
+    targets: Mapping[str, float],
+    widths: dict[str, int],
+    curves: Mapping[str, dict[int, float]],
+) -> dict[str, int]:
+    """Wider again wherever the targets leave room, most damage undone first: the last steps went further than was needed."""
+    widths = dict(widths)
+    while True:
+        found: list[tuple[float, str, int]] = []
+        for group in pricer.skeleton.free:
+            now, curve = widths[group.id], curves[group.id]
+            for to in _wider(now, group.channels, pricer.table.block):
+                if curve[to] < curve[now] and not broken(pricer.price({**widths, group.id: to}), targets):
+                    found.append((curve[to] - curve[now], group.id, to))
+        if not found:
+            return widths
+        _, name, to = min(found)
+        widths[name] = to
+
+
+def _wider(width: int, channels: int, block: int) -> list[int]:
+    """The next wider widths worth looking at: full blocks above, and below a block by halves of it."""
+    up = (width // block + 1) * block
+    return sorted({min(n, channels) for n in (up, up + block, width + max(block // 2, 1))} - {width})
 
 
 def _steps(width: int, block: int) -> list[int]:

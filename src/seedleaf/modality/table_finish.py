@@ -14,6 +14,7 @@ from seedleaf.errors import BudgetError
 from seedleaf.executors.base import Returned
 from seedleaf.finish import call_all
 from seedleaf.learners.tables.reader import unreadable
+from seedleaf.learners.tables.registry import family_name
 from seedleaf.learners.tables.trial import model_file
 from seedleaf.learners.tables.written import remove
 from seedleaf.modality.base import Made
@@ -41,7 +42,7 @@ def make(run: Run, end: float, staged: Path) -> Made:
         "config": dict(winner.config),
         "metric": spec.goal.name,
         "target": spec.schema.target.name,
-        "members": [{"trial": t.id, "learner": t.config["learner"], "weight": w} for t, w in members],
+        "members": [{"trial": t.id, "learner": family_name(t.config), "weight": w} for t, w in members],
         "power": power,
         "models": len(places),
         **delivered,
@@ -134,7 +135,7 @@ def verdict(run: Run, winner: Trial, compared: Returned | None) -> dict[str, Any
             "gain": 0.0,
             "se": 0.0,
         }
-    family = winner.config["learner"]
+    family = family_name(winner.config)
     if compared is None or compared.error is not None:
         return {"text": f"the winner is {family}; what it gained over the default boosting is not known"}
     gain, se = compared.value["gain"], compared.value["se"]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from bisect import insort
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import ClassVar, cast
 
 import numpy as np
 
-from seedleaf.core import Decision, History, Resume, State
+from seedleaf.core import Decision, History, Resume, State, Trial
 from seedleaf.space.problem import Problem
 from seedleaf.tuner.base import Sampler, end, ranked, start_new
 from seedleaf.tuner.by_time import best_share
@@ -30,12 +30,23 @@ class AshaScheduler:
     def propose(
         self, problem: Problem, history: History, sampler: Sampler, rng: np.random.Generator
     ) -> Decision:
-        promotion = self._promotion(problem, history)
+        return self.passing(problem, history, sampler, rng, lambda trial: False)
+
+    def passing(
+        self,
+        problem: Problem,
+        history: History,
+        sampler: Sampler,
+        rng: np.random.Generator,
+        over: Callable[[Trial], bool],
+    ) -> Decision:
+        """The decision if the trials that it passes `over` may not be promoted; their places in the rungs count."""
+        promotion = self._promotion(problem, history, over)
         if promotion is not None:
             return promotion
         return start_new(problem, history, sampler, rng, problem.rungs[0]) or end(problem, history)
 
-    def _promotion(self, problem: Problem, history: History) -> Resume | None:
+    def _promotion(self, problem: Problem, history: History, over: Callable[[Trial], bool]) -> Resume | None:
         rungs = problem.rungs
         eta = problem.fidelity.eta if problem.fidelity else 3
         for rung, above in zip(reversed(rungs[:-1]), reversed(rungs[1:]), strict=True):
@@ -43,7 +54,12 @@ class AshaScheduler:
             if problem.by_time:
                 for loss, trial_id in best_share(history, rows, rung, eta):
                     trial = history.trials[trial_id]
-                    if trial.state is State.PAUSED and trial.step < above and loss < math.inf:
+                    if (
+                        trial.state is State.PAUSED
+                        and trial.step < above
+                        and loss < math.inf
+                        and not over(trial)
+                    ):
                         return Resume(trial_id, above)
                 continue
             places = len(rows) // eta
@@ -51,7 +67,7 @@ class AshaScheduler:
                 if (loss, trial_id) > rows[places - 1]:
                     break
                 trial = history.trials[trial_id]
-                if trial.state is State.PAUSED and trial.step < above and loss < math.inf:
+                if trial.state is State.PAUSED and trial.step < above and loss < math.inf and not over(trial):
                     return Resume(trial_id, above)
         return None
 

@@ -2,7 +2,8 @@
 
 Five things add up to a loss: a trend that all curves share; what the config is worth at every step, and what it is worth
 early or late (the same kernel over configs, times one over the logarithm of the step); what sets this one trial apart
-from its neighbours, for good and for a while; and noise. With one step it is a plain GP over configs.
+from its neighbours, for good and for a while; and noise. Differences between configs grow or shrink with the logarithm
+of the step. With one step it is a plain GP over configs.
 """
 
 from __future__ import annotations
@@ -30,6 +31,10 @@ PARTS = {
 STEPS = (0.55, 0.4)  # the same for the length scales over the logarithm of the step, whose whole range is 1
 REACH = (0.5, 0.9)  # and of one parameter, in units of its range, times the square root of their number
 NOISE = 5  # place of "noise" among the parts
+GROWTH = (
+    0.0,
+    0.7,
+)  # centre and spread of the logarithm by which differences between configs grow from first to last step
 
 
 @dataclass(frozen=True)
@@ -50,31 +55,38 @@ class Rows:
 
 @dataclass(frozen=True)
 class Hyper:
-    """Hyper-parameters, all logarithms: `scales` per node, `steps` (shared, own), `parts` in the order of PARTS."""
+    """Hyper-parameters, all logarithms: `scales` per node, `steps` (shared, own), `parts` in the order of PARTS; `growth` of
+    the differences between configs from the first step to the last."""
 
     scales: Array
     steps: Array
     parts: Array
+    growth: float = 0.0
 
     @classmethod
     def centre(cls, nodes: int, active: float) -> Hyper:
         """The middle of the prior."""
         reach = np.full(nodes, np.log(REACH[0] * np.sqrt(max(active, 1))))
-        return cls(reach, np.full(2, np.log(STEPS[0])), np.log([centre for centre, _ in PARTS.values()]))
+        parts = np.log([centre for centre, _ in PARTS.values()])
+        return cls(reach, np.full(2, np.log(STEPS[0])), parts, GROWTH[0])
 
     @classmethod
     def spread(cls, nodes: int) -> Array:
         return np.concatenate(
-            [np.full(nodes, REACH[1]), np.full(2, STEPS[1]), [s for _, s in PARTS.values()]]
+            [np.full(nodes, REACH[1]), np.full(2, STEPS[1]), [s for _, s in PARTS.values()], [GROWTH[1]]]
         )
 
     def pack(self) -> Array:
-        return np.concatenate([self.scales, self.steps, self.parts])
+        return np.concatenate([self.scales, self.steps, self.parts, [self.growth]])
 
     @classmethod
     def unpack(cls, theta: Array) -> Hyper:
         n = len(PARTS)
-        return cls(theta[: -n - 2], theta[-n - 2 : -n], theta[-n:])
+        return cls(theta[: -n - 3], theta[-n - 3 : -n - 1], theta[-n - 1 : -1], float(theta[-1]))
+
+    def spread_at(self, s: Array) -> Array:
+        """How far apart configs are at scaled log steps, 1 at the last."""
+        return np.asarray(np.exp(self.growth * (s - 1)))
 
     @property
     def noise(self) -> float:
@@ -124,6 +136,7 @@ class _Likelihood:
     same: Array
     gap: Array
     which: Ints
+    s: Array
     y: Array
 
     @classmethod
@@ -132,7 +145,7 @@ class _Likelihood:
         steps, which = np.unique(rows.s, return_inverse=True)
         first = np.flatnonzero(np.append(True, at[1:] != at[:-1]))
         same = (at[:, None] == at).astype(float)
-        return cls(node, rows.x[used], at, first, same, np.abs(steps[:, None] - steps), which, y)
+        return cls(node, rows.x[used], at, first, same, np.abs(steps[:, None] - steps), which, rows.s, y)
 
     def __call__(self, hyper: Hyper) -> tuple[float, Array]:
         trend, level, early, own, own_early, noise = np.exp(hyper.parts)
@@ -145,7 +158,10 @@ class _Likelihood:
             for m in matern32(self.gap, float(np.exp(scale)))
         )
         inner = level + early * kt
-        k = trend * kt + kx * inner + self.same * (own + own_early * ku)
+        grown = hyper.spread_at(self.s)
+        grown = grown[:, None] * grown
+        between = (kx * inner + self.same * (own + own_early * ku)) * grown
+        k = trend * kt + between
         k[np.diag_indices_from(k)] += noise + JITTER
         try:
             factor = cho_factor(k, lower=True, check_finite=False)
@@ -156,12 +172,15 @@ class _Likelihood:
         g = 0.5 * (
             cho_solve(factor, np.eye(len(k)), check_finite=False) - np.outer(alpha, alpha)
         )  # d loss / dK
-        gx, gs = g * kx, g * self.same
+        gg = g * grown
+        gx, gs = gg * kx, gg * self.same
         steps = [float((dkt * (trend * g + early * gx)).sum()), own_early * float((gs * dku).sum())]
+        growth = 2 * float((g * between).sum(1) @ (self.s - 1))
         sums = [(g * kt).sum(), gx.sum(), (gx * kt).sum(), gs.sum(), (gs * ku).sum(), np.trace(g)]
         parts = np.exp(hyper.parts) * np.array(sums)
-        weight = np.add.reduceat(np.add.reduceat(g * inner, self.first, 0), self.first, 1) * slope
-        return loss, np.concatenate([self._by_scale(weight, scaled, len(hyper.scales)), steps, parts])
+        weight = np.add.reduceat(np.add.reduceat(gg * inner, self.first, 0), self.first, 1) * slope
+        scales = self._by_scale(weight, scaled, len(hyper.scales))
+        return loss, np.concatenate([scales, steps, parts, [growth]])
 
     def _by_scale(self, weight: Array, scaled: Array, nodes: int) -> Array:
         """Σ_ab W_ab (e_a - e_b)² for every column at once, without a tensor of all pairs and columns; summed by node."""
@@ -187,10 +206,21 @@ class Posterior:
         scaled = rows.x[used] * np.exp(-hyper.scales)[node]
         kx = matern52(squared_distances(scaled, scaled))[0][at][:, at]
         kt, ku = hyper.over_steps(rows.s, rows.s)
-        k = weights[0] * kt + kx * (level + early * kt) + (at[:, None] == at) * (own + own_early * ku)
+        grown = hyper.spread_at(rows.s)
+        between = kx * (level + early * kt) + (at[:, None] == at) * (own + own_early * ku)
+        k = weights[0] * kt + between * (grown[:, None] * grown)
         k[np.diag_indices_from(k)] += hyper.noise + JITTER
         inverse = solve_triangular(np.linalg.cholesky(k), np.eye(len(k)), lower=True, check_finite=False)
         return cls(hyper, node, rows, inverse, inverse.T @ (inverse @ y))
+
+    def left_out(self, y: Array, block: Ints) -> Array:
+        """What is expected of each row without those of its block, shape (n,); NaN in blocks below 0."""
+        precision = self.inverse.T @ self.inverse
+        out = np.full(len(y), np.nan)
+        for b in range(int(block.max()) + 1):
+            own = np.flatnonzero(block == b)
+            out[own] = y[own] - np.linalg.solve(precision[np.ix_(own, own)], self.alpha[own])
+        return out
 
     def curves(self, x: Array, of: Ints) -> Curves:
         """The curves of m configs: `x` their points, shape (m, columns); `of[j]` the curve in `rows` that config j is,
@@ -217,12 +247,12 @@ class Curves:
         hyper, rows = self.post.hyper, self.post.rows
         trend, level, early, own, own_early, _ = np.exp(hyper.parts)
         kt, ku = hyper.over_steps(rows.s, s)
-        cross = trend * kt + self.kx * (level + early * kt)
+        between = self.kx * (level + early * kt)
         known = np.flatnonzero(self.of >= 0)
         if len(known):
             same = rows.at[:, None] == self.of[known]
-            cross[:, known] += same * (own + own_early * (ku if ku.shape[1] == 1 else ku[:, known]))
-        return np.asarray(cross)
+            between[:, known] += same * (own + own_early * (ku if ku.shape[1] == 1 else ku[:, known]))
+        return np.asarray(trend * kt + between * (hyper.spread_at(rows.s)[:, None] * hyper.spread_at(s)))
 
     def mean(self, s: Array) -> Array:
         """The mean at scaled log steps `s`: one for all, shape (1,), or one each, shape (m,)."""
@@ -233,6 +263,8 @@ class Curves:
         cross = self._cross(s)
         half = self.post.inverse @ cross
         weights = np.exp(self.post.hyper.parts[:NOISE])
-        total = np.where(self.of >= 0, weights.sum(), weights[:3].sum())
-        variance = total - np.einsum("ij,ij->j", half, half)
+        between = np.where(self.of >= 0, weights[1:].sum(), weights[1:3].sum())
+        variance = (
+            weights[0] + between * self.post.hyper.spread_at(s) ** 2 - np.einsum("ij,ij->j", half, half)
+        )
         return cross.T @ self.post.alpha, np.sqrt(np.maximum(variance, 1e-12))

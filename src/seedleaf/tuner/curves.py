@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 import numpy as np
-from scipy.special import ndtri
 from scipy.stats import rankdata
 
 from seedleaf.core import History, State, Trial
@@ -17,12 +16,15 @@ from seedleaf.tuner.constraints import violation
 from seedleaf.tuner.curve_gp import Hyper, Posterior, Rows, fit
 from seedleaf.tuner.evidence import vectors
 from seedleaf.tuner.kernels import Array, Embedding, Ints
+from seedleaf.tuner.scaled import standardised
 
 GRID = 1.4  # of a curve the first step is taken, then every step at least so many times the one before, and the last
 MOST = 300  # rows that predictions rest on: time grows with their square
 FITTED = 150  # rows that hyper-parameters are fitted to: time grows with their cube
 AGAIN = 1.4  # they are fitted anew when there are so many times more measurements
 FIRST = 6
+CREDIT = (0.3, 0.8)  # rank correlations of no trust and of full trust
+BENEFIT = (0.7, 10)  # until there is evidence: a rank correlation, and how many curves it counts as
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,8 @@ class Model:
         if told is None:
             return None
         rows, losses = told
-        hyper = _hyper(problem, history, embedding, points)
-        y = standardised(losses)
+        hyper, _ = _hyper(problem, history, embedding, points)
+        y = standardised(losses, rows)
         keep = thinned(rows, losses)
         rows, y = rows.take(keep), y[keep]
         posterior = Posterior.given(hyper, embedding.node, rows, y)
@@ -79,25 +81,6 @@ def log_steps(steps: Array | Ints, full: int) -> Array:
     if full == 1:
         return np.ones(len(steps))
     return np.minimum(np.log(np.maximum(steps, 1)) / math.log(full), 1.0)
-
-
-def standardised(losses: Array) -> Array:
-    """Losses on a scale on which a normal distribution is not far off, whatever their tails: mean 0, variance 1.
-
-    Half of it is the rank (a Gaussian copula), half the loss itself, squashed above the median: ranks alone lose how far
-    apart the good ones are, the losses alone are at the mercy of a few that diverged.
-    """
-    losses = np.clip(
-        losses, -1e150, 1e150
-    )  # some say "bad" by the largest float there is: their mean is infinite
-    centred = losses - np.median(losses)
-    z = centred / max(-float(centred.min()), 1e-12)
-    ranks = ndtri((rankdata(losses) - 0.5) / len(losses))
-    return _unit(_unit(np.where(z > 0, np.tanh(z), z)) + _unit(ranks))
-
-
-def _unit(z: Array) -> Array:
-    return np.asarray((z - z.mean()) / (float(z.std()) or 1.0))
 
 
 def thinned(rows: Rows, losses: Array, most: int = MOST) -> Ints:
@@ -177,10 +160,23 @@ def _thin_curve(problem: Problem, trial: Trial, end: int) -> list[tuple[int, flo
     return rows
 
 
-def _hyper(problem: Problem, history: History, embedding: Embedding, points: Array) -> Hyper:
+def trust(problem: Problem, history: History) -> float:
+    """How well the model knows configs that it has not seen, in [0, 1]: 1 where it puts them in the right order.
+
+    The rank correlation of first losses with what the model expects of them without their own curves, cross-validated
+    when hyper-parameters were last fitted; between 0 and 1 as it lies in CREDIT.
+    """
+    embedding, _, points = _embedded(problem, history)
+    _, correlation = _hyper(problem, history, embedding, points)
+    return min(max((correlation - CREDIT[0]) / (CREDIT[1] - CREDIT[0]), 0.0), 1.0)
+
+
+def _hyper(problem: Problem, history: History, embedding: Embedding, points: Array) -> tuple[Hyper, float]:
     """Hyper-parameters fitted to the first 6, 9, 13, … measurements of the log, each fit beginning where the one before
-    ended: they depend on the log alone, so it does not matter whether they are still in the memo."""
-    count, found = FIRST, None
+    ended, and the rank correlation of `trust`: they depend on the log alone, so it does not matter whether they are
+    still in the memo."""
+    count: int = FIRST
+    found: tuple[Hyper, float] | None = None
     while True:
         key = f"curves:{count}"
         if key not in history.memo:
@@ -188,24 +184,41 @@ def _hyper(problem: Problem, history: History, embedding: Embedding, points: Arr
         found = history.memo[key]
         following = int(count * AGAIN) + 1
         if following > len(history.told):
-            return found  # type: ignore[no-any-return]
+            return found
         count = following
 
 
 def _fitted(
-    problem: Problem, history: History, embedding: Embedding, points: Array, count: int, start: Hyper | None
-) -> Hyper:
+    problem: Problem,
+    history: History,
+    embedding: Embedding,
+    points: Array,
+    count: int,
+    before: tuple[Hyper, float] | None,
+) -> tuple[Hyper, float]:
     until = dict(sorted(history.told[:count]))  # of each trial the last step
     told = _rows(problem, history, points, (history.trials[i] for i in sorted(until)), until)
     if told is None:
-        return start or Hyper.centre(len(embedding.sizes), embedding.active)
+        return before or (Hyper.centre(len(embedding.sizes), embedding.active), BENEFIT[0])
     rows, losses = told
     some = np.sort(np.random.default_rng(count).permutation(len(rows))[:FITTED])
-    return fit(
-        embedding.node,
-        rows.take(some),
-        standardised(losses[some]),
-        start,
-        iterations=15,
-        active=embedding.active,
-    )
+    rows, losses = rows.take(some), losses[some]
+    y = standardised(losses, rows)
+    start = before[0] if before else None
+    hyper = fit(embedding.node, rows, y, start, iterations=15, active=embedding.active)
+    return hyper, _foresight(Posterior.given(hyper, embedding.node, rows, y), y)
+
+
+def _foresight(posterior: Posterior, y: Array) -> float:
+    """Rank correlation of the losses at the first step with what is expected there of each curve left out; few curves
+    are no evidence against the model, and leave it near BENEFIT."""
+    rows = posterior.rows
+    first = np.flatnonzero(rows.s == rows.s.min())
+    values, group = np.unique(y[first], return_inverse=True)  # equal losses may be one model twice
+    if len(values) < 3:
+        return BENEFIT[0]
+    of_trial = dict(zip(rows.at[first].tolist(), group.tolist(), strict=True))
+    block = np.array([of_trial.get(i, -1) for i in rows.at.tolist()])
+    expected = posterior.left_out(y, block)
+    found = float(np.corrcoef(rankdata(y[first]), rankdata(expected[first]))[0, 1])
+    return (len(values) * found + BENEFIT[1] * BENEFIT[0]) / (len(values) + BENEFIT[1])

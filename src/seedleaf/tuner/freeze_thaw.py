@@ -10,18 +10,21 @@ from typing import ClassVar
 import numpy as np
 
 from seedleaf.core import Decision, Finish, History, Resume, Start, State, Trial
+from seedleaf.core.best import SCORED
 from seedleaf.space.encode import decode
 from seedleaf.space.problem import Problem
 from seedleaf.tuner.acquisition import in_the_end, log_expected_improvement, soonest
 from seedleaf.tuner.asha import AshaScheduler
 from seedleaf.tuner.base import Sampler, acceptable, best_trial, end, start_new
 from seedleaf.tuner.by_time import slowness
-from seedleaf.tuner.curves import Model
+from seedleaf.tuner.curves import Model, trust
 from seedleaf.tuner.kernels import Array
 from seedleaf.tuner.moves import Moves
 from seedleaf.tuner.prior import share
 
 TRIES = 20  # new candidates that were proposed before or break a limit, until the sampler is asked for one that is not
+
+RECENT = 30  # trials among which repeats are counted
 
 ALIKE = 20  # trials of equal loss whose curves are compared: where errors are counted on few images there are many
 
@@ -30,13 +33,16 @@ ALIKE = 20  # trials of equal loss whose curves are compared: where errors are c
 class FreezeThawScheduler:
     """A model over (config, step) extrapolates every curve; the next steps go where they promise the most per step.
 
-    Until `warm` full trainings' worth of steps are measured, for a share `explore`
-    of the decisions afterwards, and while more than `crowd` trials run at once, it decides as ASHA does, with the study's
-    sampler: the model needs curves of different lengths, and rest for thought. With probability `confirm` the best trial
-    goes on where it is not at its end yet: a low loss halfway may be luck.
+    Until `warm` full trainings' worth of steps are measured, for a share `explore` of the decisions afterwards, and while
+    more than `crowd` trials run at once, it decides as ASHA does, with the study's sampler: the model needs curves of
+    different lengths, and rest for thought. Of the other decisions the model has the share that it is to be trusted
+    with: where it cannot tell new configs apart (`curves.trust`), ASHA does better. With probability `confirm` the best
+    trial goes on where it is not at its end yet: a low loss halfway may be luck. A trial that repeats another, loss for
+    loss, never goes on.
 
     Candidates else are the paused trials, `fresh` random configs and `near` mutations of the best; a share `wild` of the
-    new ones is left to the sampler, for a first step costs little and the model may be wrong about what it has not seen.
+    new ones is left to the sampler, for a first step costs little and the model may be wrong about what it has not seen;
+    more, where the newest trials repeat others: all, where a share 1 / `shy` of them does.
     A share `final` of decisions goes by the improvement expected in the end, the others by that expected soonest; both
     are divided by (steps needed)^`gamma`. A user's prior counts as `belief` trials. A paused trial gets half as many
     steps again. Out of trials, those go on that promise `worth` standard deviations.
@@ -46,6 +52,7 @@ class FreezeThawScheduler:
     explore: float = 0.25
     crowd: int = 64
     wild: float = 0.5
+    shy: float = 2.0
     confirm: float = 0.3
     fresh: int = 300
     near: int = 40
@@ -70,26 +77,31 @@ class FreezeThawScheduler:
         crowded = len(history.running()) > self.crowd
         if several or early or crowded or problem.full == 1:
             return asha.propose(problem, history, sampler, rng)
+        known = Repeats(problem, history)
         best = best_trial(problem, history)
+        if best is not None and known(best):
+            best = best_trial(problem, history, [t for t in history.in_state(*SCORED) if not known(t)])
         if best is not None and best.state is State.PAUSED and rng.random() < self.confirm:
             return self._thaw(problem, best)
         may_start = problem.max_trials is None or len(history.trials) < problem.max_trials
-        model = None if may_start and rng.random() < self.explore else Model.of(problem, history)
+        trusted = (1 - self.explore) * trust(problem, history)
+        model = Model.of(problem, history) if rng.random() < trusted or not may_start else None
         if model is None:
-            decision = asha.propose(problem, history, sampler, rng)
+            decision = asha.passing(problem, history, sampler, rng, known)
             model = Model.of(problem, history) if isinstance(decision, Finish) else None
             if model is None:
                 return decision
             may_start = False
-        paused = distinct(problem, history, [t for t in history.paused() if t.measurements])
+        paused = [t for t in history.paused() if t.measurements and not known(t)]
         if not may_start:
             return self._wind_up(problem, history, model, paused, best)
         fresh = self._candidates(problem, model, rng)
+        wildness = 1 - (1 - self.wild) * max(0.0, 1 - self.shy * known.share())
         for place, i in enumerate(self._order(problem, history, model, paused, fresh, rng)):
             if i < len(paused):
                 return self._thaw(problem, paused[i])
             config = decode(problem.space, fresh[i - len(paused)])
-            wild = place == 0 and rng.random() < self.wild
+            wild = place == 0 and rng.random() < wildness
             if not wild and acceptable(problem, history, config):
                 return Start(history.next_trial, config, problem.rungs[0])
             if (
@@ -152,33 +164,41 @@ class FreezeThawScheduler:
         return Resume(trial.id, min(following, problem.full))
 
 
-def distinct(problem: Problem, history: History, paused: list[Trial]) -> list[Trial]:
-    """Those whose curves do not repeat, loss for loss over all of two or more steps, that of a trial ahead of them.
+class Repeats:
+    """Says whether a trial repeats, loss for loss over all of two or more steps, one that is ahead of it.
 
     Where parameters have no effect, or a landscape has terraces, equal curves are one model trained twice.
     """
-    loss = problem.objectives[0].loss
 
-    def repeats(trial: Trial, other: Trial) -> bool:
+    def __init__(self, problem: Problem, history: History) -> None:
+        self._loss = problem.objectives[0].loss
+        self._history = history
+        self._at: dict[int, dict[float, list[int]]] = {}  # step -> loss -> trials, for the steps asked for
+
+    def __call__(self, trial: Trial) -> bool:
+        if len(trial.measurements) < 2:  # most of many: one step says little
+            return False
+        return any(self._repeats(trial, self._history.trials[i]) for i in islice(self._alike(trial), ALIKE))
+
+    def share(self) -> float:
+        """Of the newest trials with two or more steps those that repeat another."""
+        recent: list[bool] = []
+        for trial in reversed(self._history.trials.values()):
+            if len(trial.measurements) > 1 and trial.state is not State.FAILED:
+                recent.append(self(trial))
+            if len(recent) == RECENT:
+                break
+        return sum(recent) / len(recent) if recent else 0.0
+
+    def _repeats(self, trial: Trial, other: Trial) -> bool:
         if other.id == trial.id or (other.step, -other.id) < (trial.step, -trial.id):
             return False
         pairs = zip(trial.measurements, other.measurements, strict=False)
-        return all(loss(a.metrics) == loss(b.metrics) for a, b in pairs)
+        return all(self._loss(a.metrics) == self._loss(b.metrics) for a, b in pairs)
 
-    at_step: dict[
-        int, dict[float, list[int]]
-    ] = {}  # step -> loss -> trials, for the few steps that are asked for
-
-    def alike(trial: Trial) -> list[int]:
-        if trial.step not in at_step:
-            found = at_step[trial.step] = {}
-            for i, metrics in history.at(trial.step).items():
-                found.setdefault(loss(metrics), []).append(i)
-        return at_step[trial.step][loss(trial.metrics)]
-
-    def alone(trial: Trial) -> bool:
-        if len(trial.measurements) < 2:  # most of many: one step says little
-            return True
-        return not any(repeats(trial, history.trials[i]) for i in islice(alike(trial), ALIKE))
-
-    return [trial for trial in paused if alone(trial)]
+    def _alike(self, trial: Trial) -> list[int]:
+        if trial.step not in self._at:
+            found = self._at[trial.step] = {}
+            for i, metrics in self._history.at(trial.step).items():
+                found.setdefault(self._loss(metrics), []).append(i)
+        return self._at[trial.step].get(self._loss(trial.metrics), [])

@@ -140,6 +140,15 @@ class Graph:
     def concat(self, parts: Sequence[str]) -> str:
         return parts[0] if len(parts) == 1 else self.add("Concat", *parts, axis=1)
 
+    def smallest(self, x: str, n: int) -> tuple[str, str]:
+        """The `n` smallest of each row (N, n), and where they stand."""
+        values, places = self._name(), self._name()
+        node = helper.make_node(
+            "TopK", [x, self.constant([n], "int64")], [values, places], axis=1, largest=0, sorted=0
+        )
+        self.nodes.append(node)
+        return values, places
+
     def total(self, x: str, axis: int = 1, keep: bool = True) -> str:
         return self.add("ReduceSum", x, self.constant([axis], "int64"), keepdims=int(keep))
 

@@ -54,7 +54,7 @@ class LinearFamily:
     def fit(self, own: Mapping[str, Any], train: Rows, valid: Rows | None, effort: Effort) -> Linear:
         x = train.x.astype(np.float64)
         penalty = float(own["penalty"])
-        found = _logistic(x, train, penalty, effort) if train.n_classes else _ridge(x, train.y, penalty)
+        found = logistic(x, train, penalty, effort) if train.n_classes else _ridge(x, train.y, penalty)
         if not (np.isfinite(found.weight).all() and np.isfinite(found.bias).all()):
             raise TrialError("diverged: the weights are not finite")
         return found
@@ -72,7 +72,7 @@ class _OutOfTime(Exception):
     """Ends the optimiser; the last iterate stands."""
 
 
-def _logistic(x: Floats, train: Rows, penalty: float, effort: Effort) -> Linear:
+def logistic(x: Floats, train: Rows, penalty: float, effort: Effort) -> Linear:
     """Mean negative log likelihood + penalty / 2 · |weight|², the bias free."""
     from scipy.optimize import minimize
 

@@ -8,21 +8,27 @@ from typing import Any
 from seedleaf.core import Config
 from seedleaf.learners.tables.boosting import Boosting
 from seedleaf.learners.tables.forest import ForestFamily
+from seedleaf.learners.tables.knn import KnnFamily
 from seedleaf.learners.tables.linear import LinearFamily
 from seedleaf.learners.tables.mlp import MlpFamily
 from seedleaf.learners.tables.model import Family, Kind
+from seedleaf.learners.tables.svm import SvmFamily
 from seedleaf.space import Choice, Space
 
 FAMILIES: Mapping[str, Family] = {
-    f.name: f for f in (LinearFamily(), ForestFamily(), Boosting(), MlpFamily())
+    f.name: f for f in (LinearFamily(), ForestFamily(), Boosting(), MlpFamily(), KnnFamily(), SvmFamily())
 }
+# Those that rarely win share one option: in a short search they must not take the time of the others.
+OTHERS = ("knn", "svm")
 DEFAULT = "boosting"
 LADDER = ("linear", "boosting", "mlp", "forest")
 
 
 def space_of(kind: Kind) -> Space:
     """Everything that may vary for a table of that kind."""
-    branches: dict[str, Any] = {name: dict(f.space(kind)) for name, f in FAMILIES.items()}
+    spaces: dict[str, Any] = {name: dict(f.space(kind)) for name, f in FAMILIES.items()}
+    branches = {name: space for name, space in spaces.items() if name not in OTHERS}
+    branches["other"] = {"family": Choice({name: spaces[name] for name in OTHERS}, default=OTHERS[0])}
     return Space(learner=Choice(branches, default=DEFAULT))
 
 
@@ -31,7 +37,20 @@ def ladder(space: Space) -> dict[str, Config]:
     return {name: space.complete({"learner": name}) for name in LADDER}
 
 
+def family_name(config: Mapping[str, Any]) -> str:
+    """What the family of a config is called."""
+    name = str(config["learner"])
+    return str(config["learner.family"]) if name == "other" else name
+
+
+def family_config(name: str) -> dict[str, Any]:
+    """The part of a config that says which family it is of."""
+    return {"learner": "other", "learner.family": name} if name in OTHERS else {"learner": name}
+
+
 def split_config(config: Mapping[str, Any]) -> tuple[Family, dict[str, Any]]:
     """The family of a config, and its own parameters without the prefix."""
-    family = FAMILIES[str(config["learner"])]
-    return family, {k.removeprefix("learner."): v for k, v in config.items() if k != "learner"}
+    name = family_name(config)
+    prefix = "learner.family." if name in OTHERS else "learner."
+    own = {k.removeprefix(prefix): v for k, v in config.items() if k.startswith(prefix)}
+    return FAMILIES[name], own

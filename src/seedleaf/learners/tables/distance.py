@@ -1,0 +1,61 @@
+"""Squared distances to kept training rows, in Python and in the graph alike: what neighbours and kernels are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from seedleaf.learners.tables.graph import Graph
+from seedleaf.learners.tables.model import Matrix
+
+Array = npt.NDArray[Any]
+Floats = npt.NDArray[np.float64]
+Halves = npt.NDArray[np.float16]
+MOST_CELLS = 200_000  # of the rows that are kept: half precision makes that 400 kB
+A_BATCH = 2_000_000  # distances that are held at once
+
+
+def halved(x: Matrix) -> Halves:
+    """Rows as the file keeps them; what they are rounded to is what they are in Python, too."""
+    return np.clip(x, -6e4, 6e4).astype(np.float16)
+
+
+def chosen_rows(x: Matrix, y: Array, classes: bool, most: int, rng: np.random.Generator) -> Array:
+    """At most `most` rows, and no more cells than a file may have, at random; every class keeps a row. Ascending."""
+    most = max(min(most, MOST_CELLS // max(x.shape[1], 1)), 50)
+    if len(x) <= most:
+        return np.arange(len(x))
+    order = rng.permutation(len(x))
+    if not classes:
+        return np.sort(order[:most])
+    one_each = np.unique(y[order], return_index=True)[1]
+    rest = np.setdiff1d(np.arange(len(x)), one_each)
+    return np.sort(order[np.concatenate([one_each, rest])[: max(most, len(one_each))]])
+
+
+def squared(x: Matrix, kept: Halves) -> Floats:
+    """(N, D) rows, (M, D) kept ones -> (N, M)."""
+    a, b = x.astype(np.float64), kept.astype(np.float64)
+    apart = np.square(a).sum(1)[:, None] + np.square(b).sum(1) - 2.0 * (a @ b.T)
+    return np.asarray(np.maximum(apart, 0.0))
+
+
+def squared_graph(g: Graph, x: str, kept: Halves) -> str:
+    """The same for a float32 (N, D) tensor: float64 (N, M)."""
+    wide = g.cast(x, "float64")
+    rows = g.cast(g.constant(kept, "float16"), "float64")
+    own = g.total(g.add("Mul", wide, wide))
+    theirs = g.add("Transpose", g.total(g.add("Mul", rows, rows)), perm=[1, 0])
+    both = g.add("MatMul", wide, g.add("Transpose", rows, perm=[1, 0]))
+    apart = g.add("Sub", g.add("Add", own, theirs), g.add("Mul", both, g.constant(2.0)))
+    return g.add("Max", apart, g.constant(0.0))
+
+
+def in_batches(x: Matrix, kept: Halves, answer: Callable[[Floats], Floats]) -> Floats:
+    """What `answer` makes of the distances, for a few rows at a time."""
+    size = max(A_BATCH // max(len(kept), 1), 1)
+    parts = [answer(squared(x[i : i + size], kept)) for i in range(0, len(x), size)]
+    return np.concatenate(parts) if parts else answer(squared(x, kept))

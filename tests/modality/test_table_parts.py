@@ -1,0 +1,131 @@
+"""What a delivered table model is made of, and when a search ends: by what folds took and what time is left."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seedleaf.core import Fidelity, Trial
+from seedleaf.learners.tables.trial import model_file
+from seedleaf.modality.table_parts import Members, bag, plan, refit_seconds, spare
+from seedleaf.modality.table_study import candidates, hopeless, search_until, winner_of
+from seedleaf.space import Choice, Space
+from seedleaf.study import Study
+
+FOLDS = 5
+
+
+def studied(rows: Sequence[tuple[str, list[float], float, float]]) -> Study:
+    """A study in which each row is a trial: learner, losses by fold, seconds of a fold, the share of fits cut off."""
+    names = sorted({name for name, *_ in rows})
+    study = Study(
+        Space(learner=Choice(*names), x=Choice(*range(50))),
+        minimize="logloss",
+        fidelity=Fidelity("fold", 1, FOLDS, eta=2),
+        scheduler="racing",
+        sampler="random",
+    )
+    for i, (name, losses, _, _) in enumerate(rows):
+        study.enqueue({"learner": name, "x": i}, budget=len(losses))
+    for _, losses, seconds, cut in rows:
+        task = study.ask()
+        assert task is not None
+        told = {"train_seconds": seconds, "rounds": 40.0, "cut": cut}
+        study.tell(task, [{"logloss": v, **told} for v in losses], seconds=seconds * len(losses))
+    return study
+
+
+def members(study: Study) -> Members:
+    n = len(study.trials)
+    return [(t, 1 / n) for t in study.trials]
+
+
+def written(folder: Path, trial: Trial) -> Path:
+    place = folder / f"{trial.id}"
+    place.mkdir()
+    for j in range(trial.step):
+        for suffix in (".npy", ".onnx"):
+            (place / model_file(j)).with_suffix(suffix).touch()
+    return place
+
+
+def test_folds_stand_in_where_they_are_whole_and_vary(tmp_path: Path) -> None:
+    whole = [0.5] * FOLDS
+    study = studied(
+        [("boosting", whole, 1, 0), ("forest", whole, 1, 0), ("mlp", [0.5], 1, 0), ("boosting", whole, 1, 1)]
+    )
+    folders = [written(tmp_path, t) for t in study.trials]
+    assert [len(bag(t, f, FOLDS)) for t, f in zip(study.trials, folders, strict=True)] == [5, 0, 0, 0]
+    assert [len(spare(t, f)) for t, f in zip(study.trials, folders, strict=True)] == [5, 5, 1, 5]
+    (folders[0] / model_file(2)).with_suffix(".onnx").unlink()
+    assert not bag(study.trials[0], folders[0], FOLDS), "one of them is gone"
+
+
+def test_what_must_be_fitted_comes_first_and_what_does_not_fit_is_left() -> None:
+    study = studied([("boosting", [0.5] * FOLDS, 2, 0), ("forest", [0.5] * FOLDS, 1, 0)])
+    now = time.time()
+
+    def planned(seconds: float, workers: int, bagged: list[bool], spared: bool = True) -> list[int]:
+        fits = plan(members(study), bagged, [spared] * 2, FOLDS, workers, now + seconds)
+        assert all(f.end <= now + seconds + 0.1 or not spared for f in fits)
+        return [f.trial.id for f in fits]
+
+    assert refit_seconds(study.trials[1], FOLDS) == pytest.approx(1.3 * 1 * 5 / 4 + 0.3)
+    assert planned(20, 1, [True, False]) == [1, 0], "the forest has nothing to stand in for it"
+    assert planned(4, 1, [True, False]) == [1], "boosting does not fit in any more"
+    assert planned(4, 2, [True, False]) == [1, 0], "on a worker of its own it does"
+    assert planned(0.5, 1, [True, False]) == [], "too short for either: the folds' models are there"
+    assert planned(0.5, 2, [False, False], spared=False) == [0, 1], (
+        "nothing is there: late is better than never"
+    )
+
+
+def test_what_the_clock_had_cut_grows_on_with_all_the_time_there_is() -> None:
+    study = studied([("boosting", [0.5], 2, 1.0), ("forest", [0.5], 1, 0)])
+    now = time.time()
+    cut, whole = plan(members(study), [False] * 2, [True] * 2, FOLDS, 2, now + 30)
+    assert cut.trial.id == 0
+    assert cut.rounds == 100
+    assert whole.rounds == 44
+    assert cut.end == pytest.approx(now + 30, abs=0.1)
+
+
+def test_candidates_are_those_judged_on_as_many_folds() -> None:
+    study = studied(
+        [
+            ("boosting", [0.5] * FOLDS, 1, 0),
+            ("mlp", [0.2], 1, 0),
+            ("forest", [0.45, 0.7, 0.8, 0.8, 0.8], 1, 0),
+        ]
+    )
+    winner = winner_of(study)
+    assert winner is not None
+    assert [t.id for t in candidates(study, winner)] == [winner.id, *({0, 2} - {winner.id})]
+    short = studied([("boosting", [0.5], 1, 0), ("mlp", [0.4, 0.6], 1, 0), ("forest", [0.6], 1, 0)])
+    first = winner_of(short)
+    assert first is not None
+    assert first.step == 1
+    assert [t.id for t in candidates(short, first)] == [0, 1, 2], "all of them have done one fold"
+
+
+def test_a_search_that_can_finish_no_folds_ends_at_once() -> None:
+    study = studied([("boosting", [0.5], 3, 1.0), ("mlp", [0.4], 2, 0)])
+    assert hopeless(study, 7.9)
+    assert not hopeless(study, 8.1), "the net has four folds of two seconds to go"
+    now = time.time()
+
+    def reason(s: Study, seconds: float) -> Any:
+        return search_until(s, now + seconds)(s.history)
+
+    assert reason(study, 6) == "time, for one fold each"
+    assert reason(study, 60) is None
+    done = studied([("boosting", [0.5] * FOLDS, 3, 0), ("mlp", [0.4], 2, 0)])
+    assert not hopeless(done, 0.1), "one has all its folds"
+    assert reason(done, 6) is None
+    waiting = studied([("mlp", [0.4], 2, 0)])
+    waiting.enqueue({"learner": "mlp", "x": 7}, budget=1)
+    assert not hopeless(waiting, 1.0), "a default has not had its first fold"

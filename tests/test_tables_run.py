@@ -69,6 +69,14 @@ def test_rows_alone_and_together_get_the_same_answer(fitted: Result, tmp_path: P
     for i in range(20):
         alone = model.answers({name: [column[i]] for name, column in cells.items()})
         assert np.abs(alone[0] - whole[i]).max() < 1e-6
+    import pandas as pd
+
+    frame = pd.DataFrame(cells)
+    frame["b"] = frame["b"].astype(float)
+    assert np.abs(model.answers(frame) - whole).max() < 1e-6, "few rows are read cell by cell"
+    assert np.abs(model.answers(pd.concat([frame] * 5))[:20] - whole).max() < 1e-6, "many by column"
+    assert np.abs(model.answers(frame.iloc[3:4])[0] - whole[3]).max() < 1e-6
+    assert model.answers(frame.iloc[:0]).shape == (0, 3)
     turned = model.answers({name: cells[name] for name in reversed(cells)})
     assert np.array_equal(turned, whole), "columns are found by name"
     assert fitted.predict(file) == [fitted.classes[k] for k in whole.argmax(1)]

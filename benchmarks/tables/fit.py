@@ -1,7 +1,7 @@
 """Tables beside peers: the same splits, the same time, one after the other; log loss and RMSE on rows that nobody saw.
 
     python benchmarks/tables/fit.py DATA... --time 60 --splits 3 --out RUNS
-        [--flaml VENV/bin/python] [--autogluon VENV/bin/python] [--write]
+        [--flaml VENV/bin/python] [--autogluon VENV/bin/python] [--realmlp VENV/bin/python] [--write]
 
 DATA are CSV or TSV files (.gz too) with a column "target". What a run leaves in RUNS is not done again, so a table grows by
 calls; `--write` puts it into RESULTS.md. Peers run in environments of their own.
@@ -26,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from sections import write_section
 
 PEER = Path(__file__).with_name("peer.py")
+SIMPLE = ("linear", "hgb", "realmlp")
 MOST_CLASSES = 30  # whole numbers with so few values are classes
 
 
@@ -73,17 +74,36 @@ def run(system: str, python: str, split: Split, seconds: float) -> None:
         print(f"{split.folder.name} {system}: failed: {done.stderr.strip().splitlines()[-1:]}", flush=True)
 
 
-def loss(split: Split, system: str) -> float:
-    """Log loss, or RMSE over that of the mean; infinite where there is no answer."""
+def losses(split: Split, system: str) -> np.ndarray | None:
+    """The loss of each test row: log loss, or the squared error over the target's variance; None without an answer."""
     path = split.folder / system / "answers.npy"
     if not path.exists():
-        return np.inf
+        return None
     answer, y = np.load(path), pd.read_csv(split.folder / "test.csv")["target"]
     if not split.n_classes:
-        return float(np.sqrt(np.mean((answer.reshape(-1) - y) ** 2)) / y.std())
+        return np.asarray((answer.reshape(-1) - y) ** 2 / y.var(ddof=0))
     names = sorted(set(pd.read_csv(split.folder / "train.csv")["target"].astype(str)))
     place = y.astype(str).map({n: k for k, n in enumerate(names)}).to_numpy()
-    return float(-np.log(np.maximum(answer[np.arange(len(y)), place] / answer.sum(1), 1e-6)).mean())
+    return np.asarray(-np.log(np.maximum(answer[np.arange(len(y)), place] / answer.sum(1), 1e-6)))
+
+
+def loss(split: Split, system: str) -> float:
+    """Log loss, or RMSE over the target's spread; infinite where there is no answer."""
+    found = losses(split, system)
+    if found is None:
+        return np.inf
+    return float(found.mean()) if split.n_classes else float(np.sqrt(found.mean()))
+
+
+def behind(split: Split, systems: list[str]) -> tuple[float, str]:
+    """By how many standard errors of the difference, row by row, seedleaf is behind the best of the simple `systems`."""
+    ours = losses(split, "seedleaf")
+    found = {s: v for s in systems if (v := losses(split, s)) is not None}
+    if ours is None or not found:
+        return np.nan, ""
+    best = min(found, key=lambda s: float(found[s].mean()))
+    gap = ours - found[best]
+    return float(gap.mean() / max(gap.std() / np.sqrt(len(gap)), 1e-12)), best
 
 
 def told(split: Split, system: str, key: str) -> float:
@@ -93,8 +113,8 @@ def told(split: Split, system: str, key: str) -> float:
 
 def tables(splits: list[Split], systems: list[str], seconds: float) -> str:
     """The section: a row a set, mean ranks, sizes, times."""
-    losses = {s.folder.name: [loss(s, x) for x in systems] for s in splits}
-    ranks = np.array([rankdata(row) for row in losses.values()])
+    found = {s.folder.name: [loss(s, x) for x in systems] for s in splits}
+    ranks = np.array([rankdata(row) for row in found.values()])
     lines = [
         f"## Tables beside peers, {seconds:.0f} s each",
         "",
@@ -105,7 +125,7 @@ def tables(splits: list[Split], systems: list[str], seconds: float) -> str:
         "|---|" + "---|" * len(systems),
     ]
     for split in splits:
-        row = losses[split.folder.name]
+        row = found[split.folder.name]
         best = min(row)
         shown = [f"**{v:.4f}**" if v == best else f"{v:.4f}" if np.isfinite(v) else "failed" for v in row]
         lines.append(
@@ -117,10 +137,34 @@ def tables(splits: list[Split], systems: list[str], seconds: float) -> str:
         ("row_ms", "one row, ms", 1.0),
         ("seconds", "wall, s", 1.0),
     ):
-        found = [[scale * told(s, x, key) for s in splits] for x in systems]
-        lines.append(f"| {name}, median | " + " | ".join(f"{np.nanmedian(v):.3g}" for v in found) + " |")
-        lines.append(f"| {name}, most | " + " | ".join(f"{np.nanmax(v):.3g}" for v in found) + " |")
-    return "\n".join(lines)
+        values = [[scale * told(s, x, key) for s in splits] for x in systems]
+        lines.append(f"| {name}, median | " + " | ".join(f"{np.nanmedian(v):.3g}" for v in values) + " |")
+        lines.append(f"| {name}, most | " + " | ".join(f"{np.nanmax(v):.3g}" for v in values) + " |")
+    return "\n".join([*lines, "", *against(splits, systems, seconds)])
+
+
+def against(splits: list[Split], systems: list[str], seconds: float) -> list[str]:
+    """What was asked for, in figures."""
+    lines = ["| asked | found |", "|---|---|"]
+    walls = [told(s, "seedleaf", "seconds") / seconds for s in splits]
+    lines.append(
+        f"| wall time at most 1.02 of the budget | most {np.nanmax(walls):.3f}, median {np.nanmedian(walls):.3f} |"
+    )
+    for key, name, most in (("bytes", "file", 1 / 10), ("row_ms", "one row", 1 / 20)):
+        ratios = np.array([told(s, "seedleaf", key) / told(s, "autogluon", key) for s in splits])
+        if np.isfinite(ratios).any():
+            kept = int((ratios <= most).sum())
+            lines.append(
+                f"| {name} at most {most:g} of AutoGluon's | median {np.nanmedian(ratios):.3f}; "
+                f"{kept} of {np.isfinite(ratios).sum()} splits |"
+            )
+    simple = [s for s in systems if s in SIMPLE]
+    gaps = {s.folder.name: behind(s, simple) for s in splits}
+    worst = [f"{n} ({z:+.1f} standard errors, {best})" for n, (z, best) in gaps.items() if z > 2]
+    lines.append(
+        f"| never significantly behind the best of {', '.join(simple)} | {'; '.join(worst) or 'nowhere'} |"
+    )
+    return lines
 
 
 def main() -> None:
@@ -133,9 +177,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--flaml")
     parser.add_argument("--autogluon")
+    parser.add_argument("--realmlp")
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
-    pythons = {"seedleaf": sys.executable, "flaml": given.flaml, "autogluon": given.autogluon}
+    pythons = {
+        "seedleaf": sys.executable,
+        "flaml": given.flaml,
+        "autogluon": given.autogluon,
+        "realmlp": given.realmlp,
+    }
     pythons |= {"linear": sys.executable, "hgb": sys.executable}
     systems = [s for s, python in pythons.items() if python]
     splits = [split_of(data, seed, given.out) for data in given.data for seed in range(given.splits)]

@@ -75,6 +75,16 @@ def hgb(x: pd.DataFrame, y: pd.Series, seconds: float, n_classes: int, out: Path
     return plain(x, kind(random_state=0), y, n_classes, False)
 
 
+def realmlp(x: pd.DataFrame, y: pd.Series, seconds: float, n_classes: int, out: Path) -> tuple[Answer, int]:
+    """With its defaults, whatever time that takes."""
+    from pytabkit import RealMLP_TD_Classifier, RealMLP_TD_Regressor
+
+    kind = RealMLP_TD_Classifier if n_classes else RealMLP_TD_Regressor
+    metric = {"val_metric_name": "cross_entropy"} if n_classes else {}
+    model = kind(device="cpu", random_state=0, n_threads=2, **metric).fit(x, y)
+    return (model.predict_proba if n_classes else model.predict), len(pickle.dumps(model))
+
+
 def seedleaf(x: pd.DataFrame, y: pd.Series, seconds: float, n_classes: int, out: Path) -> tuple[Answer, int]:
     import seedleaf as ours
 
@@ -89,7 +99,7 @@ def seedleaf(x: pd.DataFrame, y: pd.Series, seconds: float, n_classes: int, out:
     return (lambda rows: result.predict_proba(rows)[:, order]), size
 
 
-SYSTEMS = {f.__name__: f for f in (flaml, autogluon, linear, hgb, seedleaf)}
+SYSTEMS = {f.__name__: f for f in (flaml, autogluon, linear, hgb, realmlp, seedleaf)}
 
 
 def main() -> None:

@@ -21,6 +21,7 @@ from seedleaf.learners.tables.block import Layout
 from seedleaf.predictor import cell, open_model, session_of
 
 BATCH = 4_096
+FEW = 64  # rows that are read cell by cell
 Array = npt.NDArray[Any]
 
 
@@ -87,6 +88,11 @@ def _columns(source: Any, schema: TableSchema) -> Mapping[str, Any]:
     """Cells by column. A file's rows keep their order and none is left out."""
     if isinstance(source, Mapping):
         return source
+    if hasattr(source, "iloc") and len(source) <= FEW and all(isinstance(n, str) for n in source.columns):
+        # Reading a column by its distinct values pays for many rows; for one it is most of the time.
+        columns = list(zip(*source.itertuples(index=False, name=None), strict=True))
+        if columns and source.columns.is_unique:
+            return dict(zip(source.columns, columns, strict=True))
     table, _, _ = read_source(source, tuple(c.name for c in schema.used))
     return table.columns
 

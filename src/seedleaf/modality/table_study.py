@@ -17,7 +17,7 @@ from seedleaf.folder import STUDY
 from seedleaf.job import Job
 from seedleaf.learners.tables.metrics import Metric, metric_for
 from seedleaf.learners.tables.model import Kind
-from seedleaf.learners.tables.registry import DEFAULT, LADDER, ladder, space_of
+from seedleaf.learners.tables.registry import DEFAULT, LADDER, ladder, portfolio, space_of
 from seedleaf.learners.tables.source import open_source
 from seedleaf.modality.table_parts import refit_seconds
 from seedleaf.planning import run_note
@@ -25,7 +25,9 @@ from seedleaf.store import SqlStore
 from seedleaf.study import Study
 from seedleaf.timing import QUICK_START
 from seedleaf.tuner.base import best_trial
+from seedleaf.tuner.portfolio import PortfolioSampler
 from seedleaf.tuner.racing import clearly_behind
+from seedleaf.tuner.tpe import TpeSampler
 
 FOLDS = 5
 DELIVERY = 2.0  # seconds of an idle machine: joining, checking, measuring, the report
@@ -36,7 +38,6 @@ FIT_SHARE = 0.4  # of the search, for one config on all folds: boosting cut off 
 LADDER_SHARE = 0.3  # of the search, for one fold of a default: where that is cut, it is grown on in the end
 SHORTEST_FIT = 1.5  # seconds
 GRACE = 10.0  # seconds for the first result, on a machine that is slow to start
-AUTO = ("tpe", "racing")
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,8 @@ def open_study(store: SqlStore, job: Job, spec: TableSpec, executor: LocalExecut
         maximize=goal.name if goal.direction == "max" else None,
         fidelity=Fidelity("fold", 1, spec.folds, eta=2),
         seed=job.seed,
-        sampler=AUTO[0] if job.sampler == "auto" else job.sampler,
-        scheduler=AUTO[1] if job.scheduler == "auto" else job.scheduler,
+        sampler=PortfolioSampler(portfolio(space), TpeSampler()) if job.sampler == "auto" else job.sampler,
+        scheduler="racing" if job.scheduler == "auto" else job.scheduler,
         store=store,
         name=STUDY,
         take_over=True,

@@ -72,10 +72,10 @@ class Boosting:
     modules: tuple[str, ...] = ("sklearn.ensemble",)
 
     def space(self, kind: Kind) -> Mapping[str, Param]:
-        small = kind.n_rows < 2_000
+        small, tiny = kind.n_rows < 2_500, kind.n_rows < 1_200
         return {
             "rate": Float(0.02, 0.3, log=True, prior=0.08),
-            "leaves": Int(4, 96, log=True, prior=16 if small else 31),
+            "leaves": Int(4, 96, log=True, prior=6 if tiny else 12 if small else 31),
             "least": Int(2, 80, log=True, prior=10 if small else 20),
             "l2": Float(1e-3, 30.0, log=True, prior=1.0),
             "columns": Float(0.3, 1.0, prior=0.7),

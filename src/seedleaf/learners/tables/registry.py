@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from seedleaf.core import Config
+from seedleaf.core import Config, Value
+from seedleaf.errors import SpaceError
 from seedleaf.learners.tables.boosting import Boosting
 from seedleaf.learners.tables.forest import ForestFamily
 from seedleaf.learners.tables.knn import KnnFamily
@@ -22,6 +23,18 @@ FAMILIES: Mapping[str, Family] = {
 OTHERS = ("knn", "svm")
 DEFAULT = "boosting"
 LADDER = ("linear", "boosting", "mlp", "forest")
+# In the order in which each added most to those before it, on tables that benchmarks/RESULTS.md names.
+PORTFOLIO: tuple[tuple[str, Mapping[str, Value]], ...] = (
+    ("boosting", {"leaves": 8, "rate": 0.05, "columns": 0.5}),
+    ("mlp", {"waves": "none"}),
+    ("boosting", {"leaves": 64, "rate": 0.05, "columns": 0.5, "least": 5}),
+    ("linear", {"products": 16}),
+    ("mlp", {"rate": 0.015, "epochs": 128}),
+    ("forest", {"least": 1, "columns": 0.8}),
+    ("mlp", {"act": "relu", "numbers": "standard"}),
+    ("boosting", {"leaves": 4, "rate": 0.12}),
+    ("mlp", {"width": 256, "depth": 1}),
+)
 
 
 def space_of(kind: Kind) -> Space:
@@ -35,6 +48,18 @@ def space_of(kind: Kind) -> Space:
 def ladder(space: Space) -> dict[str, Config]:
     """The configs that are tried first, each by its family's name: the plain, the strong, the net, then what is left."""
     return {name: space.complete({"learner": name}) for name in LADDER}
+
+
+def portfolio(space: Space) -> tuple[Config, ...]:
+    """What is tried after the defaults: configs that won on other tables where the defaults did not, as far as this space
+    has what they set."""
+    found = []
+    for name, own in PORTFOLIO:
+        try:
+            found.append(space.complete({"learner": name, **{f"learner.{k}": v for k, v in own.items()}}))
+        except SpaceError:
+            continue
+    return tuple(found)
 
 
 def family_name(config: Mapping[str, Any]) -> str:

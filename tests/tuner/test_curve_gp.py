@@ -63,7 +63,8 @@ def test_it_ranks_configs_by_their_end_having_seen_mostly_beginnings() -> None:
     early = (rows.at % 4 == 0) | (
         rows.s < log_steps(np.array([9]), 27)[0]
     )  # one curve in four whole, others to step 3
-    y, rows = standardised(losses[early], rows.take(np.flatnonzero(early))), rows.take(np.flatnonzero(early))
+    rows = rows.take(np.flatnonzero(early))
+    y = standardised(losses[early], rows)
     post = Posterior.given(fit(NODE, rows, y), NODE, rows, y)
     new = np.random.default_rng(7).random((60, 4))
     truth = (new[:, 0] - 0.4) ** 2 + 0.3 * new[:, 1]

@@ -11,17 +11,22 @@ from seedleaf.core import State
 HARD = np.array([0.3, -0.1, 0.2, -0.25, -0.15])  # some folds are harder, for every config alike
 
 
-def raced(levels: list[float], noise: float, seed: int = 0) -> Study:
-    """Trials of these true losses, one after the other; a step's metric is the mean over the folds so far."""
-    study = Study(
+def race(max_trials: int | None = None, seed: int = 0) -> Study:
+    """A study of random configs over five folds."""
+    return Study(
         Space(x=Float(0, 1)),
         minimize="loss",
         fidelity=Fidelity("fold", 1, 5, eta=2),
         sampler="random",
         scheduler="racing",
-        max_trials=len(levels),
+        max_trials=max_trials,
         seed=seed,
     )
+
+
+def raced(levels: list[float], noise: float, seed: int = 0) -> Study:
+    """Trials of these true losses, one after the other; a step's metric is the mean over the folds so far."""
+    study = race(len(levels), seed)
     rng = np.random.default_rng(seed)
     folds = {i: level + HARD + noise * rng.normal(size=5) for i, level in enumerate(levels)}
     while (task := study.ask()) is not None:
@@ -55,13 +60,7 @@ def test_hard_folds_are_no_reason() -> None:
 
 def test_the_best_of_those_that_wait_goes_on_first() -> None:
     """Queued for one fold each, none goes on before all have had it; then the best is brought to its end."""
-    study = Study(
-        Space(x=Float(0, 1)),
-        minimize="loss",
-        fidelity=Fidelity("fold", 1, 5, eta=2),
-        sampler="random",
-        scheduler="racing",
-    )
+    study = race()
     for i in range(3):
         study.enqueue({"x": i / 4}, budget=1)
     order = []

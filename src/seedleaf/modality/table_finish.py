@@ -31,7 +31,8 @@ def make(run: Run, end: float, staged: Path) -> Made:
     if winner is None:
         raise BudgetError(f"no model: {failed(run.study.history)}; give more --time")
     begun = time.time()
-    members, power = _blend(run, candidates(run.study, winner), winner.step)
+    able = candidates(run.study, winner)
+    members, power = _blend(run, able, winner.step)
     places, weights, trained = make_parts(run, members, end)
     took = time.time() - begun
     run.view.update(run.study.history, time.time(), "export")
@@ -52,7 +53,7 @@ def make(run: Run, end: float, staged: Path) -> Made:
     keep = ("metric", "members", "power", "test", "bytes", "latency_ms", "onnx_max_difference", "per_class")
     metrics = {k: final[k] for k in keep if k in final}
     told = verdict(run, winner, compared)
-    _clear(run, winner)
+    _clear(run, able)
     # The fit has one thread while the run's others stand still.
     return Made(final, told, metrics, partial(card, spec, final), trained / run.threads, took)
 
@@ -84,9 +85,9 @@ def _blend(run: Run, trials: list[Trial], folds: int) -> tuple[Members, float]:
     return members, 1.0 if any(was_cut(t) for t, _ in members) else float(found["power"])
 
 
-def _clear(run: Run, winner: Trial) -> None:
+def _clear(run: Run, able: list[Trial]) -> None:
     """Remove the models of trials that did not come into question: what is left is for a run that goes on."""
-    kept = {t.id for t in candidates(run.study, winner)}
+    kept = {t.id for t in able}
     for trial in run.study.trials:
         if trial.id not in kept:
             for j in range(trial.step):

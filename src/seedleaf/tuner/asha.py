@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from bisect import insort
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from typing import ClassVar, cast
 
 import numpy as np
@@ -47,29 +47,25 @@ class AshaScheduler:
         return start_new(problem, history, sampler, rng, problem.rungs[0]) or end(problem, history)
 
     def _promotion(self, problem: Problem, history: History, over: Callable[[Trial], bool]) -> Resume | None:
-        rungs = problem.rungs
         eta = problem.fidelity.eta if problem.fidelity else 3
-        for rung, above in zip(reversed(rungs[:-1]), reversed(rungs[1:]), strict=True):
-            rows = ranked(problem, history, rung)
-            if problem.by_time:
-                for loss, trial_id in best_share(history, rows, rung, eta):
-                    trial = history.trials[trial_id]
-                    if (
-                        trial.state is State.PAUSED
-                        and trial.step < above
-                        and loss < math.inf
-                        and not over(trial)
-                    ):
-                        return Resume(trial_id, above)
-                continue
-            places = len(rows) // eta
-            for loss, trial_id in _not_risen(problem, history, rung, above) if places else ():
-                if (loss, trial_id) > rows[places - 1]:
-                    break
+        for rung, above in reversed(list(pairwise(problem.rungs))):
+            for loss, trial_id in _best(problem, history, rung, above, eta):
                 trial = history.trials[trial_id]
-                if trial.state is State.PAUSED and trial.step < above and loss < math.inf and not over(trial):
+                waits = trial.state is State.PAUSED and trial.step < above and loss < math.inf
+                if waits and not over(trial):
                     return Resume(trial_id, above)
         return None
+
+
+def _best(problem: Problem, history: History, rung: int, above: int, eta: int) -> Iterable[tuple[float, int]]:
+    """The best 1/eta of a rung, of its trials or of its seconds, best first; some that went on to the next are left out."""
+    rows = ranked(problem, history, rung)
+    if problem.by_time:
+        return best_share(history, rows, rung, eta)
+    places = len(rows) // eta
+    if not places:
+        return ()
+    return takewhile(lambda row: row <= rows[places - 1], _not_risen(problem, history, rung, above))
 
 
 def _not_risen(problem: Problem, history: History, rung: int, above: int) -> Sequence[tuple[float, int]]:

@@ -34,7 +34,7 @@ NOISE = 5  # place of "noise" among the parts
 GROWTH = (
     0.0,
     0.7,
-)  # centre and spread of the logarithm by which differences between configs grow from first to last step
+)  # and of the logarithm by which differences between configs grow from the first step to the last
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Hyper:
     scales: Array
     steps: Array
     parts: Array
-    growth: float = 0.0
+    growth: float
 
     @classmethod
     def centre(cls, nodes: int, active: float) -> Hyper:

@@ -23,9 +23,7 @@ from seedleaf.tuner.moves import Moves
 from seedleaf.tuner.prior import share
 
 TRIES = 20  # new candidates that were proposed before or break a limit, until the sampler is asked for one that is not
-
 RECENT = 30  # trials among which repeats are counted
-
 ALIKE = 20  # trials of equal loss whose curves are compared: where errors are counted on few images there are many
 
 

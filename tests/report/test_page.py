@@ -174,6 +174,18 @@ def test_a_thousand_trials_stay_under_two_megabytes(tmp_path: Path) -> None:
     assert write_report(many().history(), tmp_path / "r.html").stat().st_size < 2_000_000
 
 
+def test_no_mistake_at_all_does_not_stretch_the_ladder(tmp_path: Path) -> None:
+    """1 - 0.9999999999999999 is no error that a scale should reach for."""
+    log = SHAPES["whole"]()
+    final = next(e.body for e in reversed(log.events) if e.body.get("name") == "final")
+    log.note(**{**final, "test": {"accuracy": 1.0, "error": 0.0, "low": 0.99, "high": 1 - 2**-53}})
+    html = write_report(log.history(), tmp_path / "r.html").read_text()
+    shown = re.search(r'<div class="ladder".*?</div>', html, re.DOTALL)
+    assert shown
+    assert "<b>test</b> 0" in shown[0]
+    assert not re.search(r"e[-−]\d", shown[0])
+
+
 def test_one_log_gives_one_page(tmp_path: Path) -> None:
     first, _ = page("whole", tmp_path)
     second, _ = page("whole", tmp_path)

@@ -10,6 +10,8 @@ from seedleaf.report.facts import Facts, Row, number
 from seedleaf.report.plot import fit_scale
 from seedleaf.report.text import MISSING, count, duration, esc, figure, plural, share, short, size
 
+LEAST = 1e-9  # an error below it is a rounding of zero, which a logarithmic scale does not reach for
+
 
 def headline(facts: Facts) -> str:
     """The opening: sentence, verdict, figures and ladder. Says what there is, however little."""
@@ -146,7 +148,7 @@ def ladder(facts: Facts) -> str:
         1 - number(test, "test", "high"),
         1 - number(test, "test", "low"),
     )
-    scale = fit_scale([*(v for _, _, v in steps), *(v for v in (point, low, high) if v > 0)], pad=0.08)
+    scale = fit_scale([*(v for _, _, v in steps), *(v for v in (point, low, high) if v > LEAST)], pad=0.08)
     ticks = "".join(
         f'<span class="t" style="left:{100 * (1 - scale.unit(v)):.2f}%">{figure(v, 2)}</span>'
         for v in scale.ticks(7)

@@ -29,7 +29,6 @@ from seedleaf.tuner.portfolio import PortfolioSampler
 from seedleaf.tuner.racing import clearly_behind
 from seedleaf.tuner.tpe import TpeSampler
 
-FOLDS = 5
 DELIVERY = 2.0  # seconds of an idle machine: joining, checking, measuring, the report
 MOST_DELIVERY = 0.2  # of the time: on a machine that is slow to start, a model late is better than none
 LOOKED_AT = 24  # of the best trials, when a few are blended

@@ -10,14 +10,16 @@ from typing import Any
 
 import numpy as np
 
+from seedleaf import __version__
 from seedleaf.core import Fidelity, History, State, Trial
 from seedleaf.data.tables import TableSchema
+from seedleaf.errors import RunError, SpaceError, StudyError, first_line
 from seedleaf.executors.local import LocalExecutor
 from seedleaf.folder import STUDY
 from seedleaf.job import Job
 from seedleaf.learners.tables.metrics import Metric, metric_for
 from seedleaf.learners.tables.model import Kind
-from seedleaf.learners.tables.registry import DEFAULT, LADDER, ladder, portfolio, space_of
+from seedleaf.learners.tables.registry import DEFAULT, LADDER, begun_with, ladder, portfolio
 from seedleaf.learners.tables.source import open_source
 from seedleaf.modality.table_parts import refit_seconds
 from seedleaf.planning import run_note
@@ -67,19 +69,32 @@ def pace(spec: TableSpec, deadline: float) -> Mapping[str, Any]:
 
 def open_study(store: SqlStore, job: Job, spec: TableSpec, executor: LocalExecutor) -> tuple[Study, float]:
     """The run's study, with the ladder queued when it is new; and the seconds to keep for delivery."""
-    space, goal = space_of(spec.kind), spec.goal
-    study = Study(
-        space,
-        minimize=goal.name if goal.direction == "min" else None,
-        maximize=goal.name if goal.direction == "max" else None,
-        fidelity=Fidelity("fold", 1, spec.folds, eta=2),
-        seed=job.seed,
-        sampler=PortfolioSampler(portfolio(space), TpeSampler()) if job.sampler == "auto" else job.sampler,
-        scheduler="racing" if job.scheduler == "auto" else job.scheduler,
-        store=store,
-        name=STUDY,
-        take_over=True,
-    )
+    header, goal = History.fold(store.read(STUDY)).header, spec.goal
+    try:
+        # A run from before goes on in the space that it was begun in, whatever has been added to it since.
+        space = begun_with(header.get("space", {}), spec.kind)
+        study = Study(
+            space,
+            minimize=goal.name if goal.direction == "min" else None,
+            maximize=goal.name if goal.direction == "max" else None,
+            fidelity=Fidelity("fold", 1, spec.folds, eta=2),
+            seed=job.seed,
+            sampler=PortfolioSampler(portfolio(space), TpeSampler())
+            if job.sampler == "auto"
+            else job.sampler,
+            scheduler="racing" if job.scheduler == "auto" else job.scheduler,
+            store=store,
+            name=STUDY,
+            take_over=True,
+        )
+    except (SpaceError, StudyError) as error:
+        if not header:
+            raise
+        why, then = first_line(error).partition("; give it")[0], job.version or "of another version"
+        raise RunError(
+            f"the run on {job.data} was begun by seedleaf {then} in a way that {__version__} cannot go on with ({why}): "
+            "fit again"
+        ) from None
     if study.history.note("plan") is None:
         study.note("run", **run_note(job))
         source = open_source(str(executor.settings.setup["data"]))

@@ -20,7 +20,7 @@ from seedleaf.errors import TrialError
 from seedleaf.learners.tables.fitting import fit_config
 from seedleaf.learners.tables.metrics import SECOND, metric_for
 from seedleaf.learners.tables.model import Effort
-from seedleaf.learners.tables.registry import split_config
+from seedleaf.learners.tables.registry import brought_up, split_config
 from seedleaf.learners.tables.source import Source, open_source
 from seedleaf.learners.tables.written import write
 from seedleaf.seeds import seed_for
@@ -31,6 +31,7 @@ Array = npt.NDArray[Any]
 def run(config: Config, ctx: Context) -> Iterator[Measurement]:
     """Fold after fold. Metrics are means over the folds so far; `rounds` is the mean of the trees or epochs used."""
     source = open_source(str(ctx.setup["data"]))
+    config = brought_up(config, source.kind)
     task = source.schema.target.task
     names = dict.fromkeys((str(ctx.setup["metric"]), *SECOND[task]))
     found: list[dict[str, float]] = []

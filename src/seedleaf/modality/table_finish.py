@@ -18,6 +18,7 @@ from seedleaf.learners.tables.registry import family_name
 from seedleaf.learners.tables.trial import model_file
 from seedleaf.learners.tables.written import remove
 from seedleaf.modality.base import Made
+from seedleaf.modality.table_beside import remember
 from seedleaf.modality.table_parts import Members, make_parts, was_cut
 from seedleaf.modality.table_study import TableSpec, candidates, failed, winner_of
 
@@ -35,6 +36,7 @@ def make(run: Run, end: float, staged: Path) -> Made:
     members, power = _blend(run, able, winner.step)
     places, weights, trained = make_parts(run, members, end)
     took = time.time() - begun
+    remember(run, places, weights, power)
     run.view.update(run.study.history, time.time(), "export")
     delivered, compared = _deliver(run, winner, (places, weights, power), staged)
     spec: TableSpec = run.spec

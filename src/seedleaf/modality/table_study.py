@@ -21,6 +21,7 @@ from seedleaf.learners.tables.metrics import Metric, metric_for
 from seedleaf.learners.tables.model import Kind
 from seedleaf.learners.tables.registry import DEFAULT, LADDER, begun_with, ladder, portfolio
 from seedleaf.learners.tables.source import open_source
+from seedleaf.modality.table_beside import kept_seconds
 from seedleaf.modality.table_parts import refit_seconds
 from seedleaf.planning import run_note
 from seedleaf.store import SqlStore
@@ -108,7 +109,8 @@ def open_study(store: SqlStore, job: Job, spec: TableSpec, executor: LocalExecut
         study.note("default", trial=known[list(ladder(space)).index(DEFAULT)])
     # A machine on which workers start slowly, busy or small, delivers as slowly.
     slow = min(max(executor.start_seconds / QUICK_START, 1.0), 4.0)
-    return study, min(DELIVERY * slow, MOST_DELIVERY * job.time_limit)
+    delivery = min(DELIVERY * slow, MOST_DELIVERY * job.time_limit)
+    return study, delivery + kept_seconds(job.time_limit)
 
 
 def _note(spec: TableSpec, y: Any) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from seedleaf.executors.local import LocalExecutor
 from seedleaf.job import Job
 from seedleaf.learners.tables import source as stored
 from seedleaf.learners.tables.metrics import metric_for
-from seedleaf.modality import table_finish, table_study
+from seedleaf.modality import table_beside, table_finish, table_study
 from seedleaf.modality.base import Made
 from seedleaf.modality.table_study import TableSpec
 from seedleaf.store import SqlStore
@@ -97,4 +97,4 @@ class Tables:
         return table_finish.make(run, end, staged)
 
     def beside(self, run: Run, end: float) -> None:
-        """Nothing: one file is all."""
+        table_beside.beside(run, end)

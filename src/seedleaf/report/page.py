@@ -10,6 +10,7 @@ from importlib.resources import files
 
 from seedleaf.report import charts
 from seedleaf.report.board import Place, places
+from seedleaf.report.columns import columns_section
 from seedleaf.report.compressed import compression_section
 from seedleaf.report.data import confusion_section, data_section
 from seedleaf.report.facts import Facts
@@ -122,6 +123,7 @@ SECTIONS: Sequence[tuple[str, str, str, Callable[[Facts], str]]] = (
     ("front", "Front", "What was delivered: the front", front_section),
     ("space", "Space", "Where the good configs lie", landscape),
     ("winner", "Winner", "The winner", _winner),
+    ("columns", "Columns", "Which columns the answers hang on", columns_section),
     ("data", "Data", "The data as it was understood", data_section),
     ("mistakes", "Mistakes", "Where it goes wrong", confusion_section),
     ("trials", "Trials", "All trials", trial_table),

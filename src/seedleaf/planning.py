@@ -36,7 +36,11 @@ MACS_OVER_DEFAULT = 2.5
 
 # The first network grows until an epoch takes what is affordable: seconds ~ multiply-adds^POWER on a CPU, less on a GPU.
 POWER, LEAST_POWER = 0.9, 0.3
-GROWTHS, WORTH_GROWING, LARGEST = 3, 1.15, 100.0  # tries; what is not larger by that is not worth a try; of the work
+GROWTHS, WORTH_GROWING, LARGEST = (
+    3,
+    1.15,
+    100.0,
+)  # tries; what is not larger by that is not worth a try; of the work
 TOO_SLOW = 1.3  # of what is affordable
 
 

@@ -20,7 +20,9 @@ FIRST_RUNG_SECONDS = 1.0  # shorter first rungs spend more on hand-over than on 
 MOST_EPOCHS = 200
 LONGEST_SHARE = 0.4  # of the search, for one full training
 FRONT_SHARE = 0.1  # of the time for training, for the other networks of the front
-EPOCHS_WANTED = 30.0  # of the final training on ROWS_OF_THOSE images; fewer images need more, as there are fewer batches
+EPOCHS_WANTED = (
+    30.0  # of the final training on ROWS_OF_THOSE images; fewer images need more, as there are fewer batches
+)
 ROWS_OF_THOSE, ROWS_POWER, MOST_WANTED = 60_000, 0.5, 150.0
 FRONT_FROM = 30.0  # seconds of training time: with less, the front is delivered as the search left it
 

@@ -28,7 +28,8 @@ def test_with_more_room_the_default_is_larger_and_keeps_all_limits(
         config = LEARNER.default(spec, limits, room)
         assert LEARNER.space(spec, limits).contains(config)
         found = LEARNER.costs(spec, config)
-        assert found["params"] <= params and found["macs"] <= room * plain["macs"]
+        assert found["params"] <= params
+        assert found["macs"] <= room * plain["macs"]
         sizes.append(found["params"] * found["macs"])
     assert sizes == sorted(sizes)
     assert sizes[0] == plain["params"] * plain["macs"]

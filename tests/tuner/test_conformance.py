@@ -60,7 +60,7 @@ def test_seeds_reproduce_and_other_seeds_differ(sampler: str, scheduler: str) ->
     assert logs[0] == logs[1]
     assert logs[0] != logs[2]
     starts = [[b["config"]["lr"] for k, b in log if k == "start"] for log in logs]
-    assert not set(starts[0]) & set(starts[2])
+    assert len(set(starts[0]) & set(starts[2])) <= 1  # some open with the default, whatever the seed
 
 
 @SAMPLER

@@ -118,4 +118,4 @@ def test_what_is_delivered_keeps_the_limits_and_says_so(data: Path, tmp_path: Pa
 
 def test_a_limit_below_what_reading_takes_is_an_error_at_once(data: Path, tmp_path: Path) -> None:
     with pytest.raises(LimitError, match="reading the cells of this table alone takes"):
-        seedleaf.fit(data, time_limit="60s", folds=2, workers=1, max_bytes=1_500, out=tmp_path / "run")
+        seedleaf.fit(data, time_limit="60s", folds=2, workers=1, max_bytes=500, out=tmp_path / "run")

@@ -53,7 +53,7 @@ def fit(
     max_params: Annotated[str | None, typer.Option(help="At most so many parameters: 20000, 20k.")] = None,
     max_macs: Annotated[str | None, typer.Option(help="At most so many multiply-adds an image: 5M.")] = None,
     max_latency: Annotated[
-        str | None, typer.Option(help="At most so many milliseconds an image, one thread: 0.2.")
+        str | None, typer.Option(help="At most so many milliseconds an image or a row, one thread: 0.2.")
     ] = None,
     max_bytes: Annotated[str | None, typer.Option(help="The model's file at most so large: 50k.")] = None,
     workers: Annotated[
@@ -64,6 +64,9 @@ def fit(
         str, typer.Option(help="quick, good or best: how much of the time is search.")
     ] = "good",
     out: Annotated[Path | None, typer.Option(help="The run's folder; default: runs/DATA-N.")] = None,
+    learner: Annotated[
+        str, typer.Option(help="convnet, or timm:NAME[,NAME…] [extra vision]: docs/guide.md.")
+    ] = "convnet",
     sampler: Annotated[str, typer.Option(help="auto, tpe, …: docs/samplers.md lists them.")] = "auto",
     scheduler: Annotated[str, typer.Option(help="auto, full, asha, …: docs/samplers.md.")] = "auto",
     fidelity: Annotated[
@@ -109,6 +112,7 @@ def fit(
             seed=seed,
             preset=preset,
             out=out,
+            learner=learner,
             sampler=sampler,
             scheduler=scheduler,
             fidelity=fidelity,

@@ -61,10 +61,11 @@ def _intro(facts: Facts, columns: Sequence[Shuffled]) -> str:
     useless = f" Grey ones, {count(lame)} of {count(len(columns))}, are within chance." if lame else ""
     left = number(note, "left")
     late = f" For {plural(int(left), 'more column')} there was no time." if left > 0 else ""
+    often = f", {repeats} times each" if repeats > 1 else ""
+    plain = f"{count(rows)} test rows ({figure(number(note, 'score'), 3)} as they are)"
     return (
-        f"By how much the <b>{metric}</b> gets worse on {count(rows)} test rows ({figure(number(note, 'score'), 3)} as they are) "
-        f"when a column is shuffled{f', {repeats} times each' if repeats > 1 else ''}: what the model owes to it.{spread}{useless} "
-        f"Columns that say the same share what they are worth, and none need be a cause.{late}"
+        f"By how much the <b>{metric}</b> gets worse on {plain} when a column is shuffled{often}: what the model owes to "
+        f"it.{spread}{useless} Columns that say the same share what they are worth, and none need be a cause.{late}"
     )
 
 

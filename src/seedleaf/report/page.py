@@ -116,6 +116,7 @@ def _winner(facts: Facts) -> str:
 # (anchor, short name in the navigation, heading, what makes the section: empty text where there is nothing to say)
 SECTIONS: Sequence[tuple[str, str, str, Callable[[Facts], str]]] = (
     ("leaders", "Leaders", "Leaderboard", _board),
+    ("columns", "Columns", "Which columns the answers hang on", columns_section),
     ("compression", "Compression", "What was removed, and what it cost", compression_section),
     ("curves", "Curves", "Learning curves", lambda f: _figure(charts.learning_curves(f), "curves")),
     ("time", "Time", "Best so far, by wall time", lambda f: _figure(charts.best_so_far(f), "best")),
@@ -123,7 +124,6 @@ SECTIONS: Sequence[tuple[str, str, str, Callable[[Facts], str]]] = (
     ("front", "Front", "What was delivered: the front", front_section),
     ("space", "Space", "Where the good configs lie", landscape),
     ("winner", "Winner", "The winner", _winner),
-    ("columns", "Columns", "Which columns the answers hang on", columns_section),
     ("data", "Data", "The data as it was understood", data_section),
     ("mistakes", "Mistakes", "Where it goes wrong", confusion_section),
     ("trials", "Trials", "All trials", trial_table),

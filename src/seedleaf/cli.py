@@ -91,7 +91,11 @@ def fit(
         int | None, typer.Option(help="Tables: folds of the cross-validation; default 5.")
     ] = None,
     metric: Annotated[
-        str | None, typer.Option(help="Tables: logloss, error, auc, balanced_accuracy, f1; rmse, mae, r2.")
+        str | None,
+        typer.Option(
+            help="Tables: logloss, accuracy, error, auc, average_precision, balanced_accuracy, f1, macro_f1, mcc; "
+            "rmse, mae, r2, rmsle, mape."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -273,8 +277,8 @@ def _rows(run: Path, source: str) -> tuple[Callable[[IO[str]], None], int]:
     from seedleaf.table_predictor import TablePredictor, write_answers
 
     model = TablePredictor.open(run)
-    answers = model.answers(source)
-    return lambda file: write_answers(file, answers, model.schema), len(answers)
+    answers, said = model.told(source)
+    return lambda file: write_answers(file, answers, said, model.schema), len(answers)
 
 
 @app.command()

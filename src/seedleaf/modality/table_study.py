@@ -144,9 +144,15 @@ def baseline(spec: TableSpec, y: Any) -> dict[str, Any]:
     """What the best answer that is the same for every row would give, on the training rows."""
     goal, target = spec.goal, spec.schema.target
     if not target.classes:
-        said = float(np.median(y)) if goal.name == "mae" else float(y.mean())
-        return {goal.name: goal.score(y, np.full(len(y), said)), "what": f"always {said:.4g}"}
+        middle = float(np.median(y)) if goal.name in ("mae", "mape") else float(y.mean())
+        return {goal.name: goal.score(y, np.full(len(y), middle)), "what": f"always {middle:.4g}"}
     counts = np.bincount(y, minlength=len(target.classes))
+    if goal.labels:  # the best class to say of every row need not be the commonest one
+        sign = 1.0 if goal.direction == "max" else -1.0
+        said = np.eye(len(counts))
+        scores = [sign * goal.score(y, np.broadcast_to(one, (len(y), len(counts)))) for one in said]
+        k = max(range(len(counts)), key=lambda i: (scores[i], counts[i]))
+        return {goal.name: sign * scores[k], "what": f"always {target.classes[k]!r}"}
     shares = np.tile(counts / counts.sum(), (len(y), 1))
     return {goal.name: goal.score(y, shares), "what": f"always {target.classes[int(counts.argmax())]!r}"}
 

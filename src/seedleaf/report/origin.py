@@ -29,12 +29,12 @@ def use_section(facts: Facts) -> str:
     )
     if (facts.note("data").get("spec") or {}).get("kind") == "table":
         anywhere = (
-            "import onnxruntime as ort\n\n"
+            "import numpy, onnxruntime as ort\n\n"
             "# in the run’s folder; needs neither seedleaf nor scikit-learn\n"
             'session = ort.InferenceSession("best/model.onnx")\n'
-            "for x in session.get_inputs():\n"
-            "    print(x.name, x.shape, x.type)  # best/README.md says what they hold\n"
-            'answers = session.run(None, {"numbers": numbers, "texts": texts})[0]'
+            "# rows: cells as they stand in a file, columns as in best/config.json\n"
+            "cells = numpy.array(rows, dtype=object)\n"
+            'answers = session.run(None, {"cells": cells})'
         )
     ours = f"import seedleaf\n\nmodel = seedleaf.load({run!r})\nmodel.predict(x)"
     apart = number(final, "onnx_max_difference")

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from seedleaf.learners.tables.cost import limits_of, reader_costs
-from seedleaf.learners.tables.metrics import METRICS, row_losses
+from seedleaf.learners.tables.decide import decision
+from seedleaf.learners.tables.metrics import METRICS, metric_for, row_losses
 from seedleaf.learners.tables.source import Source, open_source
 from seedleaf.learners.tables.trial import out_of_fold
 
@@ -35,7 +36,7 @@ def blend(
 
     Judged by the metric where that is smooth, else by log loss: a count of mistakes is too coarse to weigh by. `costs`: of
     each a file with it alone, where limits are to be kept: only such are blended as keep them together. Returns
-    {"weights", "power", "before", "after"}.
+    {"weights", "power", "before", "after"}, and what decide.decision says of the blend: {"decision"}.
     """
     source = open_source(str(setup["data"]))
     y = source.y_train
@@ -56,9 +57,16 @@ def blend(
     weights = counts / counts.sum()
     mixed = np.asarray(sum(w * a for w, a in zip(weights, answers, strict=True)))
     power, after = 1.0, loss(mixed)
-    if source.n_classes and setup["metric"] in ("logloss", "error"):
+    if source.n_classes and setup["metric"] in ("logloss", "error", "accuracy"):
         power, after = _calibrated(mixed, loss)
-    return {"weights": weights.tolist(), "power": power, "before": loss(answers[0]), "after": after}
+    said = decision(metric_for(source.schema.target.task, str(setup["metric"])), y, mixed)
+    return {
+        "weights": weights.tolist(),
+        "power": power,
+        "before": loss(answers[0]),
+        "after": after,
+        "decision": said,
+    }
 
 
 def _rule(costs: Sequence[Mapping[str, float]], limits: Mapping[str, float], source: Source) -> Keeps:

@@ -137,6 +137,7 @@ class Trainer:
         """What `restore` needs beside the config."""
         return {
             "config": self.identity,
+            "values": dict(self.config),
             "step": self.step,
             "done": self.done,
             "progress": self.clock.progress(self.done),

@@ -84,7 +84,8 @@ class Recorded:
         self.graph, self.held = graph, (x, labels, partner, loss)
 
     def _replay(self, mixed: Mixed, y: Tensor) -> Tensor:
-        assert self.graph is not None and self.held is not None
+        assert self.graph is not None
+        assert self.held is not None
         x, labels, partner, loss = self.held
         x.copy_(mixed.x)
         labels.copy_(y)

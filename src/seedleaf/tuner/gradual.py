@@ -16,7 +16,7 @@ from seedleaf.tuner.tpe import TpeSampler
 
 @dataclass(frozen=True)
 class GradualSampler:
-    """The default config first, then points that cover the space evenly, from the trial number `many` on TPE's for a share `model`.
+    """The default first, then points that cover the space; from the trial number `many` on TPE's for a share `model`.
 
     Beside a scheduler that judges trials by their first steps variety is worth more than good guesses, for as long as the
     guesses rest on first steps of few trials.

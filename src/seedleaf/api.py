@@ -20,6 +20,7 @@ from seedleaf.executors.base import Settings
 from seedleaf.executors.local import LocalExecutor
 from seedleaf.folder import new_folder, sole_driver
 from seedleaf.job import Job, name_of
+from seedleaf.learners.base import pinned
 from seedleaf.machine import cores
 from seedleaf.result import Result, trials_frame
 from seedleaf.run import begin
@@ -105,7 +106,7 @@ def fit(
         memory=None if memory is None else parse_bytes(memory),
         seed=int(seed),
         preset=preset,
-        learner=learner,
+        learner=pinned(learner),
         sampler=sampler,
         scheduler=scheduler,
         fidelity=fidelity,

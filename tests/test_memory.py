@@ -58,7 +58,7 @@ def test_a_run_says_what_it_held_and_takes_no_more_workers_than_fit(tmp_path: Pa
     with place.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([list(columns), *zip(*columns.values(), strict=True)])
     asked = resident() + 1_000 * MIB
-    result = seedleaf.fit(place, time_limit="12s", folds=2, workers=3, memory=asked, out=tmp_path / "run")
+    result = seedleaf.fit(place, time_limit="20s", folds=2, workers=3, memory=asked, out=tmp_path / "run")
     told = result.history.note("memory") or {}
     assert told["at_most"] == asked
     assert 0 < told["peak"] < asked

@@ -149,7 +149,7 @@ def table() -> tuple[pd.DataFrame, pd.Series]:
 
 @pytest.fixture(scope="module")
 def fitted(table: tuple[pd.DataFrame, pd.Series]) -> TabularClassifier:
-    return TabularClassifier(time_limit="12s", folds=2, workers=1, max_bytes="60k").fit(*table)
+    return TabularClassifier(time_limit="18s", folds=2, workers=1, max_bytes="60k").fit(*table)
 
 
 def test_a_short_fit_learns_and_keeps_the_limit(
@@ -181,6 +181,6 @@ def test_a_regression_of_an_array(tmp_path: Path) -> None:
     X = rng.normal(size=(200, 4)).round(4)
     X[::7, 2] = np.nan
     y = 100 + 5 * X[:, 0] - 3 * X[:, 1] + rng.normal(size=200)
-    model = TabularRegressor(time_limit="10s", folds=2, workers=1, out=tmp_path / "run").fit(X, y)
+    model = TabularRegressor(time_limit="16s", folds=2, workers=1, out=tmp_path / "run").fit(X, y)
     assert model.score(X, y) > 0.7
     assert (tmp_path / "run" / "best" / "model.onnx").exists()

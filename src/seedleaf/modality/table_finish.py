@@ -18,6 +18,7 @@ from seedleaf.learners.tables.registry import family_name
 from seedleaf.learners.tables.trial import model_file
 from seedleaf.learners.tables.written import remove
 from seedleaf.modality.base import Made
+from seedleaf.modality.table_beside import remember
 from seedleaf.modality.table_limits import beyond, limits_told, out_of_reach, said
 from seedleaf.modality.table_parts import Members, Parts, make_parts, smaller, spare, together, was_cut
 from seedleaf.modality.table_study import TableSpec, candidates, failed, winner_of
@@ -45,6 +46,7 @@ def make(run: Run, end: float, staged: Path) -> Made:
         plans += smaller(made, [(t, places[0]) for t, places in others if places], power)
     delivered, compared = _deliver(run, winner, plans, staged)
     taken = plans[delivered.pop("plan")]
+    remember(run, taken.places, taken.weights, taken.power)
     if winner.id not in {t.id for t, _ in taken.members}:
         winner, compared = taken.members[0][0], None
     spec: TableSpec = run.spec

@@ -10,16 +10,19 @@ from typing import Any
 
 import numpy as np
 
+from seedleaf import __version__
 from seedleaf.core import Fidelity, History, State, Trial
 from seedleaf.data.tables import TableSchema
+from seedleaf.errors import RunError, SpaceError, StudyError, first_line
 from seedleaf.executors.local import LocalExecutor
 from seedleaf.folder import STUDY
 from seedleaf.job import Job
 from seedleaf.learners.tables.categories import MOST_COLUMNS
 from seedleaf.learners.tables.metrics import Metric, metric_for
 from seedleaf.learners.tables.model import Kind
-from seedleaf.learners.tables.registry import DEFAULT, LADDER, ladder, portfolio, small, space_of
+from seedleaf.learners.tables.registry import DEFAULT, LADDER, begun_with, ladder, portfolio, small
 from seedleaf.learners.tables.source import open_source
+from seedleaf.modality.table_beside import kept_seconds
 from seedleaf.modality.table_limits import beyond, check_reachable
 from seedleaf.modality.table_parts import refit_seconds
 from seedleaf.planning import run_note
@@ -32,7 +35,6 @@ from seedleaf.tuner.portfolio import PortfolioSampler
 from seedleaf.tuner.racing import clearly_behind
 from seedleaf.tuner.tpe import TpeSampler
 
-FOLDS = 5
 DELIVERY = 2.0  # seconds of an idle machine: joining, checking, measuring, the report
 MOST_DELIVERY = 0.2  # of the time: on a machine that is slow to start, a model late is better than none
 LOOKED_AT = 24  # of the best trials, when a few are blended
@@ -82,21 +84,32 @@ def pace(spec: TableSpec, deadline: float) -> Mapping[str, Any]:
 
 def open_study(store: SqlStore, job: Job, spec: TableSpec, executor: LocalExecutor) -> tuple[Study, float]:
     """The run's study, with the ladder queued when it is new; and the seconds to keep for delivery."""
-    space, goal = space_of(spec.kind), spec.goal
-    first = (*(small(space) if "bytes" in job.limits else ()), *portfolio(space))
-    study = Study(
-        space,
-        minimize=goal.name if goal.direction == "min" else None,
-        maximize=goal.name if goal.direction == "max" else None,
-        fidelity=Fidelity("fold", 1, spec.folds, eta=2),
-        limits=dict(job.limits),
-        seed=job.seed,
-        sampler=PortfolioSampler(first, TpeSampler()) if job.sampler == "auto" else job.sampler,
-        scheduler="racing" if job.scheduler == "auto" else job.scheduler,
-        store=store,
-        name=STUDY,
-        take_over=True,
-    )
+    header, goal = History.fold(store.read(STUDY)).header, spec.goal
+    try:
+        # A run from before goes on in the space that it was begun in, whatever has been added to it since.
+        space = begun_with(header.get("space", {}), spec.kind)
+        first = (*(small(space) if "bytes" in job.limits else ()), *portfolio(space))
+        study = Study(
+            space,
+            minimize=goal.name if goal.direction == "min" else None,
+            maximize=goal.name if goal.direction == "max" else None,
+            fidelity=Fidelity("fold", 1, spec.folds, eta=2),
+            limits=dict(job.limits),
+            seed=job.seed,
+            sampler=PortfolioSampler(first, TpeSampler()) if job.sampler == "auto" else job.sampler,
+            scheduler="racing" if job.scheduler == "auto" else job.scheduler,
+            store=store,
+            name=STUDY,
+            take_over=True,
+        )
+    except (SpaceError, StudyError) as error:
+        if not header:
+            raise
+        why, then = first_line(error).partition("; give it")[0], job.version or "of another version"
+        raise RunError(
+            f"the run on {job.data} was begun by seedleaf {then} in a way that {__version__} cannot go on with ({why}): "
+            "fit again"
+        ) from None
     if study.history.note("plan") is None:
         study.note("run", **run_note(job))
         source = open_source(str(executor.settings.setup["data"]))
@@ -111,7 +124,8 @@ def open_study(store: SqlStore, job: Job, spec: TableSpec, executor: LocalExecut
         study.note("default", trial=known[list(ladder(space)).index(DEFAULT)])
     # A machine on which workers start slowly, busy or small, delivers as slowly.
     slow = min(max(executor.start_seconds / QUICK_START, 1.0), 4.0)
-    return study, min(DELIVERY * slow, MOST_DELIVERY * job.time_limit)
+    delivery = min(DELIVERY * slow, MOST_DELIVERY * job.time_limit)
+    return study, delivery + kept_seconds(job.time_limit)
 
 
 def _note(spec: TableSpec, y: Any) -> dict[str, Any]:

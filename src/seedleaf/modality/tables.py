@@ -14,17 +14,18 @@ from seedleaf.executors.local import LocalExecutor
 from seedleaf.job import Job
 from seedleaf.learners.tables import source as stored
 from seedleaf.learners.tables.metrics import metric_for
-from seedleaf.modality import table_finish, table_study
+from seedleaf.modality import table_beside, table_finish, table_study
 from seedleaf.modality.base import Made
 from seedleaf.modality.table_limits import KNOWN
-from seedleaf.modality.table_study import FOLDS, TableSpec
+from seedleaf.modality.table_study import TableSpec
 from seedleaf.store import SqlStore
 from seedleaf.study import Study
 
 if TYPE_CHECKING:
     from seedleaf.finish import Run
 
-SUFFIXES = (".csv", ".tsv", ".tab", ".csv.gz", ".tsv.gz", ".parquet", ".pq")
+TEXTS = (".csv", ".tsv", ".tab", ".txt", ".dat", ".data")
+SUFFIXES = (*TEXTS, *(f"{suffix}.gz" for suffix in TEXTS), ".parquet", ".pq")
 OPTIONS = ("target", "test", "group", "order_by", "task", "folds", "metric")
 
 
@@ -51,11 +52,11 @@ class Tables:
             raise StudyError("a learner cannot be asked for with a table: all of them are tried")
         if unknown := [k for k in job.options if k not in OPTIONS]:
             raise StudyError(f"tables know no option {unknown[0]!r}; there are: {', '.join(OPTIONS)}")
-        if not 2 <= int(job.options.get("folds", FOLDS)) <= 20:
+        if not 2 <= int(job.options.get("folds", 2)) <= 20:
             raise StudyError(f"folds must be 2 to 20, got {job.options['folds']}")
 
     def prepare(self, cache: Path, job: Job, source: Any, known: Body | None) -> TableSpec:
-        from seedleaf.data.tables import folds, load_table
+        from seedleaf.data.tables import judged, load_table
 
         if not (cache / stored.SPEC).exists():
             asked: dict[str, Any] = {
@@ -67,7 +68,8 @@ class Tables:
                 raise RunError(
                     f"{job.data} is not what {cache.parent} was fitted on: the table has changed; fit again"
                 )
-            stored.save(data, folds(data, int(job.options.get("folds", FOLDS)), job.seed), cache)
+            data, splits = judged(data, job.options.get("folds"), job.seed)
+            stored.save(data, splits, cache)
         schema, kind, n_folds = stored.describe(cache)
         if "bytes" in job.limits:
             kind = replace(kind, room=int(job.limits["bytes"]))
@@ -105,4 +107,4 @@ class Tables:
         return table_finish.make(run, end, staged)
 
     def beside(self, run: Run, end: float) -> None:
-        """Nothing: one file is all."""
+        table_beside.beside(run, end)

@@ -22,6 +22,7 @@ from seedleaf.learners.tables.graph import session
 from seedleaf.learners.tables.metrics import METRICS, row_losses
 from seedleaf.learners.tables.model import Effort
 from seedleaf.learners.tables.reader import unreadable
+from seedleaf.learners.tables.registry import brought_up
 from seedleaf.learners.tables.source import Source, open_source
 from seedleaf.learners.tables.trial import out_of_fold
 from seedleaf.learners.tables.written import answers, compared_rows, joined, write
@@ -42,7 +43,9 @@ def refit(
     begun = time.time()
     seed = seed_for(int(setup.get("seed", 0)), "refit")
     effort = Effort(deadline, seed, rounds or None, room_for(setup, source))
-    fitted = fit_config(config, source.train, source.y_train, source.n_classes, effort)
+    fitted = fit_config(
+        brought_up(config, source.kind), source.train, source.y_train, source.n_classes, effort
+    )
     Path(place).parent.mkdir(parents=True, exist_ok=True)
     write(fitted, source, Path(place))
     return {"train_seconds": time.time() - begun, "rounds": float(fitted.rounds)}

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,10 @@ class Source:
     @property
     def n_classes(self) -> int:
         return len(self.schema.target.classes)
+
+    @cached_property
+    def kind(self) -> Kind:
+        return kind_of(self.schema, bool(np.isnan(self.train.numbers).any()))
 
 
 def kind_of(schema: TableSchema, has_missing: bool) -> Kind:

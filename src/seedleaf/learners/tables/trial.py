@@ -21,7 +21,7 @@ from seedleaf.learners.tables.cost import limits_of, model_costs, room_for
 from seedleaf.learners.tables.fitting import fit_config
 from seedleaf.learners.tables.metrics import SECOND, metric_for
 from seedleaf.learners.tables.model import Effort
-from seedleaf.learners.tables.registry import split_config
+from seedleaf.learners.tables.registry import brought_up, split_config
 from seedleaf.learners.tables.source import Source, open_source
 from seedleaf.learners.tables.written import is_written, write
 from seedleaf.seeds import seed_for
@@ -34,6 +34,7 @@ OVER_FOLDS: Mapping[str, Callable[[list[float]], float]] = {"bytes": max, "laten
 def run(config: Config, ctx: Context) -> Iterator[Measurement]:
     """Fold after fold. Metrics are means over the folds so far; `rounds` is the mean of the trees or epochs used."""
     source = open_source(str(ctx.setup["data"]))
+    config = brought_up(config, source.kind)
     task = source.schema.target.task
     names = dict.fromkeys((str(ctx.setup["metric"]), *SECOND[task]))
     found: list[dict[str, float]] = []

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from seedleaf.data.tables.audit.sheet import FOLDS, Sheet, Verdict
+from seedleaf.data.tables.audit.sheet import Sheet, Verdict
+from seedleaf.data.tables.folds import FOLDS
 from seedleaf.data.tables.schema import Finding
 from seedleaf.data.tables.words import plural
 

@@ -55,6 +55,7 @@ def fit(
     scheduler: str = "auto",
     fidelity: str = "auto",
     tradeoff: str = "",
+    inherit: bool = False,
     target: str | None = None,
     test: str | Path | None = None,
     group: str | None = None,
@@ -72,8 +73,9 @@ def fit(
     arrays (x, y). `max_params`, `max_macs`, `max_bytes` ("20k", 5_000_000; of the model's file) and `max_latency`
     (milliseconds for one image or row on one thread of this machine, as measured) are upper bounds that nothing returned
     breaks; of tables the last two are known. `fidelity` says what steps are spent on: "epochs", or at first a part of the
-    "data", pictures of smaller "size", or "both" (docs/guide.md). With `tradeoff` "macs" or "params" the whole front of
-    error against that is searched for, not the least error alone.
+    "data", pictures of smaller "size", or "both" (docs/guide.md). With `inherit` new trials begin with the weights of near
+    ones, the final training with those of its trial. With `tradeoff` "macs" or "params" the whole front of error against
+    that is searched for, not the least error alone.
 
     A table is a CSV, TSV (also .gz) or Parquet file, or a pandas DataFrame; the seven options from `target` on are for
     tables alone (docs/fitting-tables.md): the column to predict, a file of test rows, the column whose rows stay together,
@@ -111,6 +113,7 @@ def fit(
         scheduler=scheduler,
         fidelity=fidelity,
         tradeoff=tradeoff,
+        inherit=inherit,
         kind=modality.name,
         options={k: v for k, v in given.items() if v is not None},
         command=command,

@@ -55,6 +55,7 @@ class Job:
     scheduler: str = "auto"
     fidelity: str = "auto"
     tradeoff: str = ""
+    inherit: bool = False  # begin new trials with the weights of near ones
     command: str = ""
     version: str = ""
 

@@ -59,6 +59,9 @@ def fit(
     workers: Annotated[
         int | None, typer.Option(help="Worker processes; default: one per core or GPU.")
     ] = None,
+    memory: Annotated[
+        str | None, typer.Option(help="What the run may hold in all: 2G; default: 70 % of what is free.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Every random draw follows from it.")] = 0,
     preset: Annotated[
         str, typer.Option(help="quick, good or best: how much of the time is search.")
@@ -113,6 +116,7 @@ def fit(
             max_latency=max_latency,
             max_bytes=max_bytes,
             workers=workers,
+            memory=memory,
             seed=seed,
             preset=preset,
             out=out,

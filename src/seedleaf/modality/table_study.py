@@ -17,6 +17,7 @@ from seedleaf.errors import RunError, SpaceError, StudyError, first_line
 from seedleaf.executors.local import LocalExecutor
 from seedleaf.folder import STUDY
 from seedleaf.job import Job
+from seedleaf.learners.tables.categories import MOST_COLUMNS
 from seedleaf.learners.tables.metrics import Metric, metric_for
 from seedleaf.learners.tables.model import Kind
 from seedleaf.learners.tables.registry import DEFAULT, LADDER, begun_with, ladder, portfolio, small
@@ -41,6 +42,8 @@ REFIT_SHARE = 0.15  # of the time, at most, for the winner's fit on all rows
 FIT_SHARE = 0.4  # of the search, for one config on all folds: boosting cut off after a few trees misleads more than it saves
 LADDER_SHARE = 0.3  # of the search, for one fold of a default: where that is cut, it is grown on in the end
 SHORTEST_FIT = 1.5  # seconds
+IMPORTED = 330 * 2**20  # bytes of a worker that has torch and scikit-learn
+WIDE = 24  # bytes for each number of a fit's matrix: float64 as made, joined, as a learner wants it
 GRACE = 10.0  # seconds for the first result, on a machine that is slow to start
 
 
@@ -56,6 +59,15 @@ class TableSpec:
     @property
     def goal(self) -> Metric:
         return metric_for(self.schema.target.task, self.metric)
+
+
+def worker_bytes(spec: TableSpec) -> int:
+    """What a worker should hold: what it imports, the table, and the matrices that a fit makes of its rows."""
+    kind = spec.kind
+    levels = sum(min(len(c.levels), MOST_COLUMNS) for c in spec.schema.used if c.kind == "category")
+    width = (1 + kind.has_missing) * kind.n_numbers + levels + 64 * kind.n_texts
+    stored = 8 * kind.n_numbers + 4 * kind.n_categories + 200 * kind.n_texts + 16 * spec.folds
+    return IMPORTED + kind.n_rows * (2 * stored + WIDE * width)
 
 
 def pace(spec: TableSpec, deadline: float) -> Mapping[str, Any]:

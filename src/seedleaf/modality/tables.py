@@ -84,6 +84,9 @@ class Tables:
         limits = {"limits": dict(job.limits)} if job.limits else {}
         return {} if spec is None else {"metric": spec.goal.name, **limits}
 
+    def worker_bytes(self, spec: TableSpec) -> int:
+        return table_study.worker_bytes(spec)
+
     def open_study(
         self,
         store: SqlStore,

@@ -40,11 +40,12 @@ def blend(
     """
     source = open_source(str(setup["data"]))
     y = source.y_train
-    answers = [out_of_fold(source, Path(f), n_folds) for f in folders]
-    known = np.flatnonzero(np.all([np.isfinite(a.reshape(len(y), -1)).all(1) for a in answers], axis=0))
+    known = np.flatnonzero(_finite(out_of_fold(source, Path(folders[0]), n_folds)))
     if len(known) > LOOKED_AT:
         known = np.sort(np.random.default_rng(0).choice(known, LOOKED_AT, replace=False))
-    y, answers = y[known], [a[known] for a in answers]
+    answers = [out_of_fold(source, Path(f), n_folds)[known] for f in folders]  # one is held whole at a time
+    whole = np.all([_finite(a) for a in answers], axis=0)
+    y, answers = y[known][whole], [a[whole] for a in answers]
     mean_error = METRICS["mae"].score
 
     def loss(p: Array) -> float:
@@ -67,6 +68,10 @@ def blend(
         "after": after,
         "decision": said,
     }
+
+
+def _finite(answer: Array) -> npt.NDArray[np.bool_]:
+    return np.asarray(np.isfinite(answer.reshape(len(answer), -1)).all(1))
 
 
 def _rule(costs: Sequence[Mapping[str, float]], limits: Mapping[str, float], source: Source) -> Keeps:

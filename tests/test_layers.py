@@ -39,6 +39,7 @@ TOP = {
     "run",
     "stopwatch",
     "summary",
+    "table_estimator",
     "table_predictor",
     "workers",
 }

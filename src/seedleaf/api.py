@@ -28,7 +28,7 @@ from seedleaf.run import resume as _resume
 from seedleaf.space import Space
 from seedleaf.space.problem import Costs, no_costs
 from seedleaf.study import Study
-from seedleaf.timing import parse_count, parse_milliseconds, parse_seconds
+from seedleaf.timing import parse_bytes, parse_count, parse_milliseconds, parse_seconds
 from seedleaf.tuner.base import Sampler, Scheduler
 from seedleaf.view import SilentView, View
 from seedleaf.workers import default_workers, devices, memory_per_worker, why_no_cuda
@@ -46,6 +46,7 @@ def fit(
     max_latency: str | float | None = None,
     max_bytes: str | int | None = None,
     workers: int | None = None,
+    memory: str | int | None = None,
     seed: int = 0,
     preset: str = "good",
     out: str | Path | None = None,
@@ -80,6 +81,9 @@ def fit(
     tables alone (docs/fitting-tables.md): the column to predict, a file of test rows, the column whose rows stay together,
     the column to split in the order of, "classification" or "regression", the number of folds, what to judge by.
 
+    `memory` ("2G", bytes; 70 % of what is free) is what the whole run may hold, its workers included: fewer workers are
+    started where it is short, and a trial that goes over fails.
+
     The run lands in `out`, or the next free runs/<data>-<n>/. Raises DataError, LimitError,
     BudgetError, each saying what to do.
     """
@@ -101,6 +105,7 @@ def fit(
         time_limit=parse_seconds(time_limit),
         limits=limits,
         workers=_positive("workers", default_workers() if workers is None else workers),
+        memory=None if memory is None else parse_bytes(memory),
         seed=int(seed),
         preset=preset,
         learner=pinned(learner),

@@ -23,11 +23,18 @@ LEAST = 0.2  # seconds below which nothing is begun
 TIME_SHARE, MOST = 0.02, 10.0  # of the whole time, at most, and seconds
 
 
-def remember(run: Run, places: Sequence[Path], weights: Sequence[float], power: float) -> None:
+def remember(
+    run: Run, places: Sequence[Path], weights: Sequence[float], power: float, decision: Sequence[float]
+) -> None:
     """Keep what the delivered file was joined of for `beside`."""
     folder = run.folder / "refit"
     folder.mkdir(exist_ok=True)
-    body = {"places": [str(p.resolve()) for p in places], "weights": list(weights), "power": power}
+    body = {
+        "places": [str(p.resolve()) for p in places],
+        "weights": list(weights),
+        "power": power,
+        "decision": list(decision),
+    }
     (folder / PARTS).write_text(json.dumps(body), encoding="utf-8")
 
 

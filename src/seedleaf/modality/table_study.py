@@ -17,6 +17,7 @@ from seedleaf.errors import RunError, SpaceError, StudyError, first_line
 from seedleaf.executors.local import LocalExecutor
 from seedleaf.folder import STUDY
 from seedleaf.job import Job
+from seedleaf.learners.tables.categories import MOST_COLUMNS
 from seedleaf.learners.tables.metrics import Metric, metric_for
 from seedleaf.learners.tables.model import Kind
 from seedleaf.learners.tables.registry import DEFAULT, LADDER, begun_with, ladder, portfolio, small
@@ -41,6 +42,8 @@ REFIT_SHARE = 0.15  # of the time, at most, for the winner's fit on all rows
 FIT_SHARE = 0.4  # of the search, for one config on all folds: boosting cut off after a few trees misleads more than it saves
 LADDER_SHARE = 0.3  # of the search, for one fold of a default: where that is cut, it is grown on in the end
 SHORTEST_FIT = 1.5  # seconds
+IMPORTED = 330 * 2**20  # bytes of a worker that has torch and scikit-learn
+WIDE = 24  # bytes for each number of a fit's matrix: float64 as made, joined, as a learner wants it
 GRACE = 10.0  # seconds for the first result, on a machine that is slow to start
 
 
@@ -56,6 +59,15 @@ class TableSpec:
     @property
     def goal(self) -> Metric:
         return metric_for(self.schema.target.task, self.metric)
+
+
+def worker_bytes(spec: TableSpec) -> int:
+    """What a worker should hold: what it imports, the table, and the matrices that a fit makes of its rows."""
+    kind = spec.kind
+    levels = sum(min(len(c.levels), MOST_COLUMNS) for c in spec.schema.used if c.kind == "category")
+    width = (1 + kind.has_missing) * kind.n_numbers + levels + 64 * kind.n_texts
+    stored = 8 * kind.n_numbers + 4 * kind.n_categories + 200 * kind.n_texts + 16 * spec.folds
+    return IMPORTED + kind.n_rows * (2 * stored + WIDE * width)
 
 
 def pace(spec: TableSpec, deadline: float) -> Mapping[str, Any]:
@@ -144,9 +156,15 @@ def baseline(spec: TableSpec, y: Any) -> dict[str, Any]:
     """What the best answer that is the same for every row would give, on the training rows."""
     goal, target = spec.goal, spec.schema.target
     if not target.classes:
-        said = float(np.median(y)) if goal.name == "mae" else float(y.mean())
-        return {goal.name: goal.score(y, np.full(len(y), said)), "what": f"always {said:.4g}"}
+        middle = float(np.median(y)) if goal.name in ("mae", "mape") else float(y.mean())
+        return {goal.name: goal.score(y, np.full(len(y), middle)), "what": f"always {middle:.4g}"}
     counts = np.bincount(y, minlength=len(target.classes))
+    if goal.labels:  # the best class to say of every row need not be the commonest one
+        sign = 1.0 if goal.direction == "max" else -1.0
+        said = np.eye(len(counts))
+        scores = [sign * goal.score(y, np.broadcast_to(one, (len(y), len(counts)))) for one in said]
+        k = max(range(len(counts)), key=lambda i: (scores[i], counts[i]))
+        return {goal.name: sign * scores[k], "what": f"always {target.classes[k]!r}"}
     shares = np.tile(counts / counts.sum(), (len(y), 1))
     return {goal.name: goal.score(y, shares), "what": f"always {target.classes[int(counts.argmax())]!r}"}
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seedleaf.core import Body, History
-from seedleaf.errors import RunError, StudyError
+from seedleaf.errors import DataError, RunError, StudyError
 from seedleaf.executors.local import LocalExecutor
 from seedleaf.job import Job
 from seedleaf.learners.tables import source as stored
-from seedleaf.learners.tables.metrics import metric_for
+from seedleaf.learners.tables.metrics import fits, metric_for
 from seedleaf.modality import table_beside, table_finish, table_study
 from seedleaf.modality.base import Made
 from seedleaf.modality.table_limits import KNOWN
@@ -63,7 +63,10 @@ class Tables:
                 k: job.options.get(k) for k in ("target", "test", "group", "order_by", "task")
             }
             data = load_table(source, **asked, seed=job.seed)
-            metric_for(data.schema.target.task, str(job.options.get("metric", "auto")))
+            goal = metric_for(data.schema.target.task, str(job.options.get("metric", "auto")))
+            if not fits(goal, data.y_train):
+                lowest = f"{data.schema.target.name} goes down to {data.y_train.min():g}"
+                raise DataError(f"{data.schema.name}: {goal.name} is for targets of 0 and more; {lowest}")
             if known and known.get("fingerprint") != data.schema.fingerprint:
                 raise RunError(
                     f"{job.data} is not what {cache.parent} was fitted on: the table has changed; fit again"
@@ -80,6 +83,9 @@ class Tables:
     ) -> Mapping[str, Any]:
         limits = {"limits": dict(job.limits)} if job.limits else {}
         return {} if spec is None else {"metric": spec.goal.name, **limits}
+
+    def worker_bytes(self, spec: TableSpec) -> int:
+        return table_study.worker_bytes(spec)
 
     def open_study(
         self,

@@ -117,6 +117,7 @@ def read(history: History) -> Facts:
         "shares",
         "front",
         "importance",
+        "memory",
     )
     notes = {n: note for n in names if (note := history.note(n)) is not None}
     objectives = objectives_of(history)

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seedleaf.learners.tables.block import Block, Layout
+from seedleaf.learners.tables.decide import decided, powered
 from seedleaf.learners.tables.graph import NUMBERS, TEXTS, session
 from seedleaf.learners.tables.metrics import metric_for
 from seedleaf.learners.tables.source import open_source
@@ -44,6 +45,7 @@ def importance(
     power: float,
     setup: Mapping[str, Any],
     seconds: float,
+    decision: Sequence[float] = (),
 ) -> dict[str, Any]:
     """Shuffle each column of the test part in turn and judge the joined model anew, for about `seconds`.
 
@@ -63,8 +65,10 @@ def importance(
     inputs = [i.name for i in run.get_inputs()]
     sign = 1.0 if goal.direction == "min" else -1.0
 
+    weighed = np.asarray(powered(decision, power)) if goal.labels else None
+
     def judged(feed: Mapping[str, Array], labels: Array) -> float:
-        return goal.score(labels, run.run(None, dict(feed))[0].astype(np.float64))
+        return goal.score(labels, decided(run.run(None, dict(feed))[0].astype(np.float64), weighed))
 
     columns = _columns(Layout.of(source.schema), inputs)
     order = rng_for(int(setup.get("seed", 0)), "importance").permutation(known)

@@ -11,6 +11,7 @@ import seedleaf.planning as planning
 from seedleaf.core import Event, History, Limit
 from seedleaf.data.spec import ImageSpec
 from seedleaf.errors import DataError, StudyError
+from seedleaf.executors.base import Report, Returned, Settings
 from seedleaf.job import Job
 from seedleaf.learners.convnet import ConvNet
 from seedleaf.planning import axis_of, step_share
@@ -101,3 +102,44 @@ def test_where_time_is_short_only_the_first_network_is_looked_at(monkeypatch: py
         job = Job("x", 900, limits={"params": 500_000.0})
         planning.grown(machine, job, SPEC, ConvNet(), time.time() + left)  # type: ignore[arg-type]
         assert (len(machine.probed) > 1) == (looks > 1)
+
+
+def test_a_larger_network_that_cannot_be_trained_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Machine(0.3, 0.05)
+
+    def probe(executor: Any, job: Job, config: Any) -> list[float]:
+        found = machine.probe(executor, job, config)
+        if len(machine.probed) > 1:
+            raise StudyError("out of memory")
+        return found
+
+    monkeypatch.setattr(planning, "probe", probe)
+    job = Job("x", 900, limits={"params": 500_000.0})
+    room, thirds = planning.grown(machine, job, SPEC, ConvNet(), time.time() + 900)  # type: ignore[arg-type]
+    assert len(machine.probed) == 2
+    assert (room, thirds) == (1.0, [0.3] * 3)
+
+
+class Failing:
+    """Two workers that cannot do what they are called for."""
+
+    settings = Settings("a:b", 0, "trials", {})
+
+    def __init__(self) -> None:
+        self.asked, self.waiting = 0, list[int]()
+
+    def call(self, function: str, **arguments: Any) -> int:
+        self.asked += 1
+        self.waiting.append(self.asked)
+        return self.asked
+
+    def poll(self, timeout: float) -> list[Report]:
+        return [Returned(self.waiting.pop(0), None, "out of memory")]
+
+
+def test_a_probe_that_fails_leaves_no_worker_busy() -> None:
+    workers = Failing()
+    with pytest.raises(StudyError, match="cannot be trained here: out of memory"):
+        planning.probe(workers, Job("x", 60, workers=2), {})  # type: ignore[arg-type]
+    assert workers.asked == 3, "one of two calls is tried again"
+    assert not workers.waiting

@@ -184,3 +184,12 @@ def test_a_regression_of_an_array(tmp_path: Path) -> None:
     model = TabularRegressor(time_limit="16s", folds=2, workers=1, out=tmp_path / "run").fit(X, y)
     assert model.score(X, y) > 0.7
     assert (tmp_path / "run" / "best" / "model.onnx").exists()
+
+
+def test_the_label_is_what_the_file_says(stand_in: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    X, y = np.random.default_rng(0).normal(size=(60, 3)), np.arange(60) % 2
+    model = TabularClassifier(metric="f1").fit(X, np.array(["no", "yes"])[y])
+    always = np.array(["yes"] * 60)
+    monkeypatch.setattr(StandIn, "predict", lambda self, data: always)
+    assert list(model.predict(X)) == list(always), "a threshold is not always at one half"
+    assert set(model.predict_proba(X).argmax(1)) == {0, 1}

@@ -196,6 +196,7 @@ def probe(executor: LocalExecutor, job: Job, config: Mapping[str, Any]) -> list[
     calls = {call() for _ in range(job.workers)}
     seconds: list[list[float]] = []
     tries = 2  # a worker may be killed by accident
+    why: str | None = None
     while calls:
         for report in executor.poll(1.0):
             if isinstance(report, Returned) and report.call in calls:
@@ -204,9 +205,11 @@ def probe(executor: LocalExecutor, job: Job, config: Mapping[str, Any]) -> list[
                     seconds.append([float(v) for v in report.value])
                     continue
                 tries -= 1
-                if not tries:
-                    raise StudyError(f"the default network cannot be trained here: {report.error}")
-                calls.add(call())
+                why = why if tries > 0 else report.error
+                if why is None:
+                    calls.add(call())
+    if why is not None:  # once nobody is busy with it any more
+        raise StudyError(f"the default network cannot be trained here: {why}")
     return [max(third) for third in zip(*seconds, strict=True)]
 
 
@@ -236,7 +239,12 @@ def grown(
             break
         if AROUND + growth * PROBED * thirds[-1] / epoch > PROBE_SHARE * left:
             break  # with so little time, what a look at a larger one costs is worth more
-        taken = probe(executor, job, learner.default(spec, asked, more))
+        try:
+            taken = probe(executor, job, learner.default(spec, asked, more))
+        except (
+            StudyError
+        ):  # the lighter one can be trained, so that this one cannot (memory, say) ends nothing
+            break
         if taken[-1] > wanted * TOO_SLOW:
             break
         power = min(max(math.log(max(taken[-1] / thirds[-1], 1.0)) / math.log(growth), LEAST_POWER), POWER)

@@ -145,3 +145,9 @@ def test_a_delivered_file_reads_text_as_training_did(how: str, tmp_path: Path) -
     for i in range(4):
         alone = model.answers({k: [v[i]] for k, v in new.items()})
         assert np.abs(alone[0] - whole[i]).max() < 1e-6
+
+
+def test_pieces_are_learned_from_all_of_a_long_sorted_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("seedleaf.learners.tables.texts.LOOK_LETTERS", 500)
+    grams = Grams.fit(["good parcel"] * 100 + ["late letter"] * 100, 0, "words", 8)
+    assert {g for (g,) in grams.pool} == {"good", "parcel", "late", "letter"}

@@ -11,6 +11,7 @@ from torch import nn
 
 from seedleaf.core import Config, Context
 from seedleaf.seeds import rng_for
+from seedleaf.space import Space
 from seedleaf.train.feed import Feed
 from seedleaf.train.loop import Trainer
 from seedleaf.train.recorded import WARM_UP, may_record
@@ -42,8 +43,6 @@ class Scaled(nn.Module):
 
 def configs() -> list[Config]:
     space = training_space(256, mirror=True, mirrored=True, shift=0.1)
-    from seedleaf.space import Space
-
     full = Space(space)
     plain = full.default()
     others = [full.sample(rng_for(k, "recipes")) for k in range(6)]
@@ -67,3 +66,17 @@ def test_recorded_steps_learn_what_plain_ones_do(config: Config) -> None:
     assert losses[0] == pytest.approx(losses[1], rel=0.05)
     for mine, plain in zip(one.model.parameters(), other.model.parameters(), strict=True):
         assert torch.allclose(mine, plain, atol=0.05)
+
+
+def test_a_checkpoint_of_a_gpu_goes_on_without_one() -> None:
+    config = Space(training_space(256, mirror=True, mirrored=True, shift=0.1)).complete(
+        {"optimizer": "adamw"}
+    )
+    one, other = (trainer("cpu", config, recorded=False) for _ in range(2))
+    one.advance()
+    body = one.state()
+    for group in body["optimizer"]["param_groups"]:  # as a recorded step leaves it
+        assert "capturable" in group
+        group["capturable"] = True
+    other.restore(body)
+    assert np.isfinite(other.advance())

@@ -26,7 +26,7 @@ from seedleaf.train.ema import make_ema
 from seedleaf.train.feed import Feed, Loader, smaller
 from seedleaf.train.optim import check_finite, make_loss, make_optimizer, make_schedule
 from seedleaf.train.ramp import Ramp
-from seedleaf.train.recorded import Recorded, may_record
+from seedleaf.train.recorded import Recorded, may_record, set_counting
 
 EVAL_BATCH, GPU_EVAL_BATCH = 256, 2048
 CHECK_EVERY = 8  # batches between looks at the loss: a look makes a GPU wait
@@ -167,6 +167,7 @@ class Trainer:
             if self.ema:
                 self.ema.model.load_state_dict(body["judged"])
             self.optimizer.load_state_dict(body["optimizer"])
+            set_counting(self.optimizer, self.recorded is not None)
             self.step, self.done = int(body["step"]), int(body["done"])
         except (KeyError, RuntimeError, ValueError, TypeError) as error:
             raise CheckpointError(f"{self.ctx.folder}: the checkpoint does not fit the network") from error

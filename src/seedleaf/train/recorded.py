@@ -26,6 +26,13 @@ def may_record(device: str) -> bool:
     return torch.device(device).type == "cuda"
 
 
+def set_counting(optimizer: torch.optim.Optimizer, on_device: bool) -> None:
+    """Have `optimizer` count its steps on the GPU or not: a checkpoint says what it was on the machine that wrote it, and a
+    CPU refuses what a graph needs."""
+    for group in optimizer.param_groups:
+        group.update({key: on_device for key in COUNTING if key in group})
+
+
 class Recorded:
     """`learn` (forward, backward, optimiser step; returns the loss) for batches of one shape after another.
 
@@ -51,7 +58,7 @@ class Recorded:
         self.rate.fill_(lr)
         for group in self.optimizer.param_groups:  # anew each time: a checkpoint brings its own
             group["lr"] = self.rate
-            group.update({key: True for key in COUNTING if key in group})
+        set_counting(self.optimizer, True)
         self.share.fill_(mixed.share)
         shape = (*mixed.x.shape, mixed.x.dtype, mixed.partner is None)
         if shape != self.shape:

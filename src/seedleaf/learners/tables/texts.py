@@ -58,7 +58,7 @@ class Grams:
     def fit(cls, texts: Sequence[str], column: int, how: str, size: int) -> Grams:
         """At most `size` columns, of grams that stand in two rows or more and not in nearly all. Width 0 where none does."""
         kind = HOW[how]
-        some = _first(texts, LOOK_LETTERS)
+        some = _some(texts, LOOK_LETTERS)
         rows: Counter[Gram] = Counter()
         for text in some:
             rows.update({key for gram in set(_grams(text, kind)) if (key := _folded(gram, kind.letters))})
@@ -150,14 +150,10 @@ def _commonest(written: Counter[Gram]) -> list[Gram]:
     return [g for g, _ in sorted(written.items(), key=lambda p: (-p[1], p[0]))[:WRITTEN]]
 
 
-def _first(texts: Sequence[str], letters: int) -> Sequence[str]:
-    """As many of the texts as have so many letters."""
-    total = 0
-    for i, text in enumerate(texts):
-        total += len(text)
-        if total > letters:
-            return texts[: i + 1]
-    return texts
+def _some(texts: Sequence[str], letters: int) -> Sequence[str]:
+    """Every so many-th of the texts, so that they have about so many letters: a file may be sorted by class."""
+    every = max(-(-sum(map(len, texts)) // letters), 1)
+    return texts[::every]
 
 
 def _bucket(gram: Gram, size: int) -> int:

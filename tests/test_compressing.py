@@ -270,11 +270,13 @@ def test_jobs_that_mean_nothing(change: dict[str, Any], kind: type[SeedleafError
 FOUND: dict[str, Any] = {
     "costs": {"params": 10_000, "macs": 1_000_000, "bytes": 40_000, "latency_ms": 1.0},
     "floors": {"prune": {"params": 300.0, "macs": 20_000.0, "bytes": 1500.0, "latency_ms": 0.2}},
+    "floors8": {"prune": {"params": 300.0, "macs": 20_000.0, "bytes": 500.0, "latency_ms": 0.1}},
     "int8": {"latency_ms": 2.0, "bytes": 3.5},
     "no_int8": "",
     "decomposable": ["a"],
     "refused": {},
     "epoch_seconds": 0.5,
+    "on": "cpu",
     "ours": True,
 }
 

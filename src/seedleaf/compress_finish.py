@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from seedleaf.core import Trial
 from seedleaf.data.spec import ImageSpec
 from seedleaf.errors import RunError
+from seedleaf.executors.base import OWN_DEVICE
 from seedleaf.executors.local import LocalExecutor
 from seedleaf.finish import call_all, swap
 from seedleaf.report import write_board, write_report
@@ -108,6 +109,7 @@ def _refit(run: Compressing, winner: Trial, end: float) -> tuple[str, str | None
             "steps": many,
             "deadline": deadline,
             "fresh": kind == "control",
+            "device": OWN_DEVICE,
         }
         calls[kind] = name, {**base, **more}
     answers = call_all(run, calls, "refit", needed={"tuned"}, go_on="")

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from seedleaf.compression.space import ORDERS, compress_space
+from seedleaf.compression.candidates import reachable, said
+from seedleaf.compression.space import compress_space
 from seedleaf.core import Fidelity
 from seedleaf.data.spec import ImageSpec
 from seedleaf.errors import LimitError, RunError
-from seedleaf.executors.base import Returned
+from seedleaf.executors.base import OWN_DEVICE, Returned
 from seedleaf.executors.local import LocalExecutor
 from seedleaf.folder import STUDY
 from seedleaf.planning import OFTEN_RIGHT, run_note, trivial_baseline
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 INT8: Mapping[str, str] = {"auto": "search", "always": "always", "never": "never"}
 EXPORT_FOREIGN = 12.0  # seconds that torch's exporter takes for a module of somebody's
-UNITS = {"params": "parameters", "macs": "multiply-adds", "bytes": "bytes", "latency_ms": "ms"}
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Planned:
 def probe(executor: LocalExecutor, setup: Mapping[str, Any], seconds: float) -> dict[str, Any]:
     """What a worker found out about the original (`compression.analyse`)."""
     name, tries = "seedleaf.compression.analyse:analyse", 2
-    call = executor.call(name, setup=dict(setup), seconds=seconds)
+    call = executor.call(name, setup=dict(setup), seconds=seconds, device=OWN_DEVICE)
     while True:
         for report in executor.poll(0.5):
             if not isinstance(report, Returned) or report.call != call:
@@ -52,7 +52,7 @@ def probe(executor: LocalExecutor, setup: Mapping[str, Any], seconds: float) -> 
             tries -= 1
             if not tries:
                 raise RunError(f"the model cannot be compressed: {report.error}")
-            call = executor.call(name, setup=dict(setup), seconds=seconds)
+            call = executor.call(name, setup=dict(setup), seconds=seconds, device=OWN_DEVICE)
 
 
 def plan(job: CompressJob, found: Mapping[str, Any], spec: ImageSpec, left: float, spent: float) -> Planned:
@@ -81,49 +81,9 @@ def targets_of(job: CompressJob, costs: Mapping[str, float]) -> dict[str, float]
         asked = costs["latency_ms"] / job.speedup
         targets["latency_ms"] = min(asked, targets.get("latency_ms", asked))
     if all(costs[m] <= v for m, v in targets.items()):
-        has = ", ".join(f"{_said(m, costs[m])}" for m in targets)
+        has = ", ".join(f"{said(m, costs[m])}" for m in targets)
         raise LimitError(f"the model keeps these bounds already ({has}): there is nothing to compress")
     return targets
-
-
-def reachable(found: Mapping[str, Any], targets: Mapping[str, float], int8: str) -> tuple[str, ...]:
-    """The orders of passes that can reach the targets, by prediction; LimitError where none can."""
-    gain = found["int8"] if int8 != "never" else {}
-    floors: Mapping[str, Mapping[str, float]] = found["floors"]
-    eased = {m: v * float(gain.get(m, 1.0)) for m, v in targets.items()}
-    good = [n for n in ("prune", "drop_prune", "drop") if n in floors and _keeps(floors[n], eased)]
-    if not good and floors:
-        raise LimitError(f"cannot be reached: {_out_of_reach(floors, targets, gain)}")
-    if not good and not found["decomposable"]:
-        refused = "; ".join(f"{g}: {why}" for g, why in list(found["refused"].items())[:2])
-        raise LimitError(
-            f"nothing of this network can be removed ({refused or 'it has no layers that are known'})"
-        )
-    if found["decomposable"]:
-        good += [o for o in ORDERS if "decompose" in o and ("prune" not in o or "prune" in floors)]
-    return tuple(good)
-
-
-def _keeps(costs: Mapping[str, float], targets: Mapping[str, float]) -> bool:
-    return all(costs[m] <= v for m, v in targets.items())
-
-
-def _out_of_reach(
-    floors: Mapping[str, Mapping[str, float]], targets: Mapping[str, float], gain: Mapping[str, float]
-) -> str:
-    rows = []
-    for metric, bound in targets.items():
-        least = min(f[metric] for f in floors.values()) / float(gain.get(metric, 1.0))
-        if least > bound:
-            rows.append(
-                f"{_said(metric, bound)} (this network can come down to about {_said(metric, least)})"
-            )
-    both = "no order of passes reaches all of " + ", ".join(_said(m, v) for m, v in targets.items())
-    return "; ".join(rows) or both
-
-
-def _said(metric: str, value: float) -> str:
-    return f"{value:.3g} ms" if metric == "latency_ms" else f"{value:,.0f} {UNITS[metric]}"
 
 
 def open_study(

@@ -25,12 +25,11 @@ from seedleaf.executors.base import Settings
 from seedleaf.executors.local import LocalExecutor
 from seedleaf.folder import beginning, new_folder, read_history
 from seedleaf.job import ARRAYS, name_of
-from seedleaf.machine import cores
 from seedleaf.result import Result
 from seedleaf.store import SqlStore
 from seedleaf.timing import format_seconds, parse_count, parse_seconds
 from seedleaf.view import SilentView, View
-from seedleaf.workers import memory_per_worker
+from seedleaf.workers import default_workers, devices, memory_per_worker
 
 if TYPE_CHECKING:
     from torch import nn
@@ -116,7 +115,7 @@ def compress(
     at_most = {k: float(parse_count(v)) for k, v in counts.items() if v is not None}
     if max_latency is not None:
         at_most["latency_ms"] = float(max_latency)
-    count = cores() if workers is None else int(workers)
+    count = default_workers() if workers is None else int(workers)
     if count < 1:
         raise ValueError(f"workers must be a whole number of at least 1, got {workers}")
     what = str(Path(model).absolute()) if isinstance(model, str | Path) else type(model).__name__
@@ -189,7 +188,7 @@ def _stages(
             view.start({"started": began, "workers": job.workers})
             found = probe(executor, setup, min(0.12 * job.time_limit, 40.0))
             planned = plan(job, found, data.spec, deadline - time.time(), time.time() - began)
-            setup["targets"] = dict(planned.targets)
+            setup |= {"targets": dict(planned.targets), "on": found["on"]}
             executor.settings = replace(executor.settings, setup=setup)
             study = open_study(store, job, found, planned, data.spec)
             study.note("session", began=began, used=0.0, time_limit=job.time_limit)
@@ -223,7 +222,7 @@ def _workers(folder: Path, job: CompressJob) -> LocalExecutor:
         patience=max(120.0, 0.3 * job.time_limit),
         memory=memory_per_worker(job.workers),
     )
-    return LocalExecutor(settings, job.workers, ("cpu",), log_folder=folder / "workers")
+    return LocalExecutor(settings, job.workers, devices(), log_folder=folder / "workers")
 
 
 __all__ = ["CompressJob", "compress"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ from seedleaf.compression.subject import Subject
 from seedleaf.core import Config, Context, Measurement
 from seedleaf.errors import LimitError, RunError, TrialError
 from seedleaf.learners.images import Source, open_source
-from seedleaf.learners.trial import memory_errors, prepare_process
+from seedleaf.learners.trial import memory_errors, prepare_process, usable
 from seedleaf.train import checkpoint
 from seedleaf.train.feed import Feed
 from seedleaf.train.loop import train
@@ -53,25 +53,29 @@ class Bench:
     source: Source
     original: Subject
     shop: Shop
+    shop8: Shop  # the same for graphs in int8, whose layers take other times
     found: Mapping[str, Any]  # analysis.json
     groups: tuple[str, ...]
     start: str  # the original's fingerprint
 
 
-def open_bench(setup: Mapping[str, Any]) -> Bench:
-    return _bench(json.dumps(dict(setup), sort_keys=True))
+def open_bench(setup: Mapping[str, Any], device: str = "cpu") -> Bench:
+    """The bench of this process; what passes measure of a network (statistics, gradients, losses) runs on `device`."""
+    return _bench(json.dumps(dict(setup), sort_keys=True), device)
 
 
 @lru_cache(maxsize=2)
-def _bench(text: str) -> Bench:
+def _bench(text: str, device: str) -> Bench:
     setup = json.loads(text)
     source, original = open_source(setup), open_original(setup)
     found = json.loads((Path(setup["original"]) / ANALYSIS).read_text(encoding="utf-8"))
     seed = int(setup.get("seed", 0))
     batches = calibration(source.data, source.train, seed)
-    shop = Shop(batches, BlockTable.from_json(found["table"]), found["scale"], seed)
+    shop = Shop(batches, BlockTable.from_json(found["table"]), found["scale"], seed, device)
+    table8 = BlockTable.from_json(found["table8"], int8=True)
+    shop8 = replace(shop, table=table8, scale=found["scale8"])
     groups = tuple(g.id for g in original.skeleton.free)
-    return Bench(source, original, shop, found, groups, fingerprint(original.net))
+    return Bench(source, original, shop, shop8, found, groups, fingerprint(original.net))
 
 
 def run(config: Config, ctx: Context) -> Iterator[Measurement]:
@@ -81,7 +85,8 @@ def run(config: Config, ctx: Context) -> Iterator[Measurement]:
     macs, bytes, latency_ms (on the scale of the original's), speedup. TrialError where this config cannot meet the targets.
     """
     prepare_process()
-    bench = open_bench(ctx.setup)
+    ctx = replace(ctx, device=device_of(ctx.device, ctx.setup))
+    bench = open_bench(ctx.setup, ctx.device)
     with memory_errors():
         work, _, costs = recipe_of(config, ctx, bench)
         training = training_of(config, ctx.setup["training"])
@@ -99,6 +104,11 @@ def run(config: Config, ctx: Context) -> Iterator[Measurement]:
                 )
             else:
                 yield m
+
+
+def device_of(device: str, setup: Mapping[str, Any]) -> str:
+    """Where networks are fine-tuned: `device`, or the CPU where this torch or this model cannot use it."""
+    return usable(device) if setup.get("on") != "cpu" else "cpu"
 
 
 def recipe_of(config: Config, ctx: Context, bench: Bench) -> tuple[Work, Recipe, dict[str, float]]:
@@ -126,12 +136,11 @@ def resolve(
     TrialError where none of ROUNDS keeps the targets.
     """
     aimed = {m: v * (MARGIN if m in MEASURED else 1.0) for m, v in targets.items()}
-    gain = bench.found["int8"] if config["quantise"] != "off" else {}
     best: tuple[float, Work, Recipe, dict[str, float]] | None = None
     why, seen = "", set()
     for _ in range(ROUNDS):
         try:
-            work, recipe = _fold(config, {m: v * float(gain.get(m, 1.0)) for m, v in aimed.items()}, bench)
+            work, recipe = _fold(config, aimed, bench)
         except LimitError as error:
             why = why or str(error)
             break
@@ -162,11 +171,12 @@ def resolve(
 
 def _fold(config: Config, targets: Mapping[str, float], bench: Bench) -> tuple[Work, Recipe]:
     work, recipe = Work(bench.original), Recipe(bench.start)
+    shop = bench.shop if config["quantise"] == "off" else bench.shop8
     for kind, options, share in steps_of(config, bench.groups):
-        wanted = towards(bench.shop.pricer(work.subject).price(), targets, share)
-        body = PASSES[kind].resolve(work, bench.shop, options, wanted)
+        wanted = towards(shop.pricer(work.subject).price(), targets, share)
+        body = PASSES[kind].resolve(work, shop, options, wanted)
         step = Step(kind, json.loads(json.dumps(body)))
-        work, recipe = applied(work, step, PASSES, bench.shop), recipe.then(step)
+        work, recipe = applied(work, step, PASSES, shop), recipe.then(step)
     return work, recipe
 
 

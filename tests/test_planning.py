@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 
-from seedleaf.core import Event, History
+import seedleaf.planning as planning
+from seedleaf.core import Event, History, Limit
 from seedleaf.data.spec import ImageSpec
 from seedleaf.errors import DataError, StudyError
 from seedleaf.job import Job
+from seedleaf.learners.convnet import ConvNet
 from seedleaf.planning import axis_of, step_share
+from seedleaf.timing import PRESETS, affordable_epoch
 from seedleaf.train.ramp import AXES, resolve
 
 
@@ -51,3 +55,40 @@ def test_a_step_costs_what_the_probe_measured() -> None:
     assert found == pytest.approx([0.25, 0.25, 0.375, 0.375, 1.0, 1.0])
     for plain in (history(axis="epochs", third_seconds=[2.0, 2.0, 2.0]), history(full=9), history()):
         assert step_share(plain)(1) == 1.0
+
+
+class Machine:
+    """A machine on which an epoch of a network takes `first` seconds, and `power` tells how much longer a larger one."""
+
+    start_seconds = 1.0
+
+    def __init__(self, first: float, power: float) -> None:
+        self.first, self.power, self.probed = first, power, list[float]()
+
+    def probe(self, executor: Any, job: Job, config: Any) -> list[float]:
+        found = ConvNet().costs(SPEC, config)["macs"]
+        self.probed.append(found)
+        return [self.first * (found / self.probed[0]) ** self.power] * 3
+
+
+SPEC = ImageSpec("made", 28, 28, 1, 10, tuple("abcdefghij"), 60_000, 10_000, (6_000,) * 10, (), "0" * 32)
+
+
+@pytest.mark.parametrize(("first", "power"), [(10.0, 1.0), (0.3, 0.05), (0.5, 0.8), (40.0, 1.0)])
+def test_the_first_network_grows_until_an_epoch_takes_what_is_affordable(
+    monkeypatch: pytest.MonkeyPatch, first: float, power: float
+) -> None:
+    machine = Machine(first, power)
+    monkeypatch.setattr(planning, "probe", machine.probe)
+    job = Job("x", 900, limits={"params": 500_000.0})
+    room, thirds = planning.grown(machine, job, SPEC, ConvNet(), time.time() + 900)  # type: ignore[arg-type]
+    affordable = affordable_epoch(890, 5, 60_000, PRESETS["good"])
+    config = ConvNet().default(SPEC, [Limit("params", 500_000)], room)
+    assert ConvNet().costs(SPEC, config)["macs"] in machine.probed
+    assert len(machine.probed) <= 4
+    if first > affordable:
+        assert room == 1
+    else:
+        assert thirds[-1] <= 1.4 * affordable
+        longer = thirds[-1] > 0.5 * affordable
+        assert longer or ConvNet().costs(SPEC, config)["params"] > 250_000

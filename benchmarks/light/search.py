@@ -120,7 +120,7 @@ class Fixed:
                 return space
         raise SystemExit("the smallest of this network is too large for the limit")
 
-    def default(self, spec: ImageSpec, limits: Sequence[Limit] = ()) -> Config:
+    def default(self, spec: ImageSpec, limits: Sequence[Limit] = (), room: float = 1.0) -> Config:
         return self.space(spec, limits).default()
 
     def smallest(self, spec: ImageSpec, limits: Sequence[Limit] = ()) -> Config:

@@ -68,10 +68,10 @@ def fit(
 
     `data`: "digits", a folder of class folders, an .npz, a folder of IDX files, the name of a torchvision set, or
     arrays (x, y). `max_params`, `max_macs`, `max_bytes` ("20k", 5_000_000; of the model's file) and `max_latency`
-    (milliseconds for one image on one thread of this machine, as measured) are upper bounds that nothing returned breaks.
-    `fidelity` says what steps are spent on: "epochs", or at first a part of the "data", pictures of smaller "size", or
-    "both" (docs/guide.md). With `tradeoff` "macs" or "params" the whole front of error against that is searched for, not
-    the least error alone.
+    (milliseconds for one image or row on one thread of this machine, as measured) are upper bounds that nothing returned
+    breaks; of tables the last two are known. `fidelity` says what steps are spent on: "epochs", or at first a part of the
+    "data", pictures of smaller "size", or "both" (docs/guide.md). With `tradeoff` "macs" or "params" the whole front of
+    error against that is searched for, not the least error alone.
 
     A table is a CSV, TSV (also .gz) or Parquet file, or a pandas DataFrame; the seven options from `target` on are for
     tables alone (docs/fitting-tables.md): the column to predict, a file of test rows, the column whose rows stay together,

@@ -53,7 +53,7 @@ def fit(
     max_params: Annotated[str | None, typer.Option(help="At most so many parameters: 20000, 20k.")] = None,
     max_macs: Annotated[str | None, typer.Option(help="At most so many multiply-adds an image: 5M.")] = None,
     max_latency: Annotated[
-        str | None, typer.Option(help="At most so many milliseconds an image, one thread: 0.2.")
+        str | None, typer.Option(help="At most so many milliseconds an image or a row, one thread: 0.2.")
     ] = None,
     max_bytes: Annotated[str | None, typer.Option(help="The model's file at most so large: 50k.")] = None,
     workers: Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -21,6 +22,7 @@ from seedleaf.store import SqlStore
 from seedleaf.study import Study
 from seedleaf.timing import (
     PRESETS,
+    affordable_epoch,
     delivery_seconds,
     plan_time,
     refit_step_seconds,
@@ -30,6 +32,16 @@ from seedleaf.train.ramp import AXES, Ramp, resolve
 
 # Networks that take much longer than the default would eat the search: without a limit on MACs this is the limit.
 MACS_OVER_DEFAULT = 2.5
+
+
+# The first network grows until an epoch takes what is affordable: seconds ~ multiply-adds^POWER on a CPU, less on a GPU.
+POWER, LEAST_POWER = 0.9, 0.3
+GROWTHS, WORTH_GROWING, LARGEST = (
+    3,
+    1.15,
+    100.0,
+)  # tries; what is not larger by that is not worth a try; of the work
+TOO_SLOW = 1.3  # of what is affordable
 
 
 # A run has time for some ten to fifty trials and begins with a default that is hard to beat: its neighbourhood, which TPE
@@ -69,11 +81,12 @@ def open_study(
 ) -> tuple[Study, float]:
     """The run's study, planned by a throughput probe when it is new; and the seconds to keep for delivery and the front."""
     asked = tuple(Limit(k, v) for k, v in job.limits.items())
-    default = learner.default(spec, asked)
     pace = learner.pace
     known = history.note("plan")
+    default = learner.default(spec, asked, float((known or {}).get("room", 1.0)))
     if known is None:
-        thirds = probe(executor, job, default)
+        room, thirds = grown(executor, job, spec, learner, deadline)
+        default = learner.default(spec, asked, room)
         epoch = thirds[-1]
         delivery = delivery_seconds(spec.n_test, spec.n_train, epoch, executor.start_seconds)
         left = deadline - time.time()
@@ -90,6 +103,7 @@ def open_study(
             "limits": limits,
             "delivery": delivery,
             "epoch_seconds": epoch,
+            "room": room,
             "refit": plan.refit_seconds,
             "front": plan.front_seconds,
             "full": fidelity.high,
@@ -182,6 +196,36 @@ def probe(executor: LocalExecutor, job: Job, config: Mapping[str, Any]) -> list[
                     raise StudyError(f"the default network cannot be trained here: {report.error}")
                 calls.add(call())
     return [max(third) for third in zip(*seconds, strict=True)]
+
+
+def grown(
+    executor: LocalExecutor, job: Job, spec: ImageSpec, learner: Learner, deadline: float
+) -> tuple[float, list[float]]:
+    """How many times the work of the lightest default the one that the time allows may have, and its seconds by third.
+
+    A GPU takes hardly longer for a network of ten times the work, a CPU about as much longer, so what a larger one takes
+    is measured before it is begun with.
+    """
+    asked = tuple(Limit(k, v) for k, v in job.limits.items())
+
+    def macs(room: float) -> float:
+        return float(learner.costs(spec, learner.default(spec, asked, room))["macs"])
+
+    room, power = 1.0, POWER
+    thirds = probe(executor, job, learner.default(spec, asked))
+    for _ in range(GROWTHS):
+        delivery = delivery_seconds(spec.n_test, spec.n_train, thirds[-1], executor.start_seconds)
+        wanted = affordable_epoch(deadline - time.time(), delivery, spec.n_train, PRESETS[job.preset])
+        more = min(room * (wanted / thirds[-1]) ** (1 / power), LARGEST)
+        growth = macs(more) / macs(room)
+        if more <= room or growth < WORTH_GROWING:
+            break
+        taken = probe(executor, job, learner.default(spec, asked, more))
+        if taken[-1] > wanted * TOO_SLOW:
+            break
+        power = min(max(math.log(max(taken[-1] / thirds[-1], 1.0)) / math.log(growth), LEAST_POWER), POWER)
+        room, thirds = more, taken
+    return room, thirds
 
 
 def search_until(study: Study, job: Job, end: float) -> Callable[[History], str | None]:

@@ -20,6 +20,10 @@ FIRST_RUNG_SECONDS = 1.0  # shorter first rungs spend more on hand-over than on 
 MOST_EPOCHS = 200
 LONGEST_SHARE = 0.4  # of the search, for one full training
 FRONT_SHARE = 0.1  # of the time for training, for the other networks of the front
+EPOCHS_WANTED = (
+    30.0  # of the final training on ROWS_OF_THOSE images; fewer images need more, as there are fewer batches
+)
+ROWS_OF_THOSE, ROWS_POWER, MOST_WANTED = 60_000, 0.5, 150.0
 FRONT_FROM = 30.0  # seconds of training time: with less, the front is delivered as the search left it
 
 
@@ -90,6 +94,12 @@ def plan_time(
     full = max(full, 2)
     low = max(round(full / 9), math.ceil(FIRST_RUNG_SECONDS / first), 1)
     return TimePlan(Fidelity("step" if thirds else "epoch", min(low, full), full), search, refit, front)
+
+
+def affordable_epoch(left: float, delivery: float, n_train: int, preset: Preset) -> float:
+    """Seconds that an epoch of the first network may take, so that its final training has the epochs that it needs."""
+    wanted = min(EPOCHS_WANTED * math.pow(ROWS_OF_THOSE / max(n_train, 1), ROWS_POWER), MOST_WANTED)
+    return preset.refit_share * max(left - delivery, 0.0) / wanted
 
 
 def refit_step_seconds(trial: Trial, share: Callable[[int], float] = lambda step: 1.0) -> float:

@@ -27,8 +27,9 @@ class Learner(Protocol):
     def space(self, spec: ImageSpec, limits: Sequence[Limit] = ()) -> Space:
         """What may vary for data of that shape; ranges are cut to what the limits leave possible."""
 
-    def default(self, spec: ImageSpec, limits: Sequence[Limit] = ()) -> Config:
-        """A config known to do well, as large as the limits allow. LimitError where none keeps them."""
+    def default(self, spec: ImageSpec, limits: Sequence[Limit] = (), room: float = 1.0) -> Config:
+        """A config known to do well where time is short, as large as the limits allow; with `room` for that many times
+        its multiply-adds the one that fills them best. LimitError where none keeps the limits."""
 
     def smallest(self, spec: ImageSpec, limits: Sequence[Limit] = ()) -> Config:
         """The config of the space that costs least; with limits the least that keeps them, if any does."""

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from seedleaf.core import Config, Context, Limit, Measurement, Value
 from seedleaf.errors import LimitError
 from seedleaf.learners import cost
+from seedleaf.learners.ladder import heavier, light, worth
 from seedleaf.learners.netspace import (
     STAGES,
     closest,
     may_mirror,
     network_space,
     smallest_with,
-    stem_strides,
     surely_mirrors,
     usual_shift,
 )
@@ -46,16 +46,22 @@ class ConvNet:
         )
         return Space({**network_space(spec, limits), **training})
 
-    def default(self, spec: ImageSpec, limits: Sequence[Limit] = ()) -> Config:
+    def default(self, spec: ImageSpec, limits: Sequence[Limit] = (), room: float = 1.0) -> Config:
         space = self.space(spec, limits)
-        for candidate in preferred(spec):
-            config = space.walk(lambda node, c=candidate: closest(node.param, c.get(node.key)))  # type: ignore[misc]
-            if self.keeps(spec, config, limits):
-                return config
-        config = self.smallest(spec, limits)
-        if self.keeps(spec, config, limits):
-            return config
-        raise LimitError(_too_tight(self.costs(spec, config), limits))
+
+        def placed(changes: Mapping[str, Value]) -> Config:
+            return space.walk(lambda node: closest(node.param, changes.get(node.key)))
+
+        fitting = (c for c in map(placed, light(spec)) if self.keeps(spec, c, limits))
+        plain = next(fitting, None) or self.smallest(spec, limits)
+        found = self.costs(spec, plain)
+        if not self.keeps(spec, plain, limits):
+            raise LimitError(_too_tight(found, limits))
+        if room <= 1:
+            return plain
+        within = [*limits, Limit("macs", room * found["macs"])]
+        able = [c for c in map(placed, heavier(spec)) if self.keeps(spec, c, within)]
+        return max([plain, *able], key=lambda config: worth(self.costs(spec, config)))
 
     def paced(self, pace: Pace) -> ConvNet:
         return replace(self, pace=pace)
@@ -130,34 +136,6 @@ class ConvNet:
         from seedleaf.learners.images import fit
 
         return fit(self, config, ctx)
-
-
-# --- the default ---
-
-
-SCALES = (1.0, 0.85, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2)
-
-
-def preferred(spec: ImageSpec) -> list[dict[str, Value]]:
-    """Networks in the order in which they are tried against the limits, largest first.
-
-    Plain convolutions on maps that shrink early: on a CPU they gave the most accuracy for the time, although depthwise
-    ones have fewer multiply-adds (28×28, batch 128: 50k params in 17 s an epoch, separable ones of 43k in 30 s).
-    """
-    return [_sized(scale, spec) for scale in SCALES]
-
-
-def _sized(scale: float, spec: ImageSpec) -> dict[str, Value]:
-    side = min(spec.height, spec.width)
-    widths = (24, 48) if side < 16 else (24, 48, 80) if spec.channels == 1 else (32, 64, 104)
-    changes: dict[str, Value] = {
-        "stem_width": round(16 * scale**0.5),
-        "stem_stride": stem_strides(spec)[-1],
-        "stage3": "none" if side < 16 else "conv",
-        "stage4": "separable" if side >= 48 else "none",
-        "stage4.width": round(128 * scale),
-    }
-    return changes | {f"{s}.width": round(w * scale) for s, w in zip(STAGES, widths, strict=False)}
 
 
 def _excess(found: Mapping[str, float], limits: Sequence[Limit]) -> float:

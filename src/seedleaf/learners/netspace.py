@@ -101,7 +101,7 @@ def _module_space(module: str, cap: float) -> dict[str, Any]:
     kernels = (3, 5, 7) if module in _DEPTHWISE else (3, 5)
     space: dict[str, Any] = {
         "width": Int(NARROWEST, widest, log=True, step=step, default=min(32, widest)),
-        "repeats": Int(1, 3, default=1),
+        "repeats": Int(1, 4, default=1),
         "kernel": Choice(*kernels, ordered=True, default=3),
     }
     if module == "bottleneck":

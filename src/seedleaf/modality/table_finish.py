@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seedleaf.core import Trial
-from seedleaf.errors import BudgetError
+from seedleaf.errors import BudgetError, LimitError
 from seedleaf.executors.base import Returned
 from seedleaf.finish import call_all
 from seedleaf.learners.tables.reader import unreadable
@@ -18,7 +18,8 @@ from seedleaf.learners.tables.registry import family_name
 from seedleaf.learners.tables.trial import model_file
 from seedleaf.learners.tables.written import remove
 from seedleaf.modality.base import Made
-from seedleaf.modality.table_parts import Members, make_parts, was_cut
+from seedleaf.modality.table_limits import beyond, limits_told, out_of_reach, said
+from seedleaf.modality.table_parts import Members, Parts, make_parts, smaller, spare, together, was_cut
 from seedleaf.modality.table_study import TableSpec, candidates, failed, winner_of
 
 if TYPE_CHECKING:
@@ -28,29 +29,49 @@ if TYPE_CHECKING:
 def make(run: Run, end: float, staged: Path) -> Made:
     """Fit the winner on all training rows by `end`, deliver it to `staged`, compare it with the default."""
     winner = winner_of(run.study)
+    if winner is None and (broken := beyond(run.study)):
+        raise LimitError(broken)
     if winner is None:
         raise BudgetError(f"no model: {failed(run.study.history)}; give more --time")
     begun = time.time()
     able = candidates(run.study, winner)
     members, power = _blend(run, able, winner.step)
-    places, weights, trained = make_parts(run, members, end)
+    made, trained = make_parts(run, members, end)
     took = time.time() - begun
     run.view.update(run.study.history, time.time(), "export")
-    delivered, compared = _deliver(run, winner, (places, weights, power), staged)
+    plans = [together(made, power)]
+    if run.study.problem.limits:
+        others = [(t, spare(t, Path(run.trial_folder(t)))) for t in able]
+        plans += smaller(made, [(t, places[0]) for t, places in others if places], power)
+    delivered, compared = _deliver(run, winner, plans, staged)
+    taken = plans[delivered.pop("plan")]
+    if winner.id not in {t.id for t, _ in taken.members}:
+        winner, compared = taken.members[0][0], None
     spec: TableSpec = run.spec
     final = {
         "trial": winner.id,
         "config": dict(winner.config),
         "metric": spec.goal.name,
         "target": spec.schema.target.name,
-        "members": [{"trial": t.id, "learner": family_name(t.config), "weight": w} for t, w in members],
-        "power": power,
-        "models": len(places),
+        "members": [{"trial": t.id, "learner": family_name(t.config), "weight": w} for t, w in taken.members],
+        "power": taken.power,
+        "models": len(taken.places),
         **delivered,
+        **limits_told(run.study, delivered),
         "refit_seconds": took,
         "predict": f"seedleaf predict {run.folder} FILE.csv",
     }
-    keep = ("metric", "members", "power", "test", "bytes", "latency_ms", "onnx_max_difference", "per_class")
+    keep = (
+        "metric",
+        "members",
+        "power",
+        "test",
+        "bytes",
+        "latency_ms",
+        "onnx_max_difference",
+        "per_class",
+        "limits",
+    )
     metrics = {k: final[k] for k in keep if k in final}
     told = verdict(run, winner, compared)
     _clear(run, able)
@@ -67,6 +88,7 @@ def _blend(run: Run, trials: list[Trial], folds: int) -> tuple[Members, float]:
         "folders": [run.trial_folder(t) for t in trials],
         "setup": dict(run.setup),
         "n_folds": folds,
+        "costs": [dict(t.metrics) for t in trials] if run.study.problem.limits else [],
     }
     answer = call_all(run, {"blend": ("seedleaf.learners.tables.blend:blend", arguments)}, "refit", set())[
         "blend"
@@ -95,16 +117,19 @@ def _clear(run: Run, able: list[Trial]) -> None:
 
 
 def _deliver(
-    run: Run, winner: Trial, parts: tuple[list[Path], list[float], float], out: Path
+    run: Run, winner: Trial, plans: Sequence[Parts], out: Path
 ) -> tuple[dict[str, Any], Returned | None]:
-    """Join and measure the fitted models; beside it, what tuning gained over the default config on the folds."""
-    places, weights, power = parts
+    """Join and measure the fitted models of the first plan that keeps the limits; beside it, what tuning gained over the
+    default config on the folds. LimitError where none does."""
+    listed = [([str(p) for p in x.places], list(x.weights), x.power) for x in plans]
+    places, weights, power = listed[0]
     arguments = {
-        "places": [str(p) for p in places],
+        "places": places,
         "weights": weights,
         "power": power,
         "setup": dict(run.setup),
         "out": str(out.resolve()),
+        "instead": listed[1:],
     }
     calls: dict[str, tuple[str, dict[str, Any]]] = {
         "deliver": ("seedleaf.learners.tables.deliver:deliver", arguments)
@@ -114,7 +139,10 @@ def _deliver(
         pair = {"one": run.trial_folder(winner), "other": run.trial_folder(default), "setup": dict(run.setup)}
         calls["compare"] = ("seedleaf.learners.tables.deliver:compare", pair)
     answers = call_all(run, calls, "export", needed={"deliver"})
-    return answers["deliver"].value, answers.get("compare")
+    delivered = dict(answers["deliver"].value)
+    if delivered["plan"] < 0:
+        raise LimitError(out_of_reach(run, delivered))
+    return delivered, answers.get("compare")
 
 
 def verdict(run: Run, winner: Trial, compared: Returned | None) -> dict[str, Any]:
@@ -164,13 +192,19 @@ def card(spec: TableSpec, final: Mapping[str, Any], told: Mapping[str, Any]) -> 
 | learner | {" + ".join(f"{m['weight']:.2f} {m['learner']}" for m in final["members"])} |
 | trained on | {schema.n_train:,} rows, tested on {test["n"]:,} |
 {rows}
-| file | {final["bytes"]:,} bytes |
-| latency, one row, one thread | {latency["median"]:.3f} ms (p90 {latency["p90"]:.3f}) |
+| file | {final["bytes"]:,} bytes{_allowed(final, "bytes")} |
+| latency, one row, one thread | {latency["median"]:.3f} ms (p90 {latency["p90"]:.3f}){_allowed(final, "latency_ms")} |
 
 {str(told.get("text", "")).capitalize()}.
 
 {_use(spec)}
 """
+
+
+def _allowed(final: Mapping[str, Any], what: str) -> str:
+    """What was asked for, where something was."""
+    limit = dict(final.get("limits") or {}).get(what)
+    return "" if limit is None else f", at most {said(what, limit['at_most'])} asked for"
 
 
 def _use(spec: TableSpec) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,24 +89,76 @@ def plan(
     return fits
 
 
-def make_parts(run: Run, members: Members, end: float) -> tuple[list[Path], list[float], float]:
-    """Fit what is to be fitted by `end`; the models of the file, their weights, and the seconds of the fits."""
+@dataclass(frozen=True)
+class Parts:
+    """What a file may be made of: models with their weights, those of `members`; `power` calibrates their answers."""
+
+    places: Sequence[Path]
+    weights: Sequence[float]
+    members: Members
+    power: float = 1.0
+
+
+@dataclass(frozen=True)
+class Models:
+    """The models of a member: its fit on all rows, if there is one, and those of its folds that are averaged beside it;
+    `spared` are all of its folds that there are."""
+
+    trial: Trial
+    weight: float
+    whole: Sequence[Path]
+    folded: Sequence[Path]
+    spared: Sequence[Path]
+
+    def parts(self) -> tuple[list[Path], list[float]]:
+        each = self.weight / 2 if self.whole and self.folded else self.weight
+        groups = (self.whole, self.folded)
+        return [*self.whole, *self.folded], [each / len(g) for g in groups for _ in g]
+
+    @property
+    def one(self) -> Models:
+        """With the one model that says most."""
+        return replace(self, whole=[*self.whole, *self.spared][:1], folded=[])
+
+
+def together(made: Sequence[Models], power: float) -> Parts:
+    """One file of them all."""
+    places: list[Path] = []
+    weights: list[float] = []
+    total = sum(m.weight for m in made)
+    for one in made:
+        some, shares = one.parts()
+        places, weights = places + some, weights + [w / total for w in shares]
+    return Parts(places, weights, [(m.trial, m.weight / total) for m in made], power)
+
+
+def smaller(made: Sequence[Models], others: Sequence[tuple[Trial, Path]], power: float) -> list[Parts]:
+    """What stands in for all of `made` where that breaks a limit, richest first: fewer models of members, fewer members, the
+    first alone; then `others`, each a trial with a model that had kept the limits."""
+    order = sorted(made, key=lambda m: -m.weight)
+    found = [
+        together([m if i < k else m.one for i, m in enumerate(order)], power)
+        for k in range(len(order) - 1, -1, -1)
+    ]
+    found += [together([m.one for m in order[:n]], power) for n in range(len(order) - 1, 1, -1)]
+    found += [together([m.one], 1.0) for m in made]
+    found += [Parts([place], [1.0], [(trial, 1.0)]) for trial, place in others]
+    return [p for i, p in enumerate(found) if p.places not in [q.places for q in found[:i]]]
+
+
+def make_parts(run: Run, members: Members, end: float) -> tuple[list[Models], float]:
+    """Fit what is to be fitted by `end`; the models of each member, and the seconds of the fits."""
     folds = run.study.problem.full
     folders = [Path(run.trial_folder(t)) for t, _ in members]
     bags = [bag(t, f, folds) for (t, _), f in zip(members, folders, strict=True)]
     spares = [spare(t, f) for (t, _), f in zip(members, folders, strict=True)]
     fits = plan(members, [bool(b) for b in bags], [bool(s) for s in spares], folds, run.workers, end)
     trained = _fit(run, fits, needed={str(t.id) for (t, _), s in zip(members, spares, strict=True) if not s})
-    places: list[Path] = []
-    weights: list[float] = []
+    made = []
     for (trial, weight), bagged, spared in zip(members, bags, spares, strict=True):
         whole = [_place(run, trial)] if trial.id in trained else []
-        folded = bagged or ([] if whole else spared)
-        each = weight / 2 if whole and folded else weight
-        for group in (whole, folded):
-            places += group
-            weights += [each / max(len(group), 1)] * len(group)
-    return places, weights, sum(trained.values())
+        made.append(Models(trial, weight, whole, bagged or ([] if whole else spared), spared))
+    return made, sum(trained.values())
 
 
 def _place(run: Run, trial: Trial) -> Path:

@@ -17,14 +17,16 @@ from seedleaf.folder import STUDY
 from seedleaf.job import Job
 from seedleaf.learners.tables.metrics import Metric, metric_for
 from seedleaf.learners.tables.model import Kind
-from seedleaf.learners.tables.registry import DEFAULT, LADDER, ladder, portfolio, space_of
+from seedleaf.learners.tables.registry import DEFAULT, LADDER, ladder, portfolio, small, space_of
 from seedleaf.learners.tables.source import open_source
+from seedleaf.modality.table_limits import beyond, check_reachable
 from seedleaf.modality.table_parts import refit_seconds
 from seedleaf.planning import run_note
 from seedleaf.store import SqlStore
 from seedleaf.study import Study
 from seedleaf.timing import QUICK_START
 from seedleaf.tuner.base import best_trial
+from seedleaf.tuner.constraints import keeps_limits
 from seedleaf.tuner.portfolio import PortfolioSampler
 from seedleaf.tuner.racing import clearly_behind
 from seedleaf.tuner.tpe import TpeSampler
@@ -69,13 +71,15 @@ def pace(spec: TableSpec, deadline: float) -> Mapping[str, Any]:
 def open_study(store: SqlStore, job: Job, spec: TableSpec, executor: LocalExecutor) -> tuple[Study, float]:
     """The run's study, with the ladder queued when it is new; and the seconds to keep for delivery."""
     space, goal = space_of(spec.kind), spec.goal
+    first = (*(small(space) if "bytes" in job.limits else ()), *portfolio(space))
     study = Study(
         space,
         minimize=goal.name if goal.direction == "min" else None,
         maximize=goal.name if goal.direction == "max" else None,
         fidelity=Fidelity("fold", 1, spec.folds, eta=2),
+        limits=dict(job.limits),
         seed=job.seed,
-        sampler=PortfolioSampler(portfolio(space), TpeSampler()) if job.sampler == "auto" else job.sampler,
+        sampler=PortfolioSampler(first, TpeSampler()) if job.sampler == "auto" else job.sampler,
         scheduler="racing" if job.scheduler == "auto" else job.scheduler,
         store=store,
         name=STUDY,
@@ -84,6 +88,7 @@ def open_study(store: SqlStore, job: Job, spec: TableSpec, executor: LocalExecut
     if study.history.note("plan") is None:
         study.note("run", **run_note(job))
         source = open_source(str(executor.settings.setup["data"]))
+        check_reachable(job.limits, source)
         study.note("data", spec=_note(spec, source.y_train))
         study.note("baseline", **baseline(spec, source.y_train))
         study.note("plan", folds=spec.folds, delivery=DELIVERY)
@@ -144,9 +149,8 @@ def winner_of(study: Study) -> Trial | None:
 
 def candidates(study: Study, winner: Trial) -> list[Trial]:
     """The winner, and the next best of those judged on as many folds or more."""
-    others = [
-        t for t in study.trials if t.id != winner.id and t.step >= winner.step and t.state is not State.FAILED
-    ]
+    others = [t for t in study.trials if t.id != winner.id and t.step >= winner.step]
+    others = [t for t in others if t.state is not State.FAILED and keeps_limits(study.problem, t)]
     others.sort(key=lambda t: (_loss_at(study, t, winner.step), t.id))
     return [winner, *others[: LOOKED_AT - 1]]
 
@@ -184,7 +188,8 @@ def search_until(study: Study, end: float) -> Callable[[History], str | None]:
             return "time, for one fold each" if hopeless(study, end - longest - now) else None
         best = winner_of(study)
         if best is None:  # a model that comes late is better than none, but not after twice the time
-            return "time" if now >= end + (end - begun) + GRACE else None
+            late = not beyond(study) and now < end + (end - begun) + GRACE
+            return None if late or now < end else "time"
         needed = min(refit_seconds(best, study.problem.full), longest)
         return "time" if now >= end - needed else None
 

@@ -16,6 +16,7 @@ from seedleaf.learners.tables import source as stored
 from seedleaf.learners.tables.metrics import metric_for
 from seedleaf.modality import table_finish, table_study
 from seedleaf.modality.base import Made
+from seedleaf.modality.table_limits import KNOWN
 from seedleaf.modality.table_study import FOLDS, TableSpec
 from seedleaf.store import SqlStore
 from seedleaf.study import Study
@@ -42,8 +43,10 @@ class Tables:
         return hasattr(source, "columns") and hasattr(source, "iloc")
 
     def check(self, job: Job) -> None:
-        if job.limits:
-            raise StudyError(f"a limit on {', '.join(job.limits)} is for images")
+        if unknown := [k for k in job.limits if k not in KNOWN]:
+            raise StudyError(
+                f"a limit on {', '.join(unknown)} is for images; tables know --max-bytes, --max-latency"
+            )
         if job.learner != "convnet":
             raise StudyError("a learner cannot be asked for with a table: all of them are tried")
         if unknown := [k for k in job.options if k not in OPTIONS]:
@@ -65,12 +68,16 @@ class Tables:
                     f"{job.data} is not what {cache.parent} was fitted on: the table has changed; fit again"
                 )
             stored.save(data, folds(data, int(job.options.get("folds", FOLDS)), job.seed), cache)
-        return TableSpec(*stored.describe(cache), metric=str(job.options.get("metric", "auto")))
+        schema, kind, n_folds = stored.describe(cache)
+        if "bytes" in job.limits:
+            kind = replace(kind, room=int(job.limits["bytes"]))
+        return TableSpec(schema, kind, n_folds, metric=str(job.options.get("metric", "auto")))
 
     def setup(
         self, job: Job, spec: TableSpec | None = None, history: History | None = None
     ) -> Mapping[str, Any]:
-        return {} if spec is None else {"metric": spec.goal.name}
+        limits = {"limits": dict(job.limits)} if job.limits else {}
+        return {} if spec is None else {"metric": spec.goal.name, **limits}
 
     def open_study(
         self,

@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from seedleaf.learners.tables.cost import limits_of, reader_costs
 from seedleaf.learners.tables.metrics import METRICS, row_losses
-from seedleaf.learners.tables.source import open_source
+from seedleaf.learners.tables.source import Source, open_source
 from seedleaf.learners.tables.trial import out_of_fold
 
 Array = npt.NDArray[Any]
+Keeps = Callable[[Sequence[int]], bool]
 DRAWS = 12  # a weight is a multiple of a twelfth
 MEMBERS = 4  # each is in the file
 LOOKED_AT = 10_000  # rows are enough to weigh by
@@ -22,11 +24,17 @@ WORTH = 0.002  # of the loss: a member that brings less is not worth its bytes
 POWERS = tuple(np.exp(np.linspace(np.log(0.4), np.log(2.5), 23)))
 
 
-def blend(folders: Sequence[str], setup: Mapping[str, Any], n_folds: int) -> dict[str, Any]:
+def blend(
+    folders: Sequence[str],
+    setup: Mapping[str, Any],
+    n_folds: int,
+    costs: Sequence[Mapping[str, float]] = (),
+) -> dict[str, Any]:
     """Weights of the trials in `folders`, best first, all of which have done `n_folds` folds; and the power of the
     probabilities.
 
-    Judged by the metric where that is smooth, else by log loss: a count of mistakes is too coarse to weigh by. Returns
+    Judged by the metric where that is smooth, else by log loss: a count of mistakes is too coarse to weigh by. `costs`: of
+    each a file with it alone, where limits are to be kept: only such are blended as keep them together. Returns
     {"weights", "power", "before", "after"}.
     """
     source = open_source(str(setup["data"]))
@@ -44,7 +52,7 @@ def blend(folders: Sequence[str], setup: Mapping[str, Any], n_folds: int) -> dic
         value = float(row_losses(y, p, source.n_classes).mean())
         return value if source.n_classes else float(np.sqrt(value))
 
-    counts = _greedy(answers, loss)
+    counts = _greedy(answers, loss, _rule(costs, limits_of(setup), source))
     weights = counts / counts.sum()
     mixed = np.asarray(sum(w * a for w, a in zip(weights, answers, strict=True)))
     power, after = 1.0, loss(mixed)
@@ -53,7 +61,24 @@ def blend(folders: Sequence[str], setup: Mapping[str, Any], n_folds: int) -> dic
     return {"weights": weights.tolist(), "power": power, "before": loss(answers[0]), "after": after}
 
 
-def _greedy(answers: Sequence[Array], loss: Callable[[Array], float]) -> npt.NDArray[np.float64]:
+def _rule(costs: Sequence[Mapping[str, float]], limits: Mapping[str, float], source: Source) -> Keeps:
+    """Whether models together keep the limits: each adds what it costs over the reading of cells."""
+    if not limits or not costs:
+        return lambda chosen: True
+    base = reader_costs(source)
+
+    def keeps(chosen: Sequence[int]) -> bool:
+        return all(
+            base[k] + sum(max(costs[i].get(k, np.inf) - base[k], 0.0) for i in chosen) <= most
+            for k, most in limits.items()
+        )
+
+    return keeps
+
+
+def _greedy(
+    answers: Sequence[Array], loss: Callable[[Array], float], keeps: Keeps
+) -> npt.NDArray[np.float64]:
     """How often each answer is drawn, with replacement, each time the one that leaves the least loss."""
     counts = np.zeros(len(answers))
     total = answers[0].astype(np.float64)
@@ -61,7 +86,8 @@ def _greedy(answers: Sequence[Array], loss: Callable[[Array], float]) -> npt.NDA
     found, least = counts.copy(), best
     for draw in range(1, DRAWS):
         members = [int(i) for i in np.flatnonzero(counts)]
-        able = members if len(members) >= MEMBERS else range(len(answers))
+        able = [i for i in range(len(answers)) if i in members or keeps([*members, i])]
+        able = members if len(members) >= MEMBERS else able
         tried = [(loss((total + answers[i]) / (draw + 1)), i) for i in able]
         best, i = min(tried)
         total, counts[i] = total + answers[i], counts[i] + 1

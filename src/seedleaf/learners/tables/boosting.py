@@ -23,7 +23,7 @@ from seedleaf.learners.tables.model import (
     softmax,
 )
 from seedleaf.learners.tables.options import coded
-from seedleaf.learners.tables.trees import ensemble_graph, from_boosting
+from seedleaf.learners.tables.trees import LEAF_BYTES, ensemble_graph, from_boosting
 from seedleaf.space import Choice, Float, Int, Param
 
 Floats = npt.NDArray[np.float64]
@@ -86,7 +86,8 @@ class Boosting:
     def fit(self, own: Mapping[str, Any], train: Rows, valid: Rows | None, effort: Effort) -> Boosted:
         growth = _Growth(own, train, effort)
         outputs = len(growth.base)
-        most = max(min(ROUNDS, MOST_LEAVES // (int(own["leaves"]) * outputs)), 2)
+        leaves = effort.most(MOST_LEAVES, LEAF_BYTES)
+        most = max(min(ROUNDS, leaves // (int(own["leaves"]) * outputs)), 2 if effort.room is None else 1)
         if effort.rounds is not None or valid is None:
             return self._blind(growth, min(effort.rounds or 100, most), effort)
         low, high = PATIENT

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from seedleaf.core import Config
 from seedleaf.data.tables.written import CELLS, as_cells
 from seedleaf.errors import TrialError
 from seedleaf.learners.tables.block import Block, Layout
+from seedleaf.learners.tables.cost import file_of, limits_of, room_for, settled
 from seedleaf.learners.tables.fitting import fit_config
 from seedleaf.learners.tables.graph import session
 from seedleaf.learners.tables.metrics import METRICS, row_losses
@@ -38,11 +40,15 @@ def refit(
     """
     source = open_source(str(setup["data"]))
     begun = time.time()
-    effort = Effort(deadline, seed_for(int(setup.get("seed", 0)), "refit"), rounds or None)
+    seed = seed_for(int(setup.get("seed", 0)), "refit")
+    effort = Effort(deadline, seed, rounds or None, room_for(setup, source))
     fitted = fit_config(config, source.train, source.y_train, source.n_classes, effort)
     Path(place).parent.mkdir(parents=True, exist_ok=True)
     write(fitted, source, Path(place))
     return {"train_seconds": time.time() - begun, "rounds": float(fitted.rounds)}
+
+
+Plan = tuple[Sequence[str], Sequence[float], float]  # models, their weights, the power of their probabilities
 
 
 def deliver(
@@ -51,21 +57,28 @@ def deliver(
     setup: Mapping[str, Any],
     out: str,
     power: float = 1.0,
+    instead: Sequence[Plan] = (),
 ) -> dict[str, Any]:
     """Join the models that were written at `places` into `out`/model.onnx, compare it with Python, measure the test part.
 
-    Returns test (metrics), bytes, latency_ms, onnx_max_difference, confusion. TrialError where they differ.
+    Where the file breaks a limit of `setup["limits"]`, the first of `instead` that keeps all of them is delivered. Returns
+    test (metrics), bytes, latency_ms, onnx_max_difference, confusion, and `plan`, the place of what was taken; with
+    `plan` -1 nothing keeps the limits, nothing is written, and bytes and latency_ms are the least that was reached.
+    TrialError where file and Python differ.
     """
     source = open_source(str(setup["data"]))
+    plans: list[Plan] = [(places, weights, power), *((p, w, float(x)) for p, w, x in instead)]
+    taken, model, latency = _first_within(plans, source, limits_of(setup))
+    if taken < 0:
+        return {"plan": taken, "bytes": len(model), "latency_ms": latency}
+    places, weights, power = plans[taken]
     parts = [Path(p) for p in places]
     run = session(joined(parts, weights, source, power))
     inputs = [i.name for i in run.get_inputs()]
     wanted = answers(parts, weights, source, power)
     apart = _apart(run, inputs, compared_rows(source), wanted, source)
-    raw = not unreadable(source.schema)
-    model = joined(parts, weights, source, power, raw)
     whole = session(model)
-    if raw:
+    if not unreadable(source.schema):
         apart = max(apart, _read_apart(whole, run, inputs, source))
     if not apart < CLOSE:
         raise TrialError(f"the ONNX graph differs from the model that was trained by {apart:.2g}")
@@ -73,8 +86,9 @@ def deliver(
     target.mkdir(parents=True, exist_ok=True)
     (target / "model.onnx").write_bytes(model)
     body = {
+        "plan": taken,
         "bytes": len(model),
-        "latency_ms": _latency(whole, source),
+        "latency_ms": latency,
         "onnx_max_difference": apart,
         **_test(run, inputs, source),
     }
@@ -88,6 +102,24 @@ def deliver(
     text = json.dumps(config, indent=1, ensure_ascii=False)
     (target / "config.json").write_text(text + "\n", encoding="utf-8", errors="surrogatepass")
     return body
+
+
+def _first_within(
+    plans: Sequence[Plan], source: Source, limits: Mapping[str, float]
+) -> tuple[int, bytes, dict[str, float]]:
+    """The place of the first plan whose file keeps the limits, that file and its latency; else -1, the smallest file and the
+    least latency of those that were small enough to be timed."""
+    smallest, quickest = b"", {"median": math.inf, "p90": math.inf}
+    for i, (places, weights, power) in enumerate(plans):
+        model = file_of([Path(p) for p in places], weights, source, power)
+        smallest = model if not smallest or len(model) < len(smallest) else smallest
+        if len(model) > limits.get("bytes", math.inf):
+            continue
+        latency = settled(session(model), source, limits.get("latency_ms", math.inf))
+        if latency["median"] <= limits.get("latency_ms", math.inf):
+            return i, model, latency
+        quickest = min(quickest, latency, key=lambda found: found["median"])
+    return -1, smallest, quickest
 
 
 def _apart(run: Any, inputs: Sequence[str], block: Block, wanted: Array, source: Source) -> float:
@@ -112,23 +144,6 @@ def _read_apart(whole: Any, run: Any, inputs: Sequence[str], source: Source) -> 
     scale = 1.0 if source.n_classes else max(float(source.y_train.std()), 1e-12)
     one = whole.run(None, {CELLS: cells[:1]})[0]
     return max(float(np.abs(answer - wanted).max()), float(np.abs(one[0] - wanted[0]).max())) / scale
-
-
-def _latency(run: Any, source: Source) -> dict[str, float]:
-    """Milliseconds for one row on one thread, the reading of its cells included where the graph does that."""
-    inputs = [i.name for i in run.get_inputs()]
-    if CELLS in inputs:
-        feed: Mapping[str, Array] = {CELLS: as_cells(source.sample, source.schema)[:1]}
-    else:
-        block = source.test if len(source.test) else source.train
-        feed = block.take(np.array([0])).feed(inputs)
-    times: list[float] = []
-    end = time.perf_counter() + 0.3
-    while len(times) < 20 or (time.perf_counter() < end and len(times) < 500):
-        begun = time.perf_counter()
-        run.run(None, feed)
-        times.append(1e3 * (time.perf_counter() - begun))
-    return {"median": float(np.median(times)), "p90": float(np.quantile(times, 0.9))}
 
 
 def _test(run: Any, inputs: Sequence[str], source: Source) -> dict[str, Any]:

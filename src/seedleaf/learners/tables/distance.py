@@ -15,6 +15,7 @@ Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
 Halves = npt.NDArray[np.float16]
 MOST_CELLS = 200_000  # of the rows that are kept: half precision makes that 400 kB
+GRAPH_BYTES = 2_500  # of a file that the nodes take, whatever rows are kept
 A_BATCH = 2_000_000  # distances that are held at once
 
 

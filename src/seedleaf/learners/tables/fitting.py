@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -89,12 +89,21 @@ def fit_config(
             features, x = fit_features(train, y, len(present), own, rng, family.native)
             rows = Rows(x, y, len(present), features.n_smooth)
             watched = None if valid is None else _watched(features, valid, present, n_classes, middle, spread)
+            if effort.room is not None:
+                effort = replace(effort, room=max(effort.room - _size(features), 0))
             model = family.fit(own, rows, watched, effort)
     except (ValueError, np.linalg.LinAlgError, ArithmeticError) as error:
         raise TrialError(f"{family.name} failed: {first_line(error)}") from error
     except MemoryError as error:
         raise TrialError(f"out of memory: {family.name} on {len(train)} rows") from error
     return Fitted(features, model, n_classes, present, middle, spread)
+
+
+def _size(features: Features) -> int:
+    """Bytes that the features take in a file."""
+    g = Graph()
+    features.graph(g)
+    return g.size
 
 
 def _watched(

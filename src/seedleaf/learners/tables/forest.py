@@ -14,11 +14,12 @@ import numpy.typing as npt
 from seedleaf.learners.tables.graph import Graph
 from seedleaf.learners.tables.model import Effort, Kind, Matrix, Rows
 from seedleaf.learners.tables.options import coded, filled
-from seedleaf.learners.tables.trees import Tree, ensemble_graph, from_forest, shares_graph
+from seedleaf.learners.tables.trees import LEAF_BYTES, Tree, ensemble_graph, from_forest, shares_graph
 from seedleaf.space import Choice, Float, Int, Param
 
 CHUNK = 8  # trees between looks at the clock, at most
 LOOK = 0.15  # seconds between looks, where trees are slow
+FEWEST = 8  # leaves of a tree
 MOST_NODES = 120_000  # of all trees together: two megabytes
 
 
@@ -80,12 +81,13 @@ class ForestFamily:
             ("random", True): ensemble.RandomForestClassifier,
             ("random", False): ensemble.RandomForestRegressor,
         }
-        trees = int(own["trees"])
+        nodes = effort.most(MOST_NODES, LEAF_BYTES + 2 + 4 * train.n_classes)
+        trees = min(int(own["trees"]), max(nodes // FEWEST, 1))
         model = names[str(own["kind"]), bool(train.n_classes)](
             n_estimators=1,
             min_samples_leaf=int(own["least"]),
             max_features=float(own["columns"]),
-            max_leaf_nodes=max(MOST_NODES // trees, 8),
+            max_leaf_nodes=max(nodes // trees, FEWEST if effort.room is None else 2),
             warm_start=True,
             n_jobs=1,
             random_state=effort.seed % 2**31,

@@ -69,6 +69,12 @@ class Graph:
         self.nodes.append(helper.make_node(op, list(inputs), [out], domain=domain, **attributes))
         return out
 
+    @property
+    def size(self) -> int:
+        """Bytes of what it holds, within a few of what they take in a file."""
+        parts = [*self.nodes, *self.constants.values()]
+        return sum(4 + part.ByteSize() for part in parts)
+
     # --- what is needed often ---
 
     def cast(self, x: str, dtype: str) -> str:

@@ -12,7 +12,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from seedleaf.learners.tables.distance import Halves, chosen_rows, halved, in_batches, squared_graph
+from seedleaf.learners.tables.distance import (
+    GRAPH_BYTES,
+    Halves,
+    chosen_rows,
+    halved,
+    in_batches,
+    squared_graph,
+)
 from seedleaf.learners.tables.graph import Graph
 from seedleaf.learners.tables.model import Effort, Kind, Matrix, Rows
 from seedleaf.learners.tables.options import coded, scaled
@@ -88,7 +95,8 @@ class KnnFamily:
 
     def fit(self, own: Mapping[str, Any], train: Rows, valid: Rows | None, effort: Effort) -> Neighbours:
         rng = np.random.default_rng(effort.seed)
-        rows = chosen_rows(train.x, train.y, bool(train.n_classes), MOST_ROWS, rng)
+        most = effort.most(MOST_ROWS, 2 * train.x.shape[1] + 8, GRAPH_BYTES)
+        rows = chosen_rows(train.x, train.y, bool(train.n_classes), most, rng)
         if train.n_classes:
             prior = np.bincount(train.y, minlength=train.n_classes) / len(train.y)
             goal = train.y[rows].astype(np.int64)

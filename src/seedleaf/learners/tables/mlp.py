@@ -7,17 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from seedleaf.errors import TrialError
 from seedleaf.learners.tables.graph import Graph
 from seedleaf.learners.tables.model import Effort, Kind, Matrix, Rows, probabilities_graph, softmax
 from seedleaf.learners.tables.options import coded, scaled
 from seedleaf.space import Choice, Float, Int, Param
 
 Floats = npt.NDArray[np.float32]
+WIDTHS = (32, 64, 128, 256)
+COSINES, EMBEDDED = 8, 3  # waves for each number, and what becomes of them beside the number itself
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,8 +84,13 @@ class MlpFamily:
             waves["waves"] = Choice(
                 none={}, cosines=dict(pitch=Float(0.03, 1.0, log=True, prior=0.1)), default="cosines"
             )
+        widths = [
+            w
+            for w in WIDTHS
+            if kind.room is None or _bytes(kind.n_columns, w, 1, kind.n_classes or 1) < kind.room
+        ] or [WIDTHS[0]]
         return {
-            "width": Choice(32, 64, 128, 256, ordered=True, default=128),
+            "width": Choice(*widths, ordered=True, default=min(128, widths[-1])),
             "depth": Int(1, 3, default=2),
             "act": Choice("relu", "silu", default="silu"),
             "rate": Float(5e-3, 0.2, log=True, prior=0.04),
@@ -95,6 +104,19 @@ class MlpFamily:
         }
 
     def fit(self, own: Mapping[str, Any], train: Rows, valid: Rows | None, effort: Effort) -> Net:
+        waves = train.n_smooth if own.get("waves") == "cosines" else 0
+        needed = _bytes(train.x.shape[1], int(own["width"]), int(own["depth"]), train.n_out, waves)
+        if effort.room is not None and needed > effort.room:
+            raise TrialError(
+                f"too large: its weights take {needed:,} bytes, {effort.room:,} are left of the limit"
+            )
         from seedleaf.learners.tables.mlp_train import Training
 
         return Training(own, train, valid, effort).run()
+
+
+def _bytes(columns: int, width: int, depth: int, n_out: int, waves: int = 0) -> int:
+    """What the weights take in a file; `waves` of the columns are embedded."""
+    sizes = [columns + EMBEDDED * waves, *[width] * depth, n_out]
+    layers = sum((a + 1) * b for a, b in pairwise(sizes))
+    return 4 * (columns + layers + waves * (2 * COSINES + EMBEDDED * (COSINES + 1)))

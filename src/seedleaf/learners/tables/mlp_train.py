@@ -21,12 +21,11 @@ from torch.nn import functional as F
 
 from seedleaf.errors import TrialError
 from seedleaf.learners.tables import metrics
-from seedleaf.learners.tables.mlp import Net
+from seedleaf.learners.tables.mlp import COSINES, EMBEDDED, Net
 from seedleaf.learners.tables.model import Effort, Rows, softmax
 
 Floats = npt.NDArray[np.float32]
 BATCH = 256
-COSINES, EMBEDDED = 8, 3  # waves for each number, and what becomes of them beside the number itself
 SCALE_RATE, WAVE_RATE = 6.0, 0.1  # the rates of the input's scale and of the waves over that of the weights
 LAST = 0.1  # the variance of the last layer's weights at the start
 LOOKS = 25  # at the validation rows in a training

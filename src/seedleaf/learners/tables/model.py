@@ -29,6 +29,7 @@ class Kind:
     has_dates: bool = False
     has_missing: bool = False
     high_cardinality: bool = False
+    room: int | None = None  # bytes of the file, where they are limited
 
     @property
     def n_columns(self) -> int:
@@ -53,14 +54,20 @@ class Rows:
 @dataclass(frozen=True)
 class Effort:
     """How long a fit may take: `deadline` in seconds since the epoch, and how many rounds were best in cross-validation,
-    where that is known (then there is nothing to validate on)."""
+    where that is known (then there is nothing to validate on). `room`: bytes that what is fitted may take in the file, where
+    they are limited."""
 
     deadline: float
     seed: int
     rounds: int | None = None
+    room: int | None = None
 
     def left(self) -> float:
         return self.deadline - time.time()
+
+    def most(self, usual: int, each: float, fixed: int = 300) -> int:
+        """How many of what takes `each` bytes may be kept beside `fixed` ones: `usual` where bytes are not limited."""
+        return usual if self.room is None else min(usual, max(int((self.room - fixed) / each), 0))
 
 
 class Model(Protocol):

@@ -35,6 +35,12 @@ PORTFOLIO: tuple[tuple[str, Mapping[str, Value]], ...] = (
     ("boosting", {"leaves": 4, "rate": 0.12}),
     ("mlp", {"width": 256, "depth": 1}),
 )
+# What is tried first where the file is limited: the fewest bytes of features that still say something.
+SMALL: tuple[tuple[str, Mapping[str, Value]], ...] = (
+    ("boosting", {"leaves": 6, "rate": 0.15, "encode": "target", "words": 8, "dates": "days"}),
+    ("linear", {"encode": "target", "words": 8, "dates": "days", "numbers": "standard"}),
+    ("boosting", {"leaves": 4, "rate": 0.3, "encode": "ordinal", "words": 8, "dates": "days"}),
+)
 
 
 def space_of(kind: Kind) -> Space:
@@ -59,6 +65,16 @@ def portfolio(space: Space) -> tuple[Config, ...]:
             found.append(space.complete({"learner": name, **{f"learner.{k}": v for k, v in own.items()}}))
         except SpaceError:
             continue
+    return tuple(found)
+
+
+def small(space: Space) -> tuple[Config, ...]:
+    """What is tried after the defaults where bytes are limited."""
+    found = []
+    for name, own in SMALL:
+        default = space.complete({"learner": name})
+        there = {f"learner.{k}": v for k, v in own.items() if f"learner.{k}" in default}
+        found.append(space.complete({"learner": name, **there}))
     return tuple(found)
 
 

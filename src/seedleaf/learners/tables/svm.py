@@ -16,7 +16,14 @@ import numpy as np
 import numpy.typing as npt
 
 from seedleaf.errors import TrialError
-from seedleaf.learners.tables.distance import Halves, chosen_rows, halved, in_batches, squared_graph
+from seedleaf.learners.tables.distance import (
+    GRAPH_BYTES,
+    Halves,
+    chosen_rows,
+    halved,
+    in_batches,
+    squared_graph,
+)
 from seedleaf.learners.tables.graph import Graph
 from seedleaf.learners.tables.linear import logistic
 from seedleaf.learners.tables.model import Effort, Kind, Matrix, Rows, probabilities_graph, softmax
@@ -88,16 +95,18 @@ class SvmFamily:
         if train.n_classes > MOST_CLASSES:
             raise TrialError(f"{train.n_classes} classes are too many for pairs of them")
         rng = np.random.default_rng(effort.seed)
+        machines = max(train.n_classes * (train.n_classes - 1) // 2, 1)
+        limit = effort.most(MOST_ROWS, 2 * train.x.shape[1] + 4 * machines, GRAPH_BYTES)
         x = halved(train.x)
         spread = float(np.square(x.astype(np.float64) - x.mean(0, dtype=np.float64)).sum(1).mean())
         gamma = float(own["pitch"]) / max(spread, 1e-9)
-        rows = chosen_rows(train.x, train.y, bool(train.n_classes), MOST_ROWS, rng)
+        rows = chosen_rows(train.x, train.y, bool(train.n_classes), limit, rng)
         if len(rows) > PROBE:
             few = chosen_rows(train.x, train.y, bool(train.n_classes), PROBE, rng)
             begun = time.time()
             _machines(own, gamma, x[few], train.y[few], train.n_classes)
             able = int(PROBE * np.sqrt(0.7 * max(effort.left(), 0.0) / (WHOLE * (time.time() - begun))))
-            most = max(PROBE, min(MOST_ROWS, able))
+            most = min(max(PROBE, min(MOST_ROWS, able)), limit)
             rows = chosen_rows(train.x, train.y, bool(train.n_classes), most, rng)
         x, y = x[rows], train.y[rows]
         whole = _machines(own, gamma, x, y, train.n_classes)

@@ -1,0 +1,141 @@
+"""What a file of a table costs: fits keep within the room that a limit leaves, blends and deliveries within the limits."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from messy import messy
+from seedleaf.core import Context
+from seedleaf.data.tables import folds, load_table
+from seedleaf.errors import TrialError
+from seedleaf.learners.tables.blend import blend
+from seedleaf.learners.tables.cost import file_of, model_costs, reader_costs, room_for
+from seedleaf.learners.tables.deliver import deliver
+from seedleaf.learners.tables.fitting import fit_config
+from seedleaf.learners.tables.model import Effort
+from seedleaf.learners.tables.registry import FAMILIES, family_config, small, space_of
+from seedleaf.learners.tables.source import Source, kind_of, open_source, save
+from seedleaf.learners.tables.trial import run
+from seedleaf.learners.tables.written import write
+
+LIMIT = 24_000
+
+
+@pytest.fixture(scope="module", params=["multiclass", "regression"])
+def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    data = load_table(pd.DataFrame(messy(request.param, 300)), target="y")
+    cache = tmp_path_factory.mktemp("cost") / "cache"
+    save(data, folds(data, 3), cache)
+    return str(cache)
+
+
+def fitted_at(folder: Path, source: Source, config: dict[str, object], room: int | None, rounds: int) -> Path:
+    effort = Effort(time.time() + 30, 1, rounds, room)
+    write(fit_config(config, source.train, source.y_train, source.n_classes, effort), source, folder / "m")
+    return folder / "m"
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_fit_takes_the_room_that_is_left_and_no_more(family: str, place: str, tmp_path: Path) -> None:
+    source = open_source(place)
+    config = space_of(kind_of(source.schema, True)).complete(family_config(family))
+    room = room_for({"limits": {"bytes": LIMIT}}, source)
+    assert room is not None
+    assert 0 < room < LIMIT
+    if family == "mlp":
+        with pytest.raises(TrialError, match=r"too large: its weights take .* are left of the limit"):
+            fitted_at(tmp_path, source, config, room, 4)
+        return
+    made = fitted_at(tmp_path, source, config, room, 200)
+    costs = model_costs(made, source)
+    assert reader_costs(source)["bytes"] < costs["bytes"] <= LIMIT
+    assert costs["bytes"] == len(file_of([made], [1.0], source))
+    assert costs["latency_ms"] > 0
+    if family in ("boosting", "forest"):
+        (tmp_path / "free").mkdir()
+        free = model_costs(fitted_at(tmp_path / "free", source, config, None, 200), source)
+        assert free["bytes"] > LIMIT, "without the limit it is larger"
+        assert costs["bytes"] > 0.6 * LIMIT, "what there is of room is used"
+
+
+def test_narrow_networks_are_all_that_is_searched_where_room_is_short(place: str) -> None:
+    from dataclasses import replace
+
+    kind = kind_of(open_source(place).schema, True)
+    wide, narrow = (space_of(replace(kind, room=room)) for room in (None, 4_000))
+    assert wide.complete({"learner": "mlp"})["learner.width"] == 128
+    assert narrow.complete({"learner": "mlp"})["learner.width"] < 128
+    assert [c["learner"] for c in small(narrow)] == ["boosting", "linear", "boosting"]
+    assert small(narrow)[0]["learner.words"] == 8
+
+
+def test_a_trial_tells_what_its_file_would_cost(place: str, tmp_path: Path) -> None:
+    source = open_source(place)
+    config = space_of(kind_of(source.schema, True)).complete({"learner": "linear"})
+    setup = {"data": place, "metric": "logloss" if source.n_classes else "rmse", "seed": 0}
+    limited = {**setup, "limits": {"bytes": 1e6}}
+
+    def told(folder: str, start: int, given: dict[str, object]) -> list[dict[str, float]]:
+        (tmp_path / folder).mkdir(exist_ok=True)
+        ctx = Context(0, start, start + 1, 3, 0, tmp_path / folder, setup=given)
+        return [dict(m.metrics) for m in run(config, ctx)]
+
+    assert "bytes" not in told("free", 0, setup)[0]
+    first, second = told("limited", 0, limited)[0], told("limited", 1, limited)[0]
+    assert second["bytes"] >= first["bytes"] > 1_000, "the largest of the folds counts"
+
+
+def test_members_of_a_blend_keep_the_limits_together(tmp_path: Path) -> None:
+    data = load_table(pd.DataFrame(messy("binary", 300)), target="y")
+    cache = tmp_path / "cache"
+    save(data, folds(data, 3), cache)
+    source = open_source(str(cache))
+    rng = np.random.default_rng(0)
+    signs = 2.0 * source.y_train - 1
+    for name in ("one", "other", "third"):
+        (tmp_path / name).mkdir()
+        score = signs * 0.6 + rng.normal(size=len(signs))
+        for j, (_, valid) in enumerate(source.folds):
+            p = 1 / (1 + np.exp(-score[valid]))
+            np.save(tmp_path / name / f"fold-{j}.npy", np.column_stack([1 - p, p]))
+    base = reader_costs(source)["bytes"]
+    costs = [{"bytes": base + extra, "latency_ms": 0.1} for extra in (1_000, 900_000, 2_000)]
+    folders = [str(tmp_path / n) for n in ("one", "other", "third")]
+
+    def members(limits: dict[str, float]) -> list[bool]:
+        setup = {"data": str(cache), "metric": "logloss", "limits": limits}
+        return [w > 0 for w in blend(folders, setup, 3, costs)["weights"]]
+
+    assert members({"bytes": 5e6}) == [True] * 3
+    assert members({"bytes": base + 4_000}) == [True, False, True]
+    assert members({"bytes": base + 1_500}) == [True, False, False], "the first stands alone"
+
+
+def test_what_breaks_a_limit_is_replaced_or_not_delivered(place: str, tmp_path: Path) -> None:
+    source = open_source(place)
+    space = space_of(kind_of(source.schema, True))
+    places = []
+    for name in ("boosting", "linear"):
+        (tmp_path / name).mkdir()
+        config = space.complete({"learner": name})
+        places.append(str(fitted_at(tmp_path / name, source, config, None, 60)))
+    large, little = (model_costs(Path(p), source)["bytes"] for p in places)
+    assert large > little
+    setup = {"data": place, "metric": "logloss", "limits": {"bytes": (large + little) / 2, "latency_ms": 1e3}}
+    both = (places, [0.5, 0.5], 1.0)
+    instead = [([places[0]], [1.0], 1.0), ([places[1]], [1.0], 1.0)]
+    out = tmp_path / "best"
+    said = deliver(*both[:2], setup, str(out), instead=instead)
+    assert said["plan"] == 2
+    assert said["bytes"] == little == (out / "model.onnx").stat().st_size
+    for limits in ({"bytes": little - 1}, {"latency_ms": 1e-6}):
+        nothing = deliver(*both[:2], {**setup, "limits": limits}, str(tmp_path / "none"), instead=instead)
+        assert nothing["plan"] == -1
+        assert nothing["bytes"] == little, "the least that was reached is told"
+        assert not (tmp_path / "none").exists()
+    assert deliver(*both[:2], {**setup, "limits": {}}, str(out))["plan"] == 0

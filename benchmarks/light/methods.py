@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from others import base, images
 from torch import nn
-from torch.nn import functional as F
 
 from seedleaf.compression.analyse import ANALYSIS, TABLES, analyse
 from seedleaf.compression.blocktable import BlockTable
@@ -28,7 +27,7 @@ from seedleaf.compression.foreign import ForeignNet
 from seedleaf.compression.original import save_foreign
 from seedleaf.compression.quantise import write_int8
 from seedleaf.compression.recipe import Work
-from seedleaf.compression.shop import placed
+from seedleaf.compression.scout import harm, judging
 from seedleaf.compression.space import compress_space, training_of
 from seedleaf.compression.trial import Bench, open_bench, resolve
 from seedleaf.core import Context
@@ -42,6 +41,7 @@ from seedleaf.train.feed import Feed
 from seedleaf.train.loop import train
 
 LR, BATCH = 0.05, 128  # of fine-tuning
+LOOKS = (0, 24, 96)  # steps of imitation, after which the divergence from the original is noted
 DISTIL = {"weight": 0.7, "temperature": 2.0}
 AUGMENT = {
     "augment": "basic", "augment.strength": 1.0, "augment.shift": 0.125, "augment.erase": 0.0, "augment.mixup": 0.0,
@@ -276,7 +276,8 @@ def finished(job: Job, args: Args) -> dict[str, Any]:
     found, mode = METHODS[job.method](bench, job.asked, folder)
     resolved = time.time() - begun
     net = found.subject.net if isinstance(found, Work) else found
-    proxies = harm(net, bench)
+    seen = (net, bench.original.net, bench.shop.batches, judging(bench), bench.shop.device)
+    looks = {str(steps): harm(*seen, steps) for steps in LOOKS}
     teacher: Any = DISTIL
     config: Any = {**training_of({"lr": LR}, TRAINING)}
     if job.method == "the same from scratch":
@@ -287,22 +288,8 @@ def finished(job: Job, args: Args) -> dict[str, Any]:
         copy.deepcopy(net), feed, config, epochs_of(job.task, args.tuning), folder, args.device, make
     )
     (folder / CHECKPOINT).unlink(missing_ok=True)
-    told = {"resolved": resolved, "losses": losses, "proxies": proxies}
+    told = {"resolved": resolved, "losses": losses, "looks": looks}
     return {**judged(net, bench, folder, mode, args.work), **told}
-
-
-@torch.no_grad()
-def harm(net: nn.Module, bench: Bench) -> dict[str, float]:
-    """How far a network is from the original before any fine-tuning: its loss, and how its answers differ."""
-    was, now = (placed(n, bench.shop.device).eval() for n in (bench.original.net, net))
-    apart = loss = n = 0.0
-    for x, y in bench.shop.batches():
-        x, y = x.to(bench.shop.device), y.to(bench.shop.device)
-        a, b = was(x).log_softmax(1), now(x).log_softmax(1)
-        apart += float(F.kl_div(b, a, reduction="sum", log_target=True))
-        loss += float(F.nll_loss(b, y, reduction="sum"))
-        n += len(y)
-    return {"loss": loss / n, "kl": apart / n}
 
 
 def judged(net: nn.Module, bench: Bench, folder: Path, mode: str, work: Path) -> dict[str, Any]:

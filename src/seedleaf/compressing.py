@@ -183,7 +183,7 @@ def _stages(
             save_mapped(data, folder / "cache")
             original = folder / "original"
             original.mkdir()
-            place = {"data": str((folder / "cache").resolve()), "seed": job.seed}
+            place = {"data": str((folder / "cache").resolve()), "seed": job.seed, "int8": INT8[job.int8]}
             setup = {**taken.place(original, data, scaling), **place}
             view.start({"started": began, "workers": job.workers})
             found = probe(executor, setup, min(0.12 * job.time_limit, 40.0))

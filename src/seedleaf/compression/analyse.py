@@ -60,7 +60,7 @@ def analyse(setup: Mapping[str, Any], seconds: float, device: str = "cpu") -> di
     scale = scale_of(original.skeleton, table, costs)
     floors = _floors(original, Pricer(original.skeleton, table, scale))
     scale8, floors8 = scale, dict[str, dict[str, float]]()
-    if int8:
+    if int8 and setup.get("int8") != "never":
         table8.fill(layers, time.time() + TABLE_SHARE * seconds)
         costs8 = {**costs, **{m: costs[m] / gain for m, gain in int8.items()}}
         scale8 = scale_of(original.skeleton, table8, costs8)

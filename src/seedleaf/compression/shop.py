@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -25,23 +26,29 @@ Recalibrate = Callable[[nn.Module], None]
 
 @dataclass(frozen=True, eq=False)
 class Shop:
-    """`scale` is what Pricer takes; `signals` those of the network as given, where they are known already."""
+    """`scale` is what Pricer takes; `kept` is what was found out about networks that are still there."""
 
     batches: Batches
     table: BlockTable
     scale: Mapping[str, float]
     seed: int = 0
     device: str = "cpu"  # on which networks are measured; they themselves stay on the CPU
-    kept: WeakKeyDictionary[Subject, Signals] = field(default_factory=WeakKeyDictionary)
+    kept: WeakKeyDictionary[Subject, dict[Hashable, Any]] = field(default_factory=WeakKeyDictionary)
 
     def pricer(self, subject: Subject) -> Pricer:
         return Pricer(subject.skeleton, self.table, self.scale)
 
     def signals(self, subject: Subject) -> Signals:
-        """Measured once per network: the original's serve every trial of a worker."""
-        if subject not in self.kept:
-            self.kept[subject] = listen(subject, self.batches, self.device)
-        return self.kept[subject]
+        """Gradients of `subject` on the calibration images."""
+        found: Signals = self.once(subject, "signals", lambda: listen(subject, self.batches, self.device))
+        return found
+
+    def once(self, subject: Subject, what: Hashable, find: Callable[[], Any]) -> Any:
+        """What `find` gives, found out once per network: what is so of the original serves every trial of a worker."""
+        known = self.kept.setdefault(subject, {})
+        if what not in known:
+            known[what] = find()
+        return known[what]
 
     def recalibrate(self, net: nn.Module) -> None:
         recalibrate(net, self.batches, self.device)

@@ -173,7 +173,11 @@ def _fold(config: Config, targets: Mapping[str, float], bench: Bench) -> tuple[W
     work, recipe = Work(bench.original), Recipe(bench.start)
     shop = bench.shop if config["quantise"] == "off" else bench.shop8
     for kind, options, share in steps_of(config, bench.groups):
-        wanted = towards(shop.pricer(work.subject).price(), targets, share)
+        wanted = targets
+        if (
+            share < 1.0
+        ):  # to price a network its structure has to be found out, which takes a while with somebody's
+            wanted = towards(shop.pricer(work.subject).price(), targets, share)
         body = PASSES[kind].resolve(work, shop, options, wanted)
         step = Step(kind, json.loads(json.dumps(body)))
         work, recipe = applied(work, step, PASSES, shop), recipe.then(step)

@@ -1,8 +1,8 @@
-# make demo: environment, then the main job on the handwritten digits; make test: every check and test.
+# make demo: environment, then the main job on the handwritten digits; make test: every check and test; make test-vision: the extra vision.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: env demo test check clean
+.PHONY: env demo test test-vision check clean
 env: .venv/ready
 
 .venv/ready: pyproject.toml constraints.txt scripts/setup
@@ -16,8 +16,16 @@ test: env
 	scripts/check
 	scripts/test
 
+# Networks by name need timm and torchvision, which fits one torch only: an environment of its own.
+.venv-vision/ready: pyproject.toml constraints.txt scripts/setup
+	PYTHON=$(PYTHON) scripts/setup .venv-vision dev,vision
+	touch $@
+
+test-vision: .venv-vision/ready
+	.venv-vision/bin/python -m pytest tests/learners/test_backbones.py
+
 check: env
 	scripts/check
 
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-vision .pytest_cache .mypy_cache .ruff_cache

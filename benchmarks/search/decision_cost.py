@@ -89,12 +89,14 @@ def clocked(decide: Callable[[], bool], warm_up: int = 2) -> list[float]:
 
 
 def events_of(n: int, rungs: tuple[int, ...], steps: int | None) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The log of n trials, or of as many as give `steps` measurements: the first third of each rung has gone on."""
+    """The log of n trials, or of as many as give `steps` measurements: about the best third of each rung has gone on."""
     rng = random.Random(0)
+    sample = sorted(error(drawn(rng), 1) for _ in range(3**6))
+    bars = [sample[len(sample) // 3**k] for k in range(1, len(rungs))]
     trial = measured = 0
     while (trial < n) if steps is None else (measured < steps):
         config = drawn(rng)
-        deep = rungs[sum(trial % 3**k == 0 for k in range(1, len(rungs)))]
+        deep = rungs[sum(error(config, 1) < bar for bar in bars)]
         yield "start", {"trial": trial, "config": config, "budget": deep}
         for step in range(1, deep + 1):
             metrics = {"error": error(config, step)}

@@ -20,6 +20,7 @@ from seedleaf.executors.base import Settings
 from seedleaf.executors.local import LocalExecutor
 from seedleaf.folder import new_folder, sole_driver
 from seedleaf.job import Job, name_of
+from seedleaf.learners.base import pinned
 from seedleaf.machine import cores
 from seedleaf.result import Result, trials_frame
 from seedleaf.run import begin
@@ -100,7 +101,7 @@ def fit(
         workers=_positive("workers", default_workers() if workers is None else workers),
         seed=int(seed),
         preset=preset,
-        learner=learner,
+        learner=pinned(learner),
         sampler=sampler,
         scheduler=scheduler,
         fidelity=fidelity,

@@ -64,6 +64,9 @@ def fit(
         str, typer.Option(help="quick, good or best: how much of the time is search.")
     ] = "good",
     out: Annotated[Path | None, typer.Option(help="The run's folder; default: runs/DATA-N.")] = None,
+    learner: Annotated[
+        str, typer.Option(help="convnet, or timm:NAME[,NAME…] [extra vision]: docs/guide.md.")
+    ] = "convnet",
     sampler: Annotated[str, typer.Option(help="auto, tpe, …: docs/samplers.md lists them.")] = "auto",
     scheduler: Annotated[str, typer.Option(help="auto, full, asha, …: docs/samplers.md.")] = "auto",
     fidelity: Annotated[
@@ -109,6 +112,7 @@ def fit(
             seed=seed,
             preset=preset,
             out=out,
+            learner=learner,
             sampler=sampler,
             scheduler=scheduler,
             fidelity=fidelity,

@@ -16,6 +16,8 @@ from seedleaf.compression.own import plan_from_json
 from seedleaf.data.spec import ImageData, ImageSpec
 from seedleaf.errors import CheckpointError, DataError, RunError, SeedleafError, first_line
 from seedleaf.folder import read_history
+from seedleaf.job import Job
+from seedleaf.learners.base import learner_named
 from seedleaf.learners.blocks import Net, build
 from seedleaf.learners.convnet import ConvNet
 from seedleaf.learners.ops import NetPlan
@@ -69,7 +71,7 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(map(str, names[:3])) + (", …" if len(names) > 3 else "")
 
 
-def take_run(folder: Path) -> TakenRun:
+def take_run(folder: Path) -> TakenRun | TakenBackbone:
     """The delivered network of a run. RunError where it is no run, has delivered nothing, or its weights are gone."""
     history = read_history(folder)
     final, job = history.note("final"), history.note("run") or {}
@@ -87,6 +89,8 @@ def take_run(folder: Path) -> TakenRun:
         raise RunError(
             f"{folder} holds a compressed module, not a plan: compress the original again, to other bounds"
         )
+    if not structure and "backbone" in final["config"]:
+        return _backbone(folder, Job.load(folder).learner, spec, final["config"], int(job["seed"]))
     plan = plan_from_json(structure["plan"]) if structure else ConvNet().plan(spec, final["config"])
     trial = folder / "trials" / f"{int(final['trial']):04d}" / CHECKPOINT
     # Runs of earlier versions kept no weights of the refit: their best trial's network stands in.
@@ -102,6 +106,33 @@ def _weights(path: Path) -> Mapping[str, Tensor]:
         raise RunError(f"{error}: the run's weights are gone, fit again") from None
     state: Mapping[str, Tensor] = body["judged"] if body.get("judged") is not None else body["model"]
     return state
+
+
+@dataclass(frozen=True)
+class TakenBackbone:
+    """A trained network by name, of a run: ours to open, somebody's to take apart."""
+
+    folder: Path
+    net: Net
+    training: Mapping[str, Any]
+    seed: int | None
+
+    def place(self, folder: Path, data: ImageData, scaling: Any) -> dict[str, Any]:
+        """Write it to `folder`; its part of the setup. DataError where `data` is not what it was made for."""
+        check_foreign(self.net, data.spec)
+        check_traceable(self.net, data.spec, folder)
+        return {**save_foreign(folder, self.net, data.spec), "training": dict(self.training)}
+
+
+def _backbone(
+    folder: Path, learner: str, spec: ImageSpec, config: Mapping[str, Any], seed: int
+) -> TakenBackbone:
+    net: Any = learner_named(learner).build(spec, {**config, "backbone.frozen": 0.0})
+    try:
+        net.load_state_dict(dict(_weights(folder / "best" / WEIGHTS)))
+    except RuntimeError as error:
+        raise RunError(f"{folder}: the weights do not fit its config: {first_line(error)}") from None
+    return TakenBackbone(folder, net.eval(), config, seed)
 
 
 @dataclass(frozen=True)

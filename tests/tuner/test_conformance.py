@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import math
 import random
-import time
 import warnings
 from statistics import median
 from typing import Any
@@ -60,7 +59,7 @@ def test_seeds_reproduce_and_other_seeds_differ(sampler: str, scheduler: str) ->
     assert logs[0] == logs[1]
     assert logs[0] != logs[2]
     starts = [[b["config"]["lr"] for k, b in log if k == "start"] for log in logs]
-    assert not set(starts[0]) & set(starts[2])
+    assert len(set(starts[0]) & set(starts[2])) <= 1  # some open with the default, whatever the seed
 
 
 @SAMPLER
@@ -94,20 +93,27 @@ TIGHT: dict[str, Any] = dict(
 )
 
 
+MOST_LOOKED_AT = 3_000  # configs before one is proposed: a tenth of a second
+
+
 @PAIR
 @pytest.mark.parametrize("at_most", [0.1, 2e-5])
 def test_limits_are_kept_and_found_at_once(sampler: str, scheduler: str, at_most: float) -> None:
     """2e-5 is kept by about one random config in ten thousand: only the anchor leads there."""
-    study = new(sampler, scheduler, limits={"area": at_most}, **TIGHT)
-    slowest = 0.0
+    looked: list[int] = [0]
+
+    def counted(config: Config) -> dict[str, float]:
+        looked[-1] += 1
+        return area(config)
+
+    study = new(sampler, scheduler, limits={"area": at_most}, **{**TIGHT, "costs": counted})
     for _ in range(40):
-        began = time.process_time()
+        looked.append(0)
         task = study.ask()
-        slowest = max(slowest, time.process_time() - began)
         assert task is not None
         assert area(task.config)["area"] <= at_most
         study.tell(task, [{"error": float(task.config["a"])}] * (task.stop - task.start))  # type: ignore[arg-type]
-    assert slowest < 1.0
+    assert max(looked) < MOST_LOOKED_AT
     assert len(set(configs(study))) == len(study.trials) > 10
 
 

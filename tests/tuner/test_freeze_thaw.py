@@ -150,7 +150,7 @@ def test_what_auto_means() -> None:
         for objectives in (one, two)
         for fidelity in (None, RUNGS)
     }
-    assert picked[1, True] == ("freeze-thaw", "random")
+    assert picked[1, True] == ("freeze-thaw", "gradual")
     assert picked[1, False] == ("full", "gp")
     assert picked[2, True][0] == "asha"
     assert picked[2, False][0] == "full"

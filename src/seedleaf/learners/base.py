@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from seedleaf.core import Config, Context, Limit, Measurement
 from seedleaf.errors import SpaceError
+from seedleaf.learners import backbones
 from seedleaf.learners.convnet import ConvNet
 from seedleaf.learners.pace import Pace
 from seedleaf.space import Space
@@ -61,11 +62,25 @@ class Learner(Protocol):
 
 
 LEARNERS: Mapping[str, Learner] = {"convnet": ConvNet()}
+# Learners that take names after a colon: prefix -> (the learner of the names, the names as a run keeps them).
+FAMILIES: Mapping[str, tuple[Callable[[str], Learner], Callable[[str], str]]] = {
+    "timm": (backbones.named, backbones.pinned)
+}
 
 
 def learner_named(name: str) -> Learner:
-    """The learner of that name; SpaceError names those that exist."""
+    """The learner of that name, or of a family's names ("timm:resnet10t"); SpaceError names those that exist."""
+    family, colon, names = name.partition(":")
+    if colon and family in FAMILIES:
+        return FAMILIES[family][0](names)
     try:
         return LEARNERS[name]
     except KeyError:
-        raise SpaceError(f"no learner is called {name!r}; there are: {', '.join(LEARNERS)}") from None
+        known = [*LEARNERS, *(f"{family}:NAME" for family in FAMILIES)]
+        raise SpaceError(f"no learner is called {name!r}; there are: {', '.join(known)}") from None
+
+
+def pinned(name: str) -> str:
+    """`name` with all that depends on the moment settled, so that a run that is resumed goes on with the same."""
+    family, colon, names = name.partition(":")
+    return f"{family}:{FAMILIES[family][1](names)}" if colon and family in FAMILIES else name

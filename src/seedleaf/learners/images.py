@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +17,7 @@ from seedleaf.data.mapped import open_mapped
 from seedleaf.data.spec import ImageData, Labels
 from seedleaf.data.splits import default_valid_fraction, nested_order, stratified_split
 from seedleaf.seeds import rng_for, seed_for
+from seedleaf.train import checkpoint
 from seedleaf.train.feed import Feed
 from seedleaf.train.loop import train
 from seedleaf.train.ramp import Ramp
@@ -85,8 +86,10 @@ def network(family: Learner, config: Config, source: Source, seed: int, device: 
     return family.build(source.data.spec, config, source.mean, source.std).to(device)
 
 
-def fit(family: Learner, config: Config, ctx: Context) -> Iterator[Measurement]:
-    """Train `config` on the images of `ctx.setup`."""
+def fit(
+    family: Learner, config: Config, ctx: Context, begin_with: Callable[[nn.Module], None] | None = None
+) -> Iterator[Measurement]:
+    """Train `config` on the images of `ctx.setup`. `begin_with` gives the network other weights than those drawn."""
     source = open_source(ctx.setup)
     data = source.data
     found = family.costs(data.spec, config)
@@ -94,4 +97,6 @@ def fit(family: Learner, config: Config, ctx: Context) -> Iterator[Measurement]:
     feed = training_feed(source, ctx.setup, ctx.device)
     valid = Feed.on(ctx.device, data.x_train, data.y_train, source.valid) if len(source.valid) else None
     model = network(family, config, source, ctx.seed, ctx.device)
+    if begin_with is not None and not (ctx.folder / checkpoint.NAME).exists():
+        begin_with(model)
     yield from train(model, config, feed, valid, ctx, known)

@@ -38,6 +38,7 @@ class Images:
     def check(self, job: Job) -> None:
         if job.options:
             raise StudyError(f"{', '.join(job.options)}: for tables only, and {job.data} is none")
+        learner_named(job.learner)  # SpaceError where there is none
 
     def setup(
         self, job: Job, spec: ImageSpec | None = None, history: History | None = None

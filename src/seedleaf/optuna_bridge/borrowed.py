@@ -20,7 +20,7 @@ from optuna.trial import TrialState
 from seedleaf.core import Config, History, State, Trial, Value
 from seedleaf.optuna_bridge.trials import constraints_of, directions, frozen
 from seedleaf.space import Choice, Float, Int, Node, Problem
-from seedleaf.tuner.base import draw_valid
+from seedleaf.tuner.draws import draw_valid
 
 ASKS = 8  # proposals that Optuna may make for one trial before plain random draws take over
 

@@ -11,8 +11,8 @@ from seedleaf.core import Config, History
 from seedleaf.space.encode import decode
 from seedleaf.space.problem import Problem
 from seedleaf.tuner.acquisition import log_expected_improvement
-from seedleaf.tuner.base import acceptable, draw_valid
 from seedleaf.tuner.curves import Model
+from seedleaf.tuner.draws import acceptable, draw_valid
 from seedleaf.tuner.kernels import Array
 from seedleaf.tuner.moves import Moves
 from seedleaf.tuner.prior import draw, early, share

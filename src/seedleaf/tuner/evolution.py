@@ -11,7 +11,8 @@ import numpy as np
 from seedleaf.core import Config, History, State
 from seedleaf.space.problem import Problem
 from seedleaf.space.space import Space
-from seedleaf.tuner.base import draw_valid, ranked
+from seedleaf.tuner.base import ranked
+from seedleaf.tuner.draws import draw_valid
 from seedleaf.tuner.evidence import deepest
 from seedleaf.tuner.prior import draw, early
 

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, takewhile
 from typing import ClassVar
 
 import numpy as np
 
 from seedleaf.core import Decision, Finish, History, Resume, Start, State, Trial
-from seedleaf.core.best import SCORED
 from seedleaf.space.encode import decode
 from seedleaf.space.problem import Problem
 from seedleaf.tuner.acquisition import in_the_end, log_expected_improvement, soonest
 from seedleaf.tuner.asha import AshaScheduler
-from seedleaf.tuner.base import Sampler, acceptable, best_trial, end, start_new
+from seedleaf.tuner.base import Sampler, best_trial, by_loss, end, start_new
 from seedleaf.tuner.by_time import slowness
 from seedleaf.tuner.curves import Model, trust
+from seedleaf.tuner.draws import acceptable
 from seedleaf.tuner.kernels import Array
 from seedleaf.tuner.moves import Moves
 from seedleaf.tuner.prior import share
+from seedleaf.tuner.standing import Standing
 
 TRIES = 20  # new candidates that were proposed before or break a limit, until the sampler is asked for one that is not
 RECENT = 30  # trials among which repeats are counted
@@ -44,6 +47,8 @@ class FreezeThawScheduler:
     A share `final` of decisions goes by the improvement expected in the end, the others by that expected soonest; both
     are divided by (steps needed)^`gamma`. A user's prior counts as `belief` trials. A paused trial gets half as many
     steps again. Out of trials, those go on that promise `worth` standard deviations.
+    Of many paused trials the `weighed` that stand best at their steps are looked at. From `many` trials on the model's
+    share falls as their number grows: trials are cheap then, and deciding must be as well.
     """
 
     warm: float = 1.0
@@ -59,6 +64,8 @@ class FreezeThawScheduler:
     growth: float = 1.5
     belief: float = 5.0
     worth: float = 0.01
+    many: int = 600
+    weighed: int = 150
 
     name: ClassVar[str] = "freeze-thaw"
     cites: ClassVar[str] = (
@@ -78,11 +85,12 @@ class FreezeThawScheduler:
         known = Repeats(problem, history)
         best = best_trial(problem, history)
         if best is not None and known(best):
-            best = best_trial(problem, history, [t for t in history.in_state(*SCORED) if not known(t)])
+            best = best_trial(problem, history, over=known)
         if best is not None and best.state is State.PAUSED and rng.random() < self.confirm:
             return self._thaw(problem, best)
         may_start = problem.max_trials is None or len(history.trials) < problem.max_trials
-        trusted = (1 - self.explore) * trust(problem, history)
+        often = (1 - self.explore) * min(1.0, self.many / len(history.trials))
+        trusted = often * trust(problem, history)
         model = Model.of(problem, history) if rng.random() < trusted or not may_start else None
         if model is None:
             decision = asha.passing(problem, history, sampler, rng, known)
@@ -90,7 +98,8 @@ class FreezeThawScheduler:
             if model is None:
                 return decision
             may_start = False
-        paused = [t for t in history.paused() if t.measurements and not known(t)]
+        standing = Standing.of(history, problem.objectives[0])
+        paused = [t for t in standing.best_paused(history, self.weighed) if t.measurements and not known(t)]
         if not may_start:
             return self._wind_up(problem, history, model, paused, best)
         fresh = self._candidates(problem, model, rng)
@@ -169,9 +178,8 @@ class Repeats:
     """
 
     def __init__(self, problem: Problem, history: History) -> None:
+        self._problem, self._history = problem, history
         self._loss = problem.objectives[0].loss
-        self._history = history
-        self._at: dict[int, dict[float, list[int]]] = {}  # step -> loss -> trials, for the steps asked for
 
     def __call__(self, trial: Trial) -> bool:
         if len(trial.measurements) < 2:  # most of many: one step says little
@@ -194,9 +202,8 @@ class Repeats:
         pairs = zip(trial.measurements, other.measurements, strict=False)
         return all(self._loss(a.metrics) == self._loss(b.metrics) for a, b in pairs)
 
-    def _alike(self, trial: Trial) -> list[int]:
-        if trial.step not in self._at:
-            found = self._at[trial.step] = {}
-            for i, metrics in self._history.at(trial.step).items():
-                found.setdefault(self._loss(metrics), []).append(i)
-        return self._at[trial.step].get(self._loss(trial.metrics), [])
+    def _alike(self, trial: Trial) -> Iterator[int]:
+        """The trials of the same loss at its last step."""
+        rows, loss = by_loss(self._problem, self._history, trial.step), self._loss(trial.metrics)
+        places = range(bisect_left(rows, (loss, -1)), len(rows))
+        return (rows[k][1] for k in takewhile(lambda k: rows[k][0] == loss, places))

@@ -15,8 +15,9 @@ from seedleaf.core import Config, History, Limit, Metrics, State
 from seedleaf.space.encode import decode
 from seedleaf.space.problem import Problem
 from seedleaf.tuner.additive_gp import AdditiveGp
-from seedleaf.tuner.base import acceptable, draw_valid, ranked
+from seedleaf.tuner.base import ranked
 from seedleaf.tuner.constraints import violation
+from seedleaf.tuner.draws import acceptable, draw_valid
 from seedleaf.tuner.ehvi import expected_gain
 from seedleaf.tuner.evidence import deepest, vectors
 from seedleaf.tuner.moves import Moves

@@ -18,8 +18,8 @@ from seedleaf.core import Config, History, Metrics, State
 from seedleaf.space.encode import decode
 from seedleaf.space.problem import Problem
 from seedleaf.space.space import Space
-from seedleaf.tuner.base import draw_valid
 from seedleaf.tuner.constraints import violation
+from seedleaf.tuner.draws import draw_valid
 from seedleaf.tuner.evidence import deepest, vectors
 from seedleaf.tuner.prior import draw, early
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from seedleaf.core import Config, History, Value
 from seedleaf.space.problem import Problem
-from seedleaf.tuner.base import Sampler, acceptable
+from seedleaf.tuner.base import Sampler
+from seedleaf.tuner.draws import acceptable
 
 
 @dataclass(frozen=True)

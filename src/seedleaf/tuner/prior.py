@@ -13,7 +13,8 @@ from seedleaf.core import Config, History, Value
 from seedleaf.space.encode import decode
 from seedleaf.space.problem import Problem
 from seedleaf.space.space import Node, Space
-from seedleaf.tuner.base import acceptable, best_trial, mutate, ranked
+from seedleaf.tuner.base import best_trial, ranked
+from seedleaf.tuner.draws import acceptable, mutate
 from seedleaf.tuner.evidence import deepest, vectors
 
 ENOUGH = 4  # trials at one step before the prior is judged by them
@@ -46,14 +47,26 @@ def draw(
 
 
 def early(problem: Problem, history: History, rng: np.random.Generator, local: float = LOCAL) -> Config:
-    """For samplers that have no model yet: near the best so far if the first config was given, else a random one.
+    """For samplers that have no model yet: the default first, then random ones; near the best if the first was given.
 
     The neighbourhood of a considered config beats the rest of the space, that of a random one does not.
     """
+    default = opening(problem, history)
+    if default is not None:
+        return default
     first = history.trials.get(0)
     if first is None or not first.given or rng.random() >= local:
         return draw(problem, history, rng)
     return mutate(problem.space, (best_trial(problem, history) or first).config, rng)
+
+
+def opening(problem: Problem, history: History) -> Config | None:
+    """What a study opens with that nobody queued a config for: every parameter at its prior, its default or its middle.
+
+    Users who state a default expect it to be tried, and the middle of a space is seldom among its worst configs.
+    """
+    config = None if history.trials else centre(problem.space)
+    return config if config is not None and acceptable(problem, history, config) else None
 
 
 def centre(space: Space) -> Config:

@@ -9,7 +9,7 @@ import numpy as np
 
 from seedleaf.core import Config, History
 from seedleaf.space.problem import Problem
-from seedleaf.tuner.base import draw_valid
+from seedleaf.tuner.draws import draw_valid
 from seedleaf.tuner.prior import draw
 
 

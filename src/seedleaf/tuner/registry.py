@@ -14,6 +14,7 @@ from seedleaf.tuner.bohb import BohbScheduler
 from seedleaf.tuner.evolution import EvolutionSampler
 from seedleaf.tuner.freeze_thaw import FreezeThawScheduler
 from seedleaf.tuner.full import FullScheduler
+from seedleaf.tuner.gradual import GradualSampler
 from seedleaf.tuner.halving import HalvingScheduler
 from seedleaf.tuner.hyperband import HyperbandScheduler
 from seedleaf.tuner.median import MedianScheduler
@@ -28,6 +29,7 @@ T = TypeVar("T")
 
 SAMPLERS: Mapping[str, Callable[[], Sampler]] = {
     "random": RandomSampler,
+    "gradual": GradualSampler,
     "sobol": SobolSampler,
     "tpe": TpeSampler,
     "gp": GpSampler,
@@ -48,7 +50,7 @@ SCHEDULERS: Mapping[str, Callable[[], Scheduler]] = {
 }
 
 # Schedulers whose name stands for a pair: what "auto" means for the sampler beside them. Any other may be named too.
-PAIRED: Mapping[str, str] = {"bohb": "tpe", "freeze-thaw": "random"}
+PAIRED: Mapping[str, str] = {"bohb": "tpe", "freeze-thaw": "gradual"}
 
 
 def pick_sampler(

@@ -11,7 +11,7 @@ from scipy.stats import qmc
 from seedleaf.core import Config, History
 from seedleaf.seeds import seed_for
 from seedleaf.space.problem import Problem
-from seedleaf.tuner.base import draw_valid
+from seedleaf.tuner.draws import draw_valid
 from seedleaf.tuner.prior import draw
 
 BLOCK = 64  # points that belong to one trial: where limits reject one, the next of its block is tried

@@ -18,7 +18,8 @@ from seedleaf.core import Config, History, State
 from seedleaf.space.encode import decode, encode
 from seedleaf.space.problem import Problem
 from seedleaf.space.space import Space
-from seedleaf.tuner.base import acceptable, draw_valid, ranked
+from seedleaf.tuner.base import ranked
+from seedleaf.tuner.draws import acceptable, draw_valid
 from seedleaf.tuner.evidence import deepest, vectors
 from seedleaf.tuner.evolution import child
 from seedleaf.tuner.joint import Together

@@ -17,6 +17,7 @@ TOP = {
     "api",
     "card",
     "compress_finish",
+    "compress_front",
     "compress_plan",
     "compressing",
     "crew",

@@ -23,12 +23,17 @@ if TYPE_CHECKING:
     from seedleaf.compressing import CompressJob
 
 INT8: Mapping[str, str] = {"auto": "search", "always": "always", "never": "never"}
+FURTHEST = 4.0  # times below its target that the metric of a trade-off is brought at most
+WORTH = 0.4  # of what pruning to the last channels would reach: there networks answer nothing
 EXPORT_FOREIGN = 12.0  # seconds that torch's exporter takes for a module of somebody's
 
 
 @dataclass(frozen=True)
 class Planned:
-    """`targets` {metric: at most}; `orders` of passes that may reach them; steps and seconds."""
+    """`targets` {metric: at most}; `orders` of passes that may reach them; steps and seconds.
+
+    `further` is how many times below its target the metric of a trade-off may be brought.
+    """
 
     targets: Mapping[str, float]
     orders: tuple[str, ...]
@@ -36,6 +41,8 @@ class Planned:
     fidelity: Fidelity
     refit: float
     delivery: float
+    front: float = 0.0
+    further: float = 1.0
 
 
 def probe(executor: LocalExecutor, setup: Mapping[str, Any], seconds: float) -> dict[str, Any]:
@@ -71,7 +78,16 @@ def plan(job: CompressJob, found: Mapping[str, Any], spec: ImageSpec, left: floa
     if not found["ours"]:
         delivery += EXPORT_FOREIGN
     shared = plan_time(left, job.workers, epoch, delivery, PRESETS["good"], spent)
-    return Planned(targets, orders, int8, shared.fidelity, shared.refit_seconds, delivery)
+    front = delivery + shared.front_seconds if job.tradeoff else 0.0
+    further = further_than(targets, found, int8, job.tradeoff)
+    return Planned(targets, orders, int8, shared.fidelity, shared.refit_seconds, delivery, front, further)
+
+
+def further_than(targets: Mapping[str, float], found: Mapping[str, Any], int8: str, metric: str) -> float:
+    """How many times below its target recipes can bring `metric` with something left to learn; 1 without a trade-off."""
+    ways = [found[key] for key, no in (("floors", "always"), ("floors8", "never")) if int8 != no]
+    floors = [floor[metric] for way in ways for floor in way.values()] if metric else []
+    return min(max(WORTH * targets[metric] / min(floors), 1.0), FURTHEST) if floors else 1.0
 
 
 def targets_of(job: CompressJob, costs: Mapping[str, float]) -> dict[str, float]:
@@ -80,6 +96,8 @@ def targets_of(job: CompressJob, costs: Mapping[str, float]) -> dict[str, float]
     if job.speedup is not None:
         asked = costs["latency_ms"] / job.speedup
         targets["latency_ms"] = min(asked, targets.get("latency_ms", asked))
+    if job.tradeoff:
+        targets.setdefault(job.tradeoff, costs[job.tradeoff])
     if all(costs[m] <= v for m, v in targets.items()):
         has = ", ".join(f"{said(m, costs[m])}" for m in targets)
         raise LimitError(f"the model keeps these bounds already ({has}): there is nothing to compress")
@@ -91,8 +109,8 @@ def open_study(
 ) -> Study:
     """The search over recipes, with its first trials enqueued: the default, in float32 and int8."""
     study = Study(
-        compress_space(planned.orders, found["groups"], planned.int8),
-        minimize="error",
+        compress_space(planned.orders, found["groups"], planned.int8, planned.further),
+        minimize=["error", job.tradeoff] if job.tradeoff else "error",
         tie_break="loss",
         fidelity=planned.fidelity,
         by_time=True,
@@ -122,6 +140,8 @@ def firsts(planned: Planned) -> list[dict[str, Any]]:
     Among them are one share for all layers and Tucker alone, so that a short search is not behind either of them.
     """
     found: list[dict[str, Any]] = []
+    if planned.further > 1.0:
+        found += [{"further": planned.further**share} for share in (0.5, 0.9)]
     if planned.int8 == "search":
         found.append({"quantise": "off"})
     if "prune" in planned.orders:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from seedleaf import __version__
 from seedleaf.compress_finish import Compressing, finish
 from seedleaf.compress_plan import INT8, describe, open_study, plan, probe
+from seedleaf.compression.candidates import UNITS as METRICS
 from seedleaf.core import History
 from seedleaf.data.spec import ImageData
 from seedleaf.errors import BudgetError, LimitError, RunError, StudyError
@@ -48,6 +49,7 @@ class CompressJob:
     at_most: Mapping[str, float] = field(default_factory=dict)
     max_drop: float = 0.5
     int8: str = "auto"
+    tradeoff: str = ""
     max_trials: int | None = None
     workers: int = 1
     seed: int = 0
@@ -70,6 +72,8 @@ class CompressJob:
             raise LimitError(f"--max-drop is in percent points and at least 0, got {self.max_drop:g}")
         if self.int8 not in INT8:
             raise StudyError(f"no int8 is called {self.int8!r}; there are: {', '.join(INT8)}")
+        if self.tradeoff and self.tradeoff not in METRICS:
+            raise StudyError(f"no tradeoff is called {self.tradeoff!r}; there are: {', '.join(METRICS)}")
         if self.time_limit < SHORTEST:
             given = format_seconds(self.time_limit)
             raise BudgetError(f"--time {given} is too short; give at least {SHORTEST:.0f}s")
@@ -91,6 +95,7 @@ def compress(
     max_drop: float = 0.5,
     time_limit: str | float = "10m",
     int8: str = "auto",
+    tradeoff: str = "",
     max_trials: int | None = None,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
@@ -107,7 +112,9 @@ def compress(
     `std` per channel, and gives logits (N, classes). `data` is what `seedleaf.fit` takes; a run's own where it is left out.
     Bounds: `speedup` over the original as ONNX Runtime measures it, `max_latency` (ms an image), `max_params`, `max_macs`,
     `max_bytes`. `max_drop` (percent points of accuracy) is what the verdict holds the result against. `int8`: "auto"
-    (searched), "always", "never". `max_trials` ends the search early.
+    (searched), "always", "never". With `tradeoff` "latency_ms", "params", "macs" or "bytes" the whole front of error
+    against that is searched, from the bounds on, and other networks of it are delivered to front/. `max_trials` ends the
+    search early.
     Raises DataError, LimitError (with what could be reached), BudgetError, RunError.
     """
     began = time.time() if began is None else began
@@ -127,6 +134,7 @@ def compress(
         at_most=at_most,
         max_drop=float(max_drop),
         int8=int8,
+        tradeoff=tradeoff,
         max_trials=max_trials,
         workers=count,
         seed=int(seed),
@@ -188,14 +196,14 @@ def _stages(
             view.start({"started": began, "workers": job.workers})
             found = probe(executor, setup, min(0.12 * job.time_limit, 40.0))
             planned = plan(job, found, data.spec, deadline - time.time(), time.time() - began)
-            setup |= {"targets": dict(planned.targets), "on": found["on"]}
+            setup |= {"targets": dict(planned.targets), "on": found["on"], "tradeoff": job.tradeoff}
             executor.settings = replace(executor.settings, setup=setup)
             study = open_study(store, job, found, planned, data.spec)
             study.note("session", began=began, used=0.0, time_limit=job.time_limit)
             for line in describe(data.spec, found, planned, study):
                 view.message(line)
             searched = time.time()
-            search_end = deadline - planned.delivery - planned.refit
+            search_end = deadline - planned.delivery - planned.refit - planned.front
 
             def until(history: History) -> str | None:
                 return "time" if time.time() >= search_end else None
@@ -203,7 +211,7 @@ def _stages(
             reason = study.run(executor, until, lambda h: view.update(h, time.time(), "search"))
             study.note("search", reason=reason, seconds=time.time() - searched)
             run = Compressing(folder, job, setup, data.spec, study, executor, view, found, began)
-            finish(run, deadline - planned.delivery)
+            finish(run, deadline - planned.delivery - planned.front, deadline - planned.delivery)
             study.note("done")
         finally:
             view.stop()

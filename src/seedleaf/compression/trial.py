@@ -122,9 +122,15 @@ def recipe_of(config: Config, ctx: Context, bench: Bench) -> tuple[Work, Recipe,
         except (OSError, ValueError, KeyError) as error:
             if ctx.start > 0:
                 raise TrialError(f"{path} cannot be read: {error!r}") from error
-    work, recipe, costs = resolve(config, ctx.setup["targets"], bench, ctx.folder)
+    work, recipe, costs = resolve(config, targets_of(config, ctx.setup), bench, ctx.folder)
     path.write_text(json.dumps({"recipe": recipe.to_json(), "costs": costs}), encoding="utf-8")
     return work, recipe, costs
+
+
+def targets_of(config: Config, setup: Mapping[str, Any]) -> dict[str, float]:
+    """The bounds, that of a trade-off as far below as `config` says."""
+    further, metric = float(config.get("further") or 1.0), setup.get("tradeoff")
+    return {m: v / further if m == metric else v for m, v in setup["targets"].items()}
 
 
 def resolve(

@@ -22,7 +22,7 @@ from seedleaf.timing import refit_step_seconds, refit_steps
 from seedleaf.view import View
 
 if TYPE_CHECKING:
-    from seedleaf.compressing import CompressJob
+    from seedleaf.compress_job import CompressJob
 
 LEFT_TO_REFIT = 2.0  # seconds that even a late run spends on it
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from seedleaf.compression.candidates import reachable, said
 from seedleaf.compression.space import compress_space
-from seedleaf.core import Fidelity
+from seedleaf.core import Fidelity, History
 from seedleaf.data.spec import ImageSpec
 from seedleaf.errors import LimitError, RunError
 from seedleaf.executors.base import OWN_DEVICE, Returned
@@ -20,7 +20,7 @@ from seedleaf.study import Study
 from seedleaf.timing import PRESETS, delivery_seconds, plan_time
 
 if TYPE_CHECKING:
-    from seedleaf.compressing import CompressJob
+    from seedleaf.compress_job import CompressJob
 
 INT8: Mapping[str, str] = {"auto": "search", "always": "always", "never": "never"}
 FURTHEST = 4.0  # times below its target that the metric of a trade-off is brought at most
@@ -83,6 +83,17 @@ def plan(job: CompressJob, found: Mapping[str, Any], spec: ImageSpec, left: floa
     return Planned(targets, orders, int8, shared.fidelity, shared.refit_seconds, delivery, front, further)
 
 
+def planned_before(history: History) -> Planned | None:
+    """What an earlier session of the run had planned; None where there was none."""
+    note, header = history.note("plan"), history.header
+    if note is None or not header:
+        return None
+    steps = header["fidelity"]
+    body = {k: note[k] for k in Planned.__dataclass_fields__ if k in note and k != "fidelity"}
+    body["orders"] = tuple(body["orders"])
+    return Planned(**body, fidelity=Fidelity(steps["name"], int(steps["low"]), int(steps["high"])))
+
+
 def further_than(targets: Mapping[str, float], found: Mapping[str, Any], int8: str, metric: str) -> float:
     """How many times below its target recipes can bring `metric` with something left to learn; 1 without a trade-off."""
     ways = [found[key] for key, no in (("floors", "always"), ("floors8", "never")) if int8 != no]
@@ -122,6 +133,8 @@ def open_study(
         name=STUDY,
         take_over=True,
     )
+    if study.history.note("default") is not None:
+        return study  # an earlier session has begun it
     study.note("run", **run_note(job))
     study.note("data", spec=spec.to_json())
     study.note("baseline", **trivial_baseline(spec))

@@ -19,10 +19,10 @@ from torch import Tensor, nn
 import seedleaf
 from runs import Finished
 from runs import seedleaf as command
-from seedleaf.compress_plan import Planned, firsts, plan, reachable, targets_of
-from seedleaf.compressing import CompressJob
+from seedleaf.compress_job import CompressJob
+from seedleaf.compress_plan import plan, targets_of
+from seedleaf.compression.candidates import firsts, reachable
 from seedleaf.compression.space import compress_space
-from seedleaf.core import Fidelity
 from seedleaf.data.images import load_images
 from seedleaf.errors import BudgetError, DataError, LimitError, RunError, SeedleafError, StudyError
 from seedleaf.learners.trial import prepare_process
@@ -293,8 +293,8 @@ def test_impossible_bounds_say_what_could_be_reached() -> None:
 
 def test_the_first_trials_hold_what_one_would_do_by_hand() -> None:
     orders = ("prune", "drop_prune", "drop", "decompose")
-    space = compress_space(orders, ("a", "b"), "search")
-    first = firsts(Planned({"latency_ms": 0.1}, orders, "search", Fidelity("epoch", 1, 9), 1.0, 1.0))
+    space = compress_space(orders, ("a", "b"), "search", further=2.0)
+    first = firsts(orders, "search", further=2.0)
     whole = [space.complete(config) for config in first]
     assert all(map(space.contains, whole))
     passes = [(c["passes"], c.get("passes.allocation"), c.get("passes.kind")) for c in whole]

@@ -19,7 +19,7 @@ from torch import nn
 
 from seedleaf.compression.analyse import ANALYSIS, TABLES, analyse
 from seedleaf.compression.blocktable import BlockTable
-from seedleaf.compression.candidates import reachable
+from seedleaf.compression.candidates import firsts, reachable
 from seedleaf.compression.deploy import probabilities, ratio, sketch
 from seedleaf.compression.distil import trainer_with
 from seedleaf.compression.finishing import paired
@@ -41,7 +41,8 @@ from seedleaf.train.feed import Feed
 from seedleaf.train.loop import train
 
 LR, BATCH = 0.05, 128  # of fine-tuning
-LOOKS = (0, 24, 96)  # steps of imitation, after which the divergence from the original is noted
+LOOKS = (0, 24)  # steps of imitation, after which the divergence from the original is noted
+LOOKED_AT = 4  # recipes
 DISTIL = {"weight": 0.7, "temperature": 2.0}
 AUGMENT = {
     "augment": "basic", "augment.strength": 1.0, "augment.shift": 0.125, "augment.erase": 0.0, "augment.mixup": 0.0,
@@ -197,13 +198,25 @@ def recipe(passes: str, int8: bool = False, **chosen: Any) -> Method:
 
 
 def first_recipe(int8: str) -> Method:
-    """What the search of seedleaf starts from."""
+    """What the search of seedleaf starts from: of the recipes that it looks at first, the one that harms least."""
 
     def method(bench: Bench, speedup: float, folder: Path) -> tuple[Any, str]:
         targets = {"latency_ms": bench.found["latency_ms"] / speedup}
         orders = reachable(bench.found, targets, int8)
-        config = compress_space(orders, bench.groups, int8).complete({"lr": LR})
-        return resolve(config, targets, bench, folder)[0], "off" if int8 == "never" else "static"
+        space = compress_space(orders, bench.groups, int8)
+        found, why = [], ""
+        for chosen in firsts(orders, int8)[:LOOKED_AT]:
+            try:
+                work = resolve(space.complete({"lr": LR, **chosen}), targets, bench, folder)[0]
+            except SeedleafError as error:
+                why = why or str(error)
+                continue
+            seen = (work.subject.net, bench.original.net, bench.shop.batches, judging(bench))
+            found.append((harm(*seen, bench.shop.device), str(chosen), work))
+        if not found:
+            raise SeedleafError(why)
+        print("looked", speedup, int8, [(round(h, 3), c) for h, c, _ in found], flush=True)
+        return min(found, key=lambda row: row[0])[2], "off" if int8 == "never" else "static"
 
     return method
 
@@ -245,6 +258,8 @@ METHODS: dict[str, Method] = {
     "seedleaf's first recipe": first_recipe("never"),
     "Tucker alone": recipe("decompose", kind="tucker"),
     "seedleaf's first recipe, int8": first_recipe("always"),
+    "seedleaf's first recipe, patient": first_recipe("never"),
+    "seedleaf's first recipe, int8, patient": first_recipe("always"),
     "the same from scratch": first_recipe("never"),
     "prune": recipe("prune"),
     "prune at once": recipe("prune", rounds=1),
@@ -282,11 +297,13 @@ def finished(job: Job, args: Args) -> dict[str, Any]:
     config: Any = {**training_of({"lr": LR}, TRAINING)}
     if job.method == "the same from scratch":
         net, teacher, config = found.subject.fresh().net, {}, TRAINING
+    epochs = epochs_of(job.task, args.tuning)
+    if job.method.endswith("patient"):
+        epochs, teacher = 3 * epochs, {"weight": 1.0, "temperature": 2.0}
+        config["augment.mixup"] = 0.4
     make = trainer_with(bench.original.net, teacher)
     feed = Feed.on(args.device, data.x_train, data.y_train, np.arange(len(data.y_train)))
-    net, losses = fitted(
-        copy.deepcopy(net), feed, config, epochs_of(job.task, args.tuning), folder, args.device, make
-    )
+    net, losses = fitted(copy.deepcopy(net), feed, config, epochs, folder, args.device, make)
     (folder / CHECKPOINT).unlink(missing_ok=True)
     told = {"resolved": resolved, "losses": losses, "looks": looks}
     return {**judged(net, bench, folder, mode, args.work), **told}

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from seedleaf.compression.candidates import reachable, said
+from seedleaf.compression.candidates import firsts, reachable, said
 from seedleaf.compression.space import compress_space
-from seedleaf.core import Fidelity, History
+from seedleaf.core import Config, Fidelity, History
 from seedleaf.data.spec import ImageSpec
 from seedleaf.errors import LimitError, RunError
 from seedleaf.executors.base import OWN_DEVICE, Returned
 from seedleaf.executors.local import LocalExecutor
 from seedleaf.folder import STUDY
 from seedleaf.planning import OFTEN_RIGHT, run_note, trivial_baseline
+from seedleaf.space import fingerprint
 from seedleaf.store import SqlStore
 from seedleaf.study import Study
 from seedleaf.timing import PRESETS, delivery_seconds, plan_time
@@ -118,7 +121,7 @@ def targets_of(job: CompressJob, costs: Mapping[str, float]) -> dict[str, float]
 def open_study(
     store: SqlStore, job: CompressJob, found: Mapping[str, Any], planned: Planned, spec: ImageSpec
 ) -> Study:
-    """The search over recipes, with its first trials enqueued: the default, in float32 and int8."""
+    """The search over recipes, as an earlier session left it or empty."""
     study = Study(
         compress_space(planned.orders, found["groups"], planned.int8, planned.further),
         minimize=["error", job.tradeoff] if job.tradeoff else "error",
@@ -133,36 +136,51 @@ def open_study(
         name=STUDY,
         take_over=True,
     )
-    if study.history.note("default") is not None:
+    if study.history.note("plan") is not None:
         return study  # an earlier session has begun it
     study.note("run", **run_note(job))
     study.note("data", spec=spec.to_json())
     study.note("baseline", **trivial_baseline(spec))
     study.note("plan", **{**asdict(planned), "fidelity": None}, axis="epochs")
     study.note("original", **{k: v for k, v in found.items() if k != "graph"})
-    trial = study.enqueue({}, budget=study.problem.full)
-    study.note("default", trial=trial)
-    for config in firsts(planned):
-        study.enqueue(config)
     return study
 
 
-def firsts(planned: Planned) -> list[dict[str, Any]]:
-    """Configs worth a look before anything is known: the default in float32, what one would do by hand, other orders.
+def begin(
+    study: Study, executor: LocalExecutor, planned: Planned, setup: Mapping[str, Any], until: float
+) -> None:
+    """Look at the recipes that are worth it, in the time to `until`, and enqueue them, the least harmful for all steps.
 
-    Among them are one share for all layers and Tucker alone, so that a short search is not behind either of them.
+    Those that were not looked at come after those that were, in the order in which they are proposed.
     """
-    found: list[dict[str, Any]] = []
-    if planned.further > 1.0:
-        found += [{"further": planned.further**share} for share in (0.5, 0.9)]
-    if planned.int8 == "search":
-        found.append({"quantise": "off"})
-    if "prune" in planned.orders:
-        even = {"passes.criterion": "magnitude", "passes.allocation": "uniform"}
-        found.append({"passes": "prune", **even})
-    if "decompose" in planned.orders:
-        found.append({"passes": "decompose", "passes.kind": "tucker"})
-    return found + [{"passes": o} for o in planned.orders[1:3] if o != "decompose"]
+    configs = [study.problem.space.complete(c) for c in firsts(planned.orders, planned.int8, planned.further)]
+    configs = list({fingerprint(c): c for c in configs}.values())
+    harms = looks(executor, configs, setup, until)
+    study.note("looks", harms=[harms.get(i) for i in range(len(configs))], configs=configs)
+    usable = [i for i in range(len(configs)) if harms.get(i, 0.0) is not None]
+    order = sorted(usable or range(len(configs)), key=lambda i: (harms.get(i, math.inf), i))
+    trial = study.enqueue(configs[order[0]], budget=study.problem.full)
+    study.note("default", trial=trial)
+    for i in order[1:]:
+        study.enqueue(configs[i])
+
+
+def looks(
+    executor: LocalExecutor, configs: Sequence[Config], setup: Mapping[str, Any], until: float
+) -> dict[int, float | None]:
+    """config -> its harm, None where it does not meet the targets. What is under way at `until` is waited for."""
+    found: dict[int, float | None] = {}
+    todo, waiting = list(range(len(configs))), dict[int, int]()
+    while waiting or (todo and time.time() < until):
+        while todo and executor.free() and time.time() < until:
+            i = todo.pop(0)
+            arguments = {"config": dict(configs[i]), "setup": dict(setup), "device": OWN_DEVICE}
+            waiting[executor.call("seedleaf.compression.scout:look", **arguments)] = i
+        for report in executor.poll(0.25):
+            if isinstance(report, Returned) and report.call in waiting:
+                i = waiting.pop(report.call)
+                found[i] = None if report.error is not None else float(report.value["harm"])
+    return found
 
 
 def describe(spec: ImageSpec, found: Mapping[str, Any], planned: Planned, study: Study) -> Sequence[str]:

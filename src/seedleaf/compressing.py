@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from seedleaf import __version__
 from seedleaf.compress_finish import Compressing, finish
 from seedleaf.compress_job import CompressJob
-from seedleaf.compress_plan import INT8, describe, open_study, plan, planned_before, probe
+from seedleaf.compress_plan import INT8, begin, describe, open_study, plan, planned_before, probe
 from seedleaf.core import History
 from seedleaf.data.spec import ImageData
 from seedleaf.errors import RunError
@@ -39,6 +39,8 @@ from seedleaf.store import SqlStore
 from seedleaf.timing import parse_count, parse_seconds
 from seedleaf.view import SilentView, View
 from seedleaf.workers import default_workers, devices, memory_per_worker
+
+LOOKING = 0.15  # of the search: the time for first looks at recipes
 
 if TYPE_CHECKING:
     from torch import nn
@@ -203,6 +205,8 @@ def _stages(
                 view.message(line)
             searched = time.time()
             search_end = deadline - planned.delivery - planned.refit - planned.front
+            if study.history.note("default") is None:
+                begin(study, executor, planned, setup, searched + LOOKING * (search_end - searched))
 
             def until(history: History) -> str | None:
                 return "time" if time.time() >= search_end else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,10 +11,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
-from seedleaf.compression.allocate import narrowest
+from seedleaf.compression.allocate import least
 from seedleaf.compression.blocktable import BlockTable
-from seedleaf.compression.deploy import probabilities, ratio, sketch, times
+from seedleaf.compression.deploy import graph_of, probabilities, ratio, sketch, times
 from seedleaf.compression.distil import DistilTrainer
 from seedleaf.compression.original import open_original
 from seedleaf.compression.own import OwnNet
@@ -23,7 +25,9 @@ from seedleaf.compression.space import training_of
 from seedleaf.compression.subject import Subject
 from seedleaf.compression.trial import ANALYSIS, counted
 from seedleaf.core import Context
+from seedleaf.data.spec import ImageSpec
 from seedleaf.errors import RunError, first_line
+from seedleaf.learners.blocks import Net
 from seedleaf.learners.images import Source, open_source
 from seedleaf.learners.trial import prepare_process, usable
 from seedleaf.train.feed import Feed
@@ -57,13 +61,13 @@ def analyse(setup: Mapping[str, Any], seconds: float, device: str = "cpu") -> di
     layers = [x for x in original.skeleton.layers if x.kind != "norm"]
     table, table8 = (BlockTable.from_json(times, i == 1) for i, times in enumerate(_tables(folder)))
     table.fill(layers, began + TABLE_SHARE * seconds)
-    scale = scale_of(original.skeleton, table, costs)
+    scale = scale_of(original.skeleton, table, costs, call_ms(spec, folder, source, False))
     floors = _floors(original, Pricer(original.skeleton, table, scale))
     scale8, floors8 = scale, dict[str, dict[str, float]]()
     if int8 and setup.get("int8") != "never":
         table8.fill(layers, time.time() + TABLE_SHARE * seconds)
         costs8 = {**costs, **{m: costs[m] / gain for m, gain in int8.items()}}
-        scale8 = scale_of(original.skeleton, table8, costs8)
+        scale8 = scale_of(original.skeleton, table8, costs8, call_ms(spec, folder, source, True))
         floors8 = _floors(original, Pricer(original.skeleton, table8, scale8))
     found = {
         "graph": str(graph.resolve()),
@@ -93,6 +97,29 @@ def analyse(setup: Mapping[str, Any], seconds: float, device: str = "cpu") -> di
         json.dumps({**found, "table": table.to_json(), "table8": table8.to_json()}), encoding="utf-8"
     )
     return found
+
+
+class Blank(nn.Module):
+    """Any network without its layers: pixels are scaled and averaged."""
+
+    def __init__(self, channels: int, classes: int) -> None:
+        super().__init__()
+        self.head = nn.Linear(channels, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.head(x.mean((2, 3)))
+        return out
+
+
+def call_ms(spec: ImageSpec, folder: Path, source: Source, int8: bool) -> float:
+    """What a graph for such images takes without any layer."""
+    net = Net(Blank(spec.channels, spec.n_classes), [127.5] * spec.channels, [127.5] * spec.channels)
+    mode = {"mode": "static"} if int8 else {}
+    images = np.take(source.data.x_train, source.train[:64], 0)
+    place = folder / "blank"
+    [timed] = times([graph_of(net.eval(), spec, place, mode, images)], images, 0.2)
+    shutil.rmtree(place, ignore_errors=True)
+    return timed["median"]
 
 
 def _tables(folder: Path) -> tuple[dict[str, float], dict[str, float]]:
@@ -163,7 +190,7 @@ def _floors(original: Subject, pricer: Pricer) -> dict[str, dict[str, float]]:
     """The least that pruning and leaving blocks out can bring each cost to, by prediction."""
     found = {}
     if original.skeleton.free:
-        found["prune"] = dict(pricer.price(narrowest(pricer)))
+        found["prune"] = least(pricer)
     blocks = [b.name for b in original.skeleton.blocks]
     if blocks:
         droppable = sorted(blocks, key=lambda b: pricer.price(None, [b])["latency_ms"])[

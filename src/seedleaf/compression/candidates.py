@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from seedleaf.compression.space import ORDERS
@@ -33,6 +33,25 @@ def reachable(found: Mapping[str, Any], targets: Targets, int8: str) -> tuple[st
     if found["decomposable"]:
         good += [o for o in ORDERS if "decompose" in o and ("prune" not in o or "prune" in found["floors"])]
     return tuple(good)
+
+
+def firsts(orders: Sequence[str], int8: str, further: float = 1.0) -> list[dict[str, Any]]:
+    """Configs worth a look before anything is known: the default first, then what one would do by hand and other orders.
+
+    Among them are one share for all layers and Tucker alone, so that a short search is not behind either of them.
+    """
+    found: list[dict[str, Any]] = [{}]
+    if int8 == "search":
+        found.append({"quantise": "off"})
+    if "decompose" in orders:
+        found.append({"passes": "decompose", "passes.kind": "tucker"})
+    found += [{"passes": o} for o in ("drop_prune", "prune_decompose") if o in orders]
+    if further > 1.0:
+        found += [{"further": further**share} for share in (0.5, 0.9)]
+    if "prune" in orders:
+        even = {"passes.criterion": "magnitude", "passes.allocation": "uniform"}
+        found.append({"passes": "prune", **even})
+    return found + [{"passes": o} for o in ("decompose", "drop", "decompose_prune") if o in orders]
 
 
 def _keeps(costs: Targets, targets: Targets) -> bool:

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import copy
 import itertools
-from typing import TYPE_CHECKING
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -16,11 +19,40 @@ from torch.nn import functional as F
 
 from seedleaf.compression.importance import Batches
 from seedleaf.compression.shop import calibration, placed, recalibrate
+from seedleaf.core import Config
+from seedleaf.learners.trial import memory_errors, prepare_process
+from seedleaf.space import fingerprint
 
 if TYPE_CHECKING:
     from seedleaf.compression.trial import Bench
 
 STEPS, LR, HEAT = 24, 0.02, 2.0  # of imitation
+
+
+def look(config: Config, setup: Mapping[str, Any], device: str) -> dict[str, Any]:
+    """Resolve and measure the recipe of `config`, keep it for its trial, and say what it costs and how much it harms.
+
+    TrialError where it cannot meet the targets.
+    """
+    from seedleaf.compression.trial import RECIPE, device_of, open_bench, resolve, targets_of
+
+    prepare_process()
+    torch.manual_seed(0)
+    on = device_of(device, setup)
+    bench = open_bench(setup, on)
+    folder = looked_at(setup, config)
+    folder.mkdir(parents=True, exist_ok=True)
+    with memory_errors():
+        work, recipe, costs = resolve(config, targets_of(config, setup), bench, folder)
+        found = harm(work.subject.net, bench.original.net, bench.shop.batches, judging(bench), on)
+    body = {"recipe": recipe.to_json(), "costs": costs}
+    (folder / RECIPE).write_text(json.dumps(body), encoding="utf-8")
+    return {"harm": found, "costs": costs}
+
+
+def looked_at(setup: Mapping[str, Any], config: Config) -> Path:
+    """Where the recipe of a look lies."""
+    return Path(setup["original"]) / "looks" / fingerprint(dict(config))
 
 
 def harm(

@@ -41,6 +41,7 @@ TOP = {
     "run",
     "stopwatch",
     "summary",
+    "table_estimator",
     "table_predictor",
     "workers",
 }

@@ -53,6 +53,11 @@ def test_one_file_comes_out_with_what_is_known_of_it(fitted: Result) -> None:
     page = (fitted.folder / "report.html").read_text(encoding="utf-8")
     assert "images" not in page.split("<main")[0]
     assert "touched once at the end" in page
+    told = history.note("importance") or {}
+    if told["columns"]:  # a busy machine may leave no time for it
+        rows = list(csv.DictReader((best.path / "importance.csv").open(encoding="utf-8")))
+        assert [r["column"] for r in rows] == [c[0] for c in told["columns"]]
+        assert "Which columns the answers hang on" in page
     card = (best.path / "README.md").read_text(encoding="utf-8")
     assert "one of 3 classes" in card
 

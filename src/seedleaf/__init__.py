@@ -21,6 +21,8 @@ _WHERE = {
     "compress": "seedleaf.compressing",
     "load": "seedleaf.api",
     "ImageClassifier": "seedleaf.estimator",
+    "TabularClassifier": "seedleaf.table_estimator",
+    "TabularRegressor": "seedleaf.table_estimator",
     "Study": "seedleaf.study",
     "Fidelity": "seedleaf.core",
     "Measurement": "seedleaf.core",
@@ -47,6 +49,8 @@ __all__ = [
     "SeedleafError",
     "Space",
     "Study",
+    "TabularClassifier",
+    "TabularRegressor",
     "__version__",
     "check",
     "compress",
@@ -66,6 +70,7 @@ if TYPE_CHECKING:
     from seedleaf.result import Result
     from seedleaf.space import Bool, Choice, Const, Float, Int, Space
     from seedleaf.study import Study
+    from seedleaf.table_estimator import TabularClassifier, TabularRegressor
 
 
 def __getattr__(name: str) -> Any:

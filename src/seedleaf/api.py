@@ -28,7 +28,7 @@ from seedleaf.run import resume as _resume
 from seedleaf.space import Space
 from seedleaf.space.problem import Costs, no_costs
 from seedleaf.study import Study
-from seedleaf.timing import parse_count, parse_milliseconds, parse_seconds
+from seedleaf.timing import parse_bytes, parse_count, parse_milliseconds, parse_seconds
 from seedleaf.tuner.base import Sampler, Scheduler
 from seedleaf.view import SilentView, View
 from seedleaf.workers import default_workers, devices, memory_per_worker, why_no_cuda
@@ -46,6 +46,7 @@ def fit(
     max_latency: str | float | None = None,
     max_bytes: str | int | None = None,
     workers: int | None = None,
+    memory: str | int | None = None,
     seed: int = 0,
     preset: str = "good",
     out: str | Path | None = None,
@@ -54,6 +55,7 @@ def fit(
     scheduler: str = "auto",
     fidelity: str = "auto",
     tradeoff: str = "",
+    inherit: bool = False,
     target: str | None = None,
     test: str | Path | None = None,
     group: str | None = None,
@@ -71,12 +73,16 @@ def fit(
     arrays (x, y). `max_params`, `max_macs`, `max_bytes` ("20k", 5_000_000; of the model's file) and `max_latency`
     (milliseconds for one image or row on one thread of this machine, as measured) are upper bounds that nothing returned
     breaks; of tables the last two are known. `fidelity` says what steps are spent on: "epochs", or at first a part of the
-    "data", pictures of smaller "size", or "both" (docs/guide.md). With `tradeoff` "macs" or "params" the whole front of
-    error against that is searched for, not the least error alone.
+    "data", pictures of smaller "size", or "both" (docs/guide.md). With `inherit` new trials begin with the weights of near
+    ones, the final training with those of its trial. With `tradeoff` "macs" or "params" the whole front of error against
+    that is searched for, not the least error alone.
 
     A table is a CSV, TSV (also .gz) or Parquet file, or a pandas DataFrame; the seven options from `target` on are for
     tables alone (docs/fitting-tables.md): the column to predict, a file of test rows, the column whose rows stay together,
     the column to split in the order of, "classification" or "regression", the number of folds, what to judge by.
+
+    `memory` ("2G", bytes; 70 % of what is free) is what the whole run may hold, its workers included: fewer workers are
+    started where it is short, and a trial that goes over fails.
 
     The run lands in `out`, or the next free runs/<data>-<n>/. Raises DataError, LimitError,
     BudgetError, each saying what to do.
@@ -99,6 +105,7 @@ def fit(
         time_limit=parse_seconds(time_limit),
         limits=limits,
         workers=_positive("workers", default_workers() if workers is None else workers),
+        memory=None if memory is None else parse_bytes(memory),
         seed=int(seed),
         preset=preset,
         learner=pinned(learner),
@@ -106,6 +113,7 @@ def fit(
         scheduler=scheduler,
         fidelity=fidelity,
         tradeoff=tradeoff,
+        inherit=inherit,
         kind=modality.name,
         options={k: v for k, v in given.items() if v is not None},
         command=command,

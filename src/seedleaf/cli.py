@@ -59,6 +59,9 @@ def fit(
     workers: Annotated[
         int | None, typer.Option(help="Worker processes; default: one per core or GPU.")
     ] = None,
+    memory: Annotated[
+        str | None, typer.Option(help="What the run may hold in all: 2G; default: 70 % of what is free.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Every random draw follows from it.")] = 0,
     preset: Annotated[
         str, typer.Option(help="quick, good or best: how much of the time is search.")
@@ -91,7 +94,11 @@ def fit(
         int | None, typer.Option(help="Tables: folds of the cross-validation; default 5.")
     ] = None,
     metric: Annotated[
-        str | None, typer.Option(help="Tables: logloss, error, auc, balanced_accuracy, f1; rmse, mae, r2.")
+        str | None,
+        typer.Option(
+            help="Tables: logloss, accuracy, error, auc, average_precision, balanced_accuracy, f1, macro_f1, mcc; "
+            "rmse, mae, r2, rmsle, mape."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -109,6 +116,7 @@ def fit(
             max_latency=max_latency,
             max_bytes=max_bytes,
             workers=workers,
+            memory=memory,
             seed=seed,
             preset=preset,
             out=out,
@@ -279,8 +287,8 @@ def _rows(run: Path, source: str) -> tuple[Callable[[IO[str]], None], int]:
     from seedleaf.table_predictor import TablePredictor, write_answers
 
     model = TablePredictor.open(run)
-    answers = model.answers(source)
-    return lambda file: write_answers(file, answers, model.schema), len(answers)
+    answers, said = model.told(source)
+    return lambda file: write_answers(file, answers, said, model.schema), len(answers)
 
 
 @app.command()

@@ -10,7 +10,7 @@ from seedleaf.executors.base import Settings
 from seedleaf.executors.local import LocalExecutor
 from seedleaf.job import Job
 from seedleaf.modality import modality_named
-from seedleaf.workers import devices, memory_per_worker
+from seedleaf.workers import devices, divided
 
 
 def setup_of(folder: Path, job: Job, spec: Any = None, history: History | None = None) -> dict[str, Any]:
@@ -20,9 +20,10 @@ def setup_of(folder: Path, job: Job, spec: Any = None, history: History | None =
     return {**data, **modality_named(job.kind).setup(job, spec, history)}
 
 
-def start_workers(folder: Path, job: Job) -> LocalExecutor:
-    """Warm workers that import what they need while the data is still being read."""
+def start_workers(folder: Path, job: Job, memory: int | None = None) -> LocalExecutor:
+    """Warm workers that import what they need while the data is still being read. `memory`: bytes for the whole run."""
     modality = modality_named(job.kind)
+    workers, each = (job.workers, None) if memory is None else divided(memory, job.workers, 0)
     settings = Settings(
         function=modality.trial,
         seed=job.seed,
@@ -30,11 +31,20 @@ def start_workers(folder: Path, job: Job) -> LocalExecutor:
         setup=setup_of(folder, job),
         preload=modality.preload,
         patience=max(60.0, 0.2 * job.time_limit),
-        memory=memory_of(job),
+        memory=each,
     )
-    return LocalExecutor(settings, job.workers, devices(), log_folder=folder / "workers")
+    return LocalExecutor(settings, workers, devices(), log_folder=folder / "workers")
 
 
-def memory_of(job: Job) -> int | None:
-    """The most bytes that one worker of `job` may hold."""
-    return memory_per_worker(job.workers) if job.memory is None else int(job.memory / job.workers)
+def share_memory(executor: LocalExecutor, job: Job, memory: int | None, spec: Any) -> tuple[int, str]:
+    """Divide what the run may hold among as many workers as its data lets fit in. How many there are, and what is to be said
+    of it, "" for nothing."""
+    if memory is None:
+        return executor.free(), ""
+    needed = modality_named(job.kind).worker_bytes(spec)
+    workers, each = divided(memory, executor.free(), needed)
+    executor.share(each, workers)
+    told = f"a worker should hold {needed / 2**20:,.0f} MiB, the run may hold {memory / 2**20:,.0f}"
+    if needed > each:
+        return workers, f"{told}: trials that need more than {each / 2**20:,.0f} MiB will fail"
+    return workers, f"{told}: {workers} of {job.workers} workers" if workers < job.workers else ""

@@ -62,11 +62,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise ValueError(f"this classifier needs 2 classes, y holds one class: {self.classes_[0]!r}")
         self.pixels_ = X.dtype == np.uint8
         self.low_, self.high_ = (0.0, 255.0) if X.dtype == np.uint8 else (float(X.min()), float(X.max()))
-        if self.random_state is None or isinstance(self.random_state, int):
-            seed = int(self.random_state or 0)
-        else:
-            seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        folder = self.out if self.out is not None else self._scratch()
+        folder = self.out if self.out is not None else scratch_folder(self)
         self.result_ = fit(
             (self._images(X), codes.astype(np.int64)),
             time_limit=self.time_limit,
@@ -76,7 +72,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             max_bytes=self.max_bytes,
             preset=self.preset,
             workers=self.workers,
-            seed=seed,
+            seed=seed_of(self.random_state),
             out=folder,
             command="ImageClassifier.fit",
         )
@@ -109,13 +105,22 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         span = max(self.high_ - self.low_, 1e-12)
         return np.clip(np.rint((X - self.low_) * (255.0 / span)), 0, 255).astype(np.uint8)
 
-    def _scratch(self) -> str:
-        folder = tempfile.mkdtemp(prefix="seedleaf-")
-        self._finalizer = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-        return folder
-
     def __getstate__(self) -> dict[str, Any]:
         return {k: v for k, v in super().__getstate__().items() if k != "_finalizer"}
+
+
+def seed_of(random_state: int | np.random.RandomState | None) -> int:
+    """The seed of a run; a generator gives another one each time."""
+    if random_state is None or isinstance(random_state, int):
+        return int(random_state or 0)
+    return int(check_random_state(random_state).randint(2**31 - 1))
+
+
+def scratch_folder(estimator: Any) -> str:
+    """A folder that goes away with the estimator."""
+    folder = tempfile.mkdtemp(prefix="seedleaf-")
+    estimator._finalizer = weakref.finalize(estimator, shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def _numeric(X: Array) -> Array:

@@ -38,6 +38,7 @@ class Run:
     executor: Executor
     view: View
     threads: int = 1  # of the refit
+    memory: int | None = None  # bytes that driver and workers may hold together
 
     @property
     def clock_started(self) -> float:
@@ -68,6 +69,7 @@ def finish(run: Run, end: float, deadline: float) -> None:
     run.study.note("final", **made.final)
     run.modality.beside(run, deadline - MARGIN)
     run.study.note("took", seconds=time.time() - run.clock_started)
+    run.study.note("memory", at_most=run.memory, peak=run.executor.peak)
     write_board(run.study.history, run.folder / "leaderboard.csv")
     write_report(run.study.history, run.folder / "report.html")
 

@@ -39,7 +39,8 @@ def _one_line(error: Exception) -> str:
     text = str(error)
     if isinstance(error, OSError):
         text = f"{error.filename or 'a file'}: {error.strerror or error}"
-    return "; ".join(" ".join(part.split()) for part in (text, *_notes(error)))
+    said = "; ".join(" ".join(part.split()) for part in (text, *_notes(error)))
+    return "".join(c if c.isprintable() else " " for c in said)  # a column's name must not steer the terminal
 
 
 def _notes(error: BaseException) -> list[str]:

@@ -50,11 +50,12 @@ class Job:
     learner: str = "convnet"
     kind: str = "images"
     options: Mapping[str, Any] = field(default_factory=dict)  # what the kind of data understands
-    memory: float | None = None  # bytes for all workers together
+    memory: float | None = None  # bytes for the whole run; without one, 70 % of what is free
     sampler: str = "auto"
     scheduler: str = "auto"
     fidelity: str = "auto"
     tradeoff: str = ""
+    inherit: bool = False  # begin new trials with the weights of near ones
     command: str = ""
     version: str = ""
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from seedleaf.core import Fidelity, History, Limit
+from seedleaf.core import Config, Fidelity, History, Limit
 from seedleaf.data.spec import ImageSpec
 from seedleaf.errors import StudyError
 from seedleaf.executors.base import OWN_DEVICE, Returned
@@ -103,6 +103,7 @@ def open_study(
             "limits": limits,
             "delivery": delivery,
             "epoch_seconds": epoch,
+            "inherit": job.inherit,
             "room": room,
             "refit": plan.refit_seconds,
             "front": plan.front_seconds,
@@ -121,6 +122,7 @@ def open_study(
         fidelity=Fidelity("epoch" if axis == "epochs" else "step", int(known["low"]), int(known["full"])),
         limits=known["limits"],
         costs=lambda config: learner.costs(spec, config),
+        kinship=kinship_of(learner, spec) if known.get("inherit") else None,
         anchor=learner.smallest(spec, asked),
         by_time=bool(history.header.get("by_time", not history.header)),  # as the log began, if there is one
         seed=job.seed,
@@ -140,6 +142,11 @@ def open_study(
         trial = study.enqueue(default, budget=study.problem.full) if given is None else given
         study.note("default", trial=trial)
     return study, float(known["delivery"]) + float(known.get("front", 0.0))
+
+
+def kinship_of(learner: Learner, spec: ImageSpec) -> Callable[[Config, Config], float]:
+    """How close two configs of the learner are."""
+    return lambda child, parent: learner.kinship(spec, child, parent)
 
 
 def run_note(job: Any) -> dict[str, Any]:

@@ -79,6 +79,13 @@ class Result:
             raise RunError(f"{path} holds no delivered network any more") from None
         return Best(config, metrics, path)
 
+    @property
+    def importance(self) -> list[dict[str, Any]]:
+        """Of a table, by how much the metric gets worse when a column is shuffled: rows of column, mean and spread over the
+        shuffles (None where there was one), most important first; empty where nothing was shuffled."""
+        rows = (self.history.note("importance") or {}).get("columns") or []
+        return [dict(zip(("column", "mean", "spread"), row, strict=True)) for row in rows]
+
     @cached_property
     def predictor(self) -> Predictor | TablePredictor:
         return (TablePredictor if is_table(self.folder) else Predictor).open(self.folder)

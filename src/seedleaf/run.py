@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from seedleaf.core import History
-from seedleaf.crew import setup_of, start_workers
+from seedleaf.crew import setup_of, share_memory, start_workers
 from seedleaf.errors import RunError
 from seedleaf.finish import Run, finish
 from seedleaf.folder import (
@@ -35,7 +35,14 @@ from seedleaf.result import Result
 from seedleaf.store import SqlStore
 from seedleaf.timing import format_seconds
 from seedleaf.view import SilentView, View
-from seedleaf.workers import default_workers, devices, memory_per_worker, refit_threads, why_no_cuda
+from seedleaf.workers import (
+    default_workers,
+    devices,
+    memory_of_run,
+    memory_per_worker,
+    refit_threads,
+    why_no_cuda,
+)
 
 
 def begin(
@@ -68,15 +75,19 @@ def _stages(
         job.save(folder)
         used = used_seconds(history)
         deadline = began + job.time_limit - used
-        with closing(start_workers(folder, job)) as executor:
+        memory = memory_of_run(job.memory)
+        with closing(start_workers(folder, job, memory)) as executor:
             try:
                 spec = prepare_data(folder, job, source, history)
                 modality = modality_named(job.kind)
                 setup = setup_of(folder, job, spec, history)
                 executor.settings = replace(executor.settings, setup=setup, calls_until=deadline)
+                workers, tight = share_memory(executor, job, memory, spec)
                 study, kept = modality.open_study(store, history, job, spec, executor, deadline)
                 study.note("session", began=began, used=used, time_limit=job.time_limit)
-                view.start({"started": began - used, "workers": job.workers})
+                view.start({"started": began - used, "workers": workers})
+                if tight:
+                    view.message(f"memory    {tight}")
                 if (why := why_no_cuda()) is not None:
                     view.message(f"noticed   {why}")
                 for line in modality.describe(spec, study):
@@ -87,14 +98,15 @@ def _stages(
                 study.note("search", reason=reason, seconds=time.time() - searched)
                 run = Run(
                     folder,
-                    job.workers,
+                    workers,
                     setup,
                     spec,
                     modality,
                     study,
                     executor,
                     view,
-                    refit_threads(job.workers),
+                    refit_threads(workers),
+                    memory,
                 )
                 finish(run, deadline - kept, deadline)
                 study.note("done")

@@ -25,7 +25,7 @@ from seedleaf.executors.base import Executor
 from seedleaf.ledger import Ledger, check_told, event_of, measured, running_trial
 from seedleaf.loop import PATIENCE, Loop
 from seedleaf.space import Problem, Space, fingerprint
-from seedleaf.space.problem import Costs, no_costs
+from seedleaf.space.problem import Costs, Kinship, no_costs
 from seedleaf.store import NewEvent, Store, open_store
 from seedleaf.tuner.base import Sampler, Scheduler, best_trial, decide
 from seedleaf.tuner.multi import front
@@ -57,6 +57,7 @@ class Study:
         fidelity: Fidelity | None = None,
         limits: Mapping[str, float] | None = None,
         costs: Costs = no_costs,
+        kinship: Kinship | None = None,
         anchor: Config | None = None,
         max_trials: int | None = None,
         by_time: bool = False,
@@ -77,6 +78,7 @@ class Study:
             anchor,
             max_trials,
             by_time,
+            kinship,
         )
         self.name = name
         self.sampler = pick_sampler(self.problem, sampler, scheduler)
@@ -140,7 +142,9 @@ class Study:
                 return None
             if not isinstance(decision, Stop):
                 trial = self.history.trials[event[1]["trial"]]
-                return Task(trial.id, dict(trial.config), trial.step, trial.budget, self.problem.full)
+                return Task(
+                    trial.id, dict(trial.config), trial.step, trial.budget, self.problem.full, trial.parent
+                )
 
     def tell(
         self, task: Task, steps: Sequence[Metrics] = (), *, seconds: float = 0.0, error: str | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -57,9 +57,19 @@ class TablePredictor:
 
     def answers(self, source: Any) -> Array:
         """Probabilities (N, classes), or values (N): of a file, a DataFrame, or a mapping of names to columns."""
-        parts = [self.session.run(None, feed)[0] for feed in self._feeds(_columns(source, self.schema))]
+        return self.told(source)[0]
+
+    def told(self, source: Any) -> tuple[Array, list[int]]:
+        """The answers, and for classes which one is said of each row, not always the most probable."""
+        found = [self.session.run(None, feed) for feed in self._feeds(_columns(source, self.schema))]
         empty = np.empty((0, len(self.classes))) if self.classes else np.empty(0)
-        return np.concatenate(parts) if parts else empty
+        answers = np.concatenate([f[0] for f in found]) if found else empty
+        if not self.classes:
+            return answers, []
+        if not found or len(found[0]) < 2:  # a file from before there were labels in it
+            return answers, [int(k) for k in answers.argmax(1)]
+        place = {c.encode("utf-8", "replace").decode(): k for k, c in enumerate(self.classes)}
+        return answers, [place[label] for f in found for label in f[1]]
 
     def _feeds(self, columns: Mapping[str, Any]) -> Iterator[Mapping[str, Array]]:
         """What the graph takes, batch by batch: cells; numbers and texts where it does not read cells itself."""
@@ -79,9 +89,9 @@ class TablePredictor:
         return self.answers(source)
 
     def predict(self, source: Any) -> list[str] | Array:
-        """The most probable class of each row, or its value."""
-        found = self.answers(source)
-        return [self.classes[k] for k in found.argmax(1)] if self.classes else found
+        """The class that is said of each row, or its value."""
+        found, said = self.told(source)
+        return [self.classes[k] for k in said] if self.classes else found
 
 
 def _columns(source: Any, schema: TableSchema) -> Mapping[str, Any]:
@@ -97,21 +107,21 @@ def _columns(source: Any, schema: TableSchema) -> Mapping[str, Any]:
     return table.columns
 
 
-def write_answers(file: IO[str], answers: Array, schema: TableSchema) -> None:
+def write_answers(file: IO[str], answers: Array, said: Sequence[int], schema: TableSchema) -> None:
     """A CSV: row (from 1), the prediction, and for classes its probability and one column per class."""
     writer = csv.writer(file)
     classes = schema.target.classes
     head = ["row", schema.target.name]
     writer.writerow([*head, "probability", *(f"p({c})" for c in classes)] if classes else head)
-    writer.writerows(_rows(answers, classes))
+    writer.writerows(_rows(answers, said, classes))
 
 
-def _rows(answers: Array, classes: tuple[str, ...]) -> Iterator[list[object]]:
+def _rows(answers: Array, said: Sequence[int], classes: tuple[str, ...]) -> Iterator[list[object]]:
     for i, row in enumerate(answers):
         if not classes:
             yield [i + 1, f"{float(row):.9g}"]
             continue
-        k = int(row.argmax())
+        k = said[i]
         yield [i + 1, cell(classes[k]), f"{row[k]:.4f}", *(f"{p:.4f}" for p in row)]
 
 

@@ -161,6 +161,24 @@ def parse_count(text: str | float | int) -> int:
     return int(value)
 
 
+def parse_bytes(text: str | float | int) -> int:
+    """ "800M", "2G", "1.5 GiB", 2_000_000_000 as bytes; letters count in thousands, with an i in 1024. ValueError says what
+    was expected."""
+    if isinstance(text, (int, float)):
+        return parse_count(text)
+    raw = text.strip().lower().removesuffix("b").strip()
+    binary = raw.endswith("i")
+    raw = raw.removesuffix("i")
+    power = {"k": 1, "m": 2, "g": 3, "t": 4}.get(raw[-1:], 0)
+    try:
+        value = float(raw[:-1] if power else raw) * (1024 if binary else 1000) ** power
+    except ValueError:
+        value = math.nan
+    if not 1 <= value < math.inf:
+        raise ValueError(f"{text!r} is not an amount of memory; write it as 800M or 2G")
+    return int(value)
+
+
 def parse_milliseconds(text: str | float | int) -> float:
     """ "0.5", "0.5ms", 0.5 as milliseconds; ValueError says what was expected."""
     try:

@@ -18,9 +18,14 @@ sys.path[:] = before
 
 
 def test_the_made_up_log_holds_as_many_trials_or_steps_as_asked() -> None:
-    kinds = [kind for kind, _ in decision_cost.events_of(81, (1, 3, 9, 27), None)]
-    assert kinds.count("start") == 81
-    assert kinds.count("measure") == 54 + 18 * 3 + 6 * 9 + 3 * 27
+    log = list(decision_cost.events_of(810, (1, 3, 9, 27), None))
+    assert [kind for kind, _ in log].count("start") == 810
+    deep = [body["step"] for kind, body in log if kind == "measure"]
+    for rung, share in ((1, 1), (3, 1 / 3), (9, 1 / 9), (27, 1 / 27)):
+        assert 0.6 * share <= deep.count(rung) / 810 <= 1.5 * share
+    first = {b["trial"]: b["metrics"]["error"] for k, b in log if k == "measure" and b["step"] == 1}
+    gone_on = [b["trial"] for k, b in log if k == "measure" and b["step"] == 3]
+    assert max(first[i] for i in gone_on) <= min(first[i] for i in first if i not in set(gone_on))
     steps = [kind for kind, _ in decision_cost.events_of(0, (1, 3, 9, 27), 100)].count("measure")
     assert 100 <= steps < 127
 

@@ -15,12 +15,12 @@ from light.nb201 import Chosen
 from light.proxies import PROXIES
 from light.search import KNOWN, Fixed, show
 from seedleaf import Choice, Space
-from seedleaf.core import History, Limit
+from seedleaf.core import Limit
 from seedleaf.learners.convnet import ConvNet
 from seedleaf.learners.cost import costs
 from seedleaf.seeds import rng_for
-from seedleaf.space import Problem
 from seedleaf.stopwatch import made
+from seedleaf.study import Study
 from seedleaf.tuner.evolution import EvolutionSampler
 
 CONV, POINT, POOL, SKIP, NONE = "nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3", "skip_connect", "none"
@@ -87,9 +87,10 @@ def test_naswot_sees_what_separates_images() -> None:
 
 
 def test_the_best_scored_of_several_children_is_proposed() -> None:
-    problem = Problem(Space(x=Choice(*range(50), ordered=True)))
+    study = Study(Space(x=Choice(*range(50), ordered=True)), sampler="random")
+    assert study.ask() is not None  # evolution opens a study with the default
     sampler = Chosen(EvolutionSampler(), lambda config: -abs(float(config["x"]) - 25), 20)
-    found = [sampler.propose(problem, History(), rng_for(k, "chosen"))["x"] for k in range(5)]
+    found = [sampler.propose(study.problem, study.history, rng_for(k, "chosen"))["x"] for k in range(5)]
     assert all(abs(int(x) - 25) < 12 for x in found)
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seedleaf.data.tables import TableData, folds, load_table, take
+from seedleaf.data.tables import TableData, folds, judged, load_table, take
 from seedleaf.errors import DataError
 
 N = 200
@@ -127,3 +127,29 @@ def test_take_gives_rows_in_order() -> None:
     data = load_table(frame())
     part = take(data.train, np.asarray([5, 3]))
     assert part["a"].tolist() == [data.train["a"][5], data.train["a"][3]]
+
+
+def test_a_run_is_judged_in_as_many_folds_as_there_are_groups() -> None:
+    few = pd.DataFrame(
+        {"x": np.arange(60) % 7, "g": [f"g{i % 4}" for i in range(60)], "y": ["p", "q", "q"] * 20}
+    )
+    data = load_table(few, group="g")
+    told, splits = judged(data)
+    assert len(splits) == 3  # the fourth group is the test part
+    assert [f.message for f in told.schema.findings if f.kind == "folds"] == ["3 groups of g for 5 folds"]
+    with pytest.raises(
+        DataError, match="3 groups of g beside the test rows cannot be shared out over 5 folds"
+    ):
+        judged(data, 5)
+
+
+def test_folds_whose_training_rows_have_one_class_are_left_out() -> None:
+    late = ["p"] * 60 + ["q", "p"] * 40
+    data = load_table(pd.DataFrame({"x": np.arange(140) % 11, "t": range(140), "y": late}), order_by="t")
+    told, splits = judged(data)
+    assert len(splits) < 5
+    assert all(len(set(data.y_train[train])) == 2 for train, _ in splits)
+    assert [f.action for f in told.schema.findings if f.kind == "folds"] == ["not judged in"]
+    later = pd.DataFrame({"x": np.arange(140) % 11, "t": range(140), "y": ["p"] * 115 + ["q"] * 25})
+    with pytest.raises(DataError, match="the training rows have one class of y alone"):
+        judged(load_table(later, order_by="t"))

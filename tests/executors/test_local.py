@@ -250,6 +250,30 @@ def test_a_worker_that_outgrows_its_memory_fails_the_trial(make: Make) -> None:
     assert not end.lost
     assert str(end.error).startswith("memory: the worker held")
     assert executor.free() == 1
+    assert executor.peak > 200 * 2**20
+
+
+def test_one_large_array_is_refused_before_anybody_looks(make: Make) -> None:
+    executor = make("wants_much_at_once", memory=300 * 2**20)
+    for i in range(2):
+        _, end = outcome(executor, task(i, stop=1))
+        assert (end.lost, end.error) == (False, "out of memory (a worker may hold 300 MiB)")
+    assert executor.peak < 2 * 2**30
+
+
+def test_workers_that_do_not_fit_go_and_the_others_are_held_to_their_share(make: Make) -> None:
+    executor = make("saving", workers=3)
+    before = executor.pids()
+    executor.share(700 * 2**20, 2)
+    assert executor.pids() == before[:2]
+    assert executor.free() == 2
+    assert gone(before[2])
+    for pid in executor.pids():
+        limits = Path(f"/proc/{pid}/limits").read_text().splitlines()
+        soft = next(row for row in limits if row.startswith("Max data size")).split()[3]
+        assert 700 * 2**20 <= int(soft) < 1100 * 2**20
+    steps, end = outcome(executor, task())
+    assert (len(steps), end.error) == (3, None)
 
 
 def test_what_a_trial_has_started_dies_with_its_worker(make: Make) -> None:

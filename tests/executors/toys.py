@@ -127,9 +127,13 @@ def will_not_stop(config: Config, ctx: Context) -> Iterator[dict[str, float]]:
 
 def eats_memory(config: Config, ctx: Context) -> Iterator[dict[str, float]]:
     yield {"error": 1.0}
-    hoard = np.ones(600 * 2**20, np.uint8)
+    hoard = np.ones(450 * 2**20, np.uint8)
     time.sleep(600)
     yield {"error": float(hoard[0])}
+
+
+def wants_much_at_once(config: Config, ctx: Context) -> Iterator[dict[str, float]]:
+    yield {"error": float(np.ones(3 * 2**30, np.uint8)[-1])}
 
 
 def talks(config: Config, ctx: Context) -> Iterator[dict[str, float]]:

@@ -46,6 +46,8 @@ class Distil:
 class DistilTrainer(Trainer):
     """A trainer whose loss is (1 - weight) · loss(labels) + weight · T² · KL(teacher ‖ student), both softened by T."""
 
+    recordable = False
+
     def __init__(
         self, model: nn.Module, config: Config, train: Feed, ctx: Context, teacher: nn.Module, body: Body
     ) -> None:

@@ -110,7 +110,7 @@ class Measurement:
 class Task:
     """A piece of work handed out: train `config` from step `start` (exclusive) to `stop` (inclusive).
 
-    `full` is the budget of a full training, the horizon of schedules.
+    `full` is the budget of a full training, the horizon of schedules. `parent` is the trial to take weights from, if any.
     """
 
     trial: int
@@ -118,6 +118,7 @@ class Task:
     start: int
     stop: int
     full: int = 1
+    parent: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,8 @@ class Context:
     It yields one Measurement (or mapping of metrics) per step from `start` + 1 to `stop`; before it yields it has saved
     in `folder` what it needs to go on from that step. `full` is the budget of a full training, the horizon of
     schedules. `setup` is plain JSON that is the same for every trial of the study (say, where the data lies).
-    `deadline` is wall time in seconds since the epoch by which the work must end, where there is one.
+    `deadline` is wall time in seconds since the epoch by which the work must end, where there is one. `parent` is the folder
+    of the trial whose weights this one may begin with.
     """
 
     trial: int
@@ -139,6 +141,7 @@ class Context:
     device: str = "cpu"
     setup: Mapping[str, Any] = field(default_factory=dict)
     deadline: float | None = None
+    parent: Path | None = None
 
 
 # --- decisions: what a scheduler may answer ---

@@ -49,6 +49,10 @@ OWN_DEVICE = "the worker's own"
 class Executor(Protocol):
     """Runs tasks and plain function calls on workers. Nothing here blocks except `poll`."""
 
+    @property
+    def peak(self) -> int:
+        """The most bytes that driver and workers were seen to hold together; 0 where nobody looks."""
+
     def free(self) -> int:
         """Workers that could take a task now."""
         ...

@@ -158,6 +158,9 @@ def train(line: Line, function: Callable[..., Any], seed: int, message: Message)
         folder=Path(message["folder"]),
         device=message["device"],
         setup=message["setup"],
+        parent=None
+        if message.get("parent") is None
+        else Path(message["folder"]).parent / f"{message['parent']:04d}",
     )
     ctx.folder.mkdir(parents=True, exist_ok=True)
     for m in measurements(begin(function, message["config"], ctx), ctx):

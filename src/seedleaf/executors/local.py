@@ -12,13 +12,14 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
 from seedleaf.core import Measurement, Task
 from seedleaf.errors import StudyError
 from seedleaf.executors.base import OWN_DEVICE, Ended, Report, Returned, Settings, Stepped
+from seedleaf.executors.memory import hold_back, resident
 
 # One thread each: two intra-op threads beside a busy process made a step up to 30 times slower, because the threads of
 # OpenMP spin while they wait. Passive waiting keeps that from happening where a worker is later given more threads.
@@ -26,6 +27,8 @@ ONE_THREAD = {f"{lib}_NUM_THREADS": "1" for lib in ("OMP", "MKL", "OPENBLAS", "N
 ONE_THREAD["OMP_WAIT_POLICY"] = "passive"
 GRACE = 3.0  # seconds that a worker has to abandon its step before it is killed
 WATCH_EVERY = 0.5  # seconds between looks at the clocks and the memory of the workers
+WATCH_CLOSELY = 0.1  # the same while one of them holds more than CLOSE of what it may
+CLOSE = 0.6
 START_PATIENCE = 300.0  # seconds that a worker may take to import; a cold disk takes a minute
 STARTS = 3  # workers in a row that may be killed while they import before that is held to be no accident
 CALL_PATIENCE = 5.0  # a call that nobody set a time may take as long as so many steps
@@ -75,6 +78,8 @@ class LocalExecutor:
         self._keeps_log = keeps_log
         self._calls = 0
         self._watched = 0.0
+        self._watch_every = WATCH_EVERY
+        self.peak = 0  # the most bytes that this process and its workers were seen to hold together
         self.start_seconds = 0.0  # the longest that a worker took to come up
         self._killed_starts = 0  # in a row
         self._broken: StudyError | None = None  # raised once all that happened before has been reported
@@ -125,15 +130,39 @@ class LocalExecutor:
 
     def poll(self, timeout: float) -> list[Report]:
         reports: list[Report] = []
-        for key, _ in self._selector.select(min(timeout, WATCH_EVERY)):
+        for key, _ in self._selector.select(min(timeout, self._watch_every)):
             reports += self._read(key.data)
-        if time.monotonic() - self._watched >= WATCH_EVERY:
+        if time.monotonic() - self._watched >= self._watch_every:
             self._watched = time.monotonic()
+            held = {w.index: resident(w.process.pid) for w in self._workers}
+            self.peak = max(self.peak, resident() + sum(held.values()))
+            near = max(held.values(), default=0) > CLOSE * (self.settings.memory or float("inf"))
+            self._watch_every = WATCH_CLOSELY if near else WATCH_EVERY
             for worker in list(self._workers):
-                reports += self._watch(worker)
+                # A call is what the run cannot do without: it may take what others leave.
+                mine = held[worker.index]
+                reports += self._watch(
+                    worker, mine if worker.call is None else sum(held.values()) // len(held)
+                )
         if self._broken is not None and not reports:
             raise self._broken
         return reports
+
+    def share(self, memory: int | None, workers: int) -> None:
+        """Go on with at most so many workers, each of which may hold `memory` bytes. Those that go must be idle."""
+        self.settings = replace(self.settings, memory=memory)
+        for worker in self._workers[workers:]:
+            if worker.idle:
+                self._hang_up(worker)
+                _kill(worker.process)
+                self._workers.remove(worker)
+        for worker in self._workers:
+            self._hold_back(worker)
+
+    def _hold_back(self, worker: Worker) -> None:
+        # A CUDA context reserves many times what it holds.
+        if self.settings.memory is not None and worker.device == "cpu":
+            hold_back(worker.process.pid, self.settings.memory)
 
     def close(self) -> None:
         for worker in self._workers:
@@ -179,6 +208,7 @@ class LocalExecutor:
             theirs.close()
         worker = Worker(index, device, process, ours)
         self._selector.register(ours, selectors.EVENT_READ, worker)
+        self._hold_back(worker)
         _send(worker, kind="settings", settings=asdict(self.settings))
         return worker
 
@@ -224,13 +254,20 @@ class LocalExecutor:
             return [Stepped(message["trial"], measured)]
         elif kind == "ended":
             worker.task, worker.stopping = None, None
-            return [Ended(message["trial"], message.get("error"), fatal=message.get("fatal", False))]
+            error = self._with_bound(message.get("error"))
+            return [Ended(message["trial"], error, fatal=message.get("fatal", False))]
         elif kind == "returned":
             worker.call = None
-            return [Returned(message["call"], message.get("value"), message.get("error"))]
+            return [Returned(message["call"], message.get("value"), self._with_bound(message.get("error")))]
         return []
 
-    def _watch(self, worker: Worker) -> list[Report]:
+    def _with_bound(self, error: str | None) -> str | None:
+        """A reason with what a worker may hold, where it ran out of that."""
+        if error is None or self.settings.memory is None or not error.startswith("out of memory"):
+            return error
+        return f"{error} (a worker may hold {self.settings.memory / 2**20:.0f} MiB)"
+
+    def _watch(self, worker: Worker, held: int) -> list[Report]:
         if self._broken is not None:
             return []
         now = time.monotonic()
@@ -245,11 +282,10 @@ class LocalExecutor:
             return self._replace(worker, f"it was not ready in {quiet:.0f} s", lost=True) if slow else []
         if worker.call is not None and quiet > worker.call_patience:
             return self._replace(worker, f"hung: no answer in {quiet:.0f} s")
-        if worker.task is None:
-            return []
-        if quiet > patience:
+        if worker.task is not None and quiet > patience:
             return self._replace(worker, f"hung: no step finished in {quiet:.0f} s")
-        held = _resident(worker.process.pid)
+        if worker.idle:
+            return []
         if self.settings.memory is not None and held > self.settings.memory:
             limit = self.settings.memory / 2**20
             return self._replace(worker, f"memory: the worker held {held / 2**20:.0f} MiB, over {limit:.0f}")
@@ -328,13 +364,3 @@ def _signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
-
-
-def _resident(pid: int) -> int:
-    """Resident bytes of a process that no file backs (all share the mapped images); 0 where the system does not tell."""
-    try:
-        with open(f"/proc/{pid}/statm", encoding="ascii") as file:
-            fields = file.read().split()
-            return (int(fields[1]) - int(fields[2])) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError, IndexError):
-        return 0

@@ -104,6 +104,10 @@ class Backbones:
         """Itself: a network by name has its widths."""
         return config
 
+    def kinship(self, spec: ImageSpec, child: Mapping[str, Any], parent: Mapping[str, Any]) -> float:
+        """None: trials of networks by name begin with published weights, or their own."""
+        return 0.0
+
     def paced(self, pace: Pace) -> Backbones:
         return self
 

@@ -42,6 +42,9 @@ class Learner(Protocol):
     def narrowed(self, spec: ImageSpec, config: Config, share: float) -> Config:
         """The same network with its widths cut to that share, as near as the space has it."""
 
+    def kinship(self, spec: ImageSpec, child: Mapping[str, Any], parent: Mapping[str, Any]) -> float:
+        """The share of a child's weights that a trial of `parent` has for it; 0 where weights cannot be handed down."""
+
     def paced(self, pace: Pace) -> Learner:
         """The same family where that is the machine's pace: costs then also tell `latency_ms`."""
 

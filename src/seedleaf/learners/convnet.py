@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from seedleaf.core import Config, Context, Limit, Measurement, Value
 from seedleaf.errors import LimitError
 from seedleaf.learners import cost
+from seedleaf.learners.kin import kinship
 from seedleaf.learners.ladder import heavier, light, worth
 from seedleaf.learners.netspace import (
     STAGES,
@@ -134,8 +136,16 @@ class ConvNet:
 
     def fit(self, config: Config, ctx: Context) -> Iterator[Measurement]:
         from seedleaf.learners.images import fit
+        from seedleaf.learners.inherit import begin_as_child
 
-        return fit(self, config, ctx)
+        if ctx.parent is None:
+            return fit(self, config, ctx)
+        return fit(self, config, ctx, partial(begin_as_child, self, config, ctx))
+
+    def kinship(self, spec: ImageSpec, child: Mapping[str, Any], parent: Mapping[str, Any]) -> float:
+        """The share of the child's weights that the parent has, from the configs alone."""
+        mine, theirs = self.plan(spec, child), self.plan(spec, parent)
+        return kinship(mine, theirs)
 
 
 def _excess(found: Mapping[str, float], limits: Sequence[Limit]) -> float:

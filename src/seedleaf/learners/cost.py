@@ -32,6 +32,11 @@ def costs(plan: NetPlan) -> dict[str, int]:
     return {"params": params, "macs": macs, "bytes": FLOAT_BYTES * deployed + HEADER + _graph(plan.ops)}
 
 
+def costs_of(ops: Iterable[Op]) -> int:
+    """The trainable numbers of `ops`."""
+    return _count(ops)[0]
+
+
 def _count(ops: Iterable[Op]) -> tuple[int, int, int]:
     params = macs = deployed = 0
     for op in ops:

@@ -98,5 +98,5 @@ def fit(
     valid = Feed.on(ctx.device, data.x_train, data.y_train, source.valid) if len(source.valid) else None
     model = network(family, config, source, ctx.seed, ctx.device)
     if begin_with is not None and not (ctx.folder / checkpoint.NAME).exists():
-        begin_with(model)
+        begin_with(model)  # a checkpoint of its own knows better
     yield from train(model, config, feed, valid, ctx, known)

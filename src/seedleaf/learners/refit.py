@@ -63,8 +63,10 @@ def refit(
     deadline: float,
     threads: int = 1,
     device: str = "cpu",
+    parent: str | None = None,
 ) -> dict[str, float]:
-    """Train `config` for `steps` steps on train+valid, ending by `deadline` (seconds since the epoch).
+    """Train `config` for `steps` steps on train+valid, ending by `deadline` (seconds since the epoch), with the weights of
+    the trial in the folder `parent` to begin with where one is given.
 
     The checkpoint stays in `folder`, and a refit that was cut off goes on from it. `threads` may be more than one
     only while no other worker trains. Returns {"steps", "train_seconds", "train_loss"} and {"valid_error",
@@ -82,6 +84,7 @@ def refit(
         device=device,
         setup={**setup, **WHOLE},
         deadline=deadline,
+        parent=None if parent is None else Path(parent),
     )
     ctx.folder.mkdir(parents=True, exist_ok=True)
     done = {"steps": 0.0, "train_seconds": 0.0, "train_loss": float("nan")}

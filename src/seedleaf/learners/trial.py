@@ -28,6 +28,7 @@ from seedleaf.learners.images import Source, network, open_source, training_feed
 from seedleaf.train import checkpoint
 from seedleaf.train.feed import Feed, smaller
 from seedleaf.train.loop import Trainer, probabilities
+from seedleaf.train.recorded import WARM_UP
 
 if TYPE_CHECKING:
     from seedleaf.data.spec import ImageSpec
@@ -148,12 +149,13 @@ def seconds_by_third(
 
 
 def batch_seconds(trainer: Trainer, feed: Feed, side: float, batches: int) -> float:
-    """The median of `batches` optimiser steps on pictures at `side`, after two to warm up."""
+    """The median of `batches` optimiser steps on pictures at `side`, after a few to warm up."""
     times = []
-    for index in range(batches + 2):
+    warm = 2 if trainer.recorded is None else WARM_UP + 2
+    for index in range(batches + warm):
         rows = next(trainer.loader.step(HORIZON + index))
         x, y = feed.batch(rows)
         begun = time.perf_counter()
         float(trainer.optimise(smaller(x, side), y))  # a GPU has only been asked until its number is read
         times.append(time.perf_counter() - begun)
-    return float(np.median(times[2:]))
+    return float(np.median(times[warm:]))

@@ -66,6 +66,9 @@ class Modality(Protocol):
         `known` is the spec that the log remembers, if any: RunError where the data is another now. DataError.
         """
 
+    def worker_bytes(self, spec: Any) -> int:
+        """What one worker should hold at most, foretold from the shape of the data; 0 where that is not known."""
+
     def open_study(
         self,
         store: SqlStore,

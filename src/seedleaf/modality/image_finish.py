@@ -126,6 +126,7 @@ def _refit(
         "deadline": time.time() + left,
         "threads": int(measured["threads"]),
         "device": OWN_DEVICE,
+        "parent": run.trial_folder(winner) if run.study.problem.kinship is not None else None,
     }
     run.study.note(
         "refitting", trial=winner.id, steps=steps, **{k: measured[k] for k in ("threads", "step_seconds")}

@@ -60,6 +60,10 @@ class Images:
         save_mapped(data, cache)
         return data.spec
 
+    def worker_bytes(self, spec: ImageSpec) -> int:
+        """Not known: pictures are mapped, and what a network holds depends on its config."""
+        return 0
+
     def open_study(
         self,
         store: SqlStore,

@@ -13,11 +13,13 @@ from seedleaf.core import Trial
 from seedleaf.errors import BudgetError, LimitError
 from seedleaf.executors.base import Returned
 from seedleaf.finish import call_all
+from seedleaf.learners.tables.decide import threshold
 from seedleaf.learners.tables.reader import unreadable
 from seedleaf.learners.tables.registry import family_name
 from seedleaf.learners.tables.trial import model_file
 from seedleaf.learners.tables.written import remove
 from seedleaf.modality.base import Made
+from seedleaf.modality.table_beside import remember
 from seedleaf.modality.table_limits import beyond, limits_told, out_of_reach, said
 from seedleaf.modality.table_parts import Members, Parts, make_parts, smaller, spare, together, was_cut
 from seedleaf.modality.table_study import TableSpec, candidates, failed, winner_of
@@ -35,7 +37,7 @@ def make(run: Run, end: float, staged: Path) -> Made:
         raise BudgetError(f"no model: {failed(run.study.history)}; give more --time")
     begun = time.time()
     able = candidates(run.study, winner)
-    members, power = _blend(run, able, winner.step)
+    members, power, decision = _blend(run, able, winner.step)
     made, trained = make_parts(run, members, end)
     took = time.time() - begun
     run.view.update(run.study.history, time.time(), "export")
@@ -43,8 +45,10 @@ def make(run: Run, end: float, staged: Path) -> Made:
     if run.study.problem.limits:
         others = [(t, spare(t, Path(run.trial_folder(t)))) for t in able]
         plans += smaller(made, [(t, places[0]) for t, places in others if places], power)
-    delivered, compared = _deliver(run, winner, plans, staged)
+    delivered, compared = _deliver(run, winner, plans, decision, staged)
     taken = plans[delivered.pop("plan")]
+    remember(run, taken.places, taken.weights, taken.power, decision["weights"])
+    weighed = delivered.pop("decision")
     if winner.id not in {t.id for t, _ in taken.members}:
         winner, compared = taken.members[0][0], None
     spec: TableSpec = run.spec
@@ -57,6 +61,7 @@ def make(run: Run, end: float, staged: Path) -> Made:
         "power": taken.power,
         "models": len(taken.places),
         **delivered,
+        **(_told(decision, weighed, spec) if weighed else {}),
         **limits_told(run.study, delivered),
         "refit_seconds": took,
         "predict": f"seedleaf predict {run.folder} FILE.csv",
@@ -71,6 +76,7 @@ def make(run: Run, end: float, staged: Path) -> Made:
         "onnx_max_difference",
         "per_class",
         "limits",
+        "decision",
     )
     metrics = {k: final[k] for k in keep if k in final}
     told = verdict(run, winner, compared)
@@ -79,8 +85,17 @@ def make(run: Run, end: float, staged: Path) -> Made:
     return Made(final, told, metrics, partial(card, spec, final), trained / run.threads, took)
 
 
-def _blend(run: Run, trials: list[Trial], folds: int) -> tuple[Members, float]:
-    """Which of the trials go into the file, with what weights; and the power that calibrates probabilities.
+def _told(decision: Mapping[str, Any], weighed: list[float], spec: TableSpec) -> dict[str, Any]:
+    """What is known of a decision that is not for the most probable class."""
+    body = {"weights": weighed, "metric": spec.goal.name, **{k: decision[k] for k in ("before", "after")}}
+    if len(weighed) == 2:
+        body |= {"class": spec.schema.target.classes[1], "threshold": threshold(weighed)}
+    return {"decision": body}
+
+
+def _blend(run: Run, trials: list[Trial], folds: int) -> tuple[Members, float, Mapping[str, Any]]:
+    """Which of the trials go into the file, with what weights; the power that calibrates probabilities; and what is weighed
+    against what when a class is said.
 
     All have done the first `folds` folds.
     """
@@ -95,7 +110,7 @@ def _blend(run: Run, trials: list[Trial], folds: int) -> tuple[Members, float]:
     ]
     if answer.error is not None:
         run.view.message(f"no blend: {answer.error}")
-        return [(trials[0], 1.0)], 1.0
+        return [(trials[0], 1.0)], 1.0, {"weights": []}
     found = answer.value
     members = [(t, float(w)) for t, w in zip(trials, found["weights"], strict=True) if w]
     run.study.note(
@@ -104,7 +119,8 @@ def _blend(run: Run, trials: list[Trial], folds: int) -> tuple[Members, float]:
         **{k: found[k] for k in ("power", "before", "after")},
     )
     # What calibrates fits that the clock ended does not calibrate those that are grown on.
-    return members, 1.0 if any(was_cut(t) for t, _ in members) else float(found["power"])
+    power = 1.0 if any(was_cut(t) for t, _ in members) else float(found["power"])
+    return members, power, found["decision"]
 
 
 def _clear(run: Run, able: list[Trial]) -> None:
@@ -117,7 +133,7 @@ def _clear(run: Run, able: list[Trial]) -> None:
 
 
 def _deliver(
-    run: Run, winner: Trial, plans: Sequence[Parts], out: Path
+    run: Run, winner: Trial, plans: Sequence[Parts], decision: Mapping[str, Any], out: Path
 ) -> tuple[dict[str, Any], Returned | None]:
     """Join and measure the fitted models of the first plan that keeps the limits; beside it, what tuning gained over the
     default config on the folds. LimitError where none does."""
@@ -130,6 +146,7 @@ def _deliver(
         "setup": dict(run.setup),
         "out": str(out.resolve()),
         "instead": listed[1:],
+        "decision": list(decision["weights"]),
     }
     calls: dict[str, tuple[str, dict[str, Any]]] = {
         "deliver": ("seedleaf.learners.tables.deliver:deliver", arguments)
@@ -195,10 +212,21 @@ def card(spec: TableSpec, final: Mapping[str, Any], told: Mapping[str, Any]) -> 
 | file | {final["bytes"]:,} bytes{_allowed(final, "bytes")} |
 | latency, one row, one thread | {latency["median"]:.3f} ms (p90 {latency["p90"]:.3f}){_allowed(final, "latency_ms")} |
 
-{str(told.get("text", "")).capitalize()}.
+{str(told.get("text", "")).capitalize()}.{_said_from(final)}
 
 {_use(spec)}
 """
+
+
+def _said_from(final: Mapping[str, Any]) -> str:
+    """When a class is said that is not the most probable one."""
+    told = final.get("decision") or {}
+    gained = (
+        f"{told['metric']} {told['after']:.4g} on the folds, {told['before']:.4g} without" if told else ""
+    )
+    if "threshold" in told:
+        return f"\n\n`{told['class']}` is said from a probability of {told['threshold']:.3g} on: {gained}."
+    return f"\n\nRare classes are said before they are the most probable ones: {gained}." if told else ""
 
 
 def _allowed(final: Mapping[str, Any], what: str) -> str:
@@ -210,7 +238,7 @@ def _allowed(final: Mapping[str, Any], what: str) -> str:
 def _use(spec: TableSpec) -> str:
     """How the file is used without seedleaf."""
     goal, columns = spec.schema.target, [c.name for c in spec.schema.used]
-    answers = "`probabilities` (N, classes)" if goal.classes else "`value` (N)"
+    answers = "`probabilities` (N, classes) and `label` (N)" if goal.classes else "`value` (N)"
     if why := unreadable(spec.schema):
         return f"""`model.onnx` takes `numbers` (double, N rows, NaN where missing; dates in days since 1970) and `texts`
 (strings; any text, "" where missing), as far as the model uses them, and gives {answers}. Which columns these are, and how

@@ -10,15 +10,19 @@ from typing import Any
 
 import numpy as np
 
+from seedleaf import __version__
 from seedleaf.core import Fidelity, History, State, Trial
 from seedleaf.data.tables import TableSchema
+from seedleaf.errors import RunError, SpaceError, StudyError, first_line
 from seedleaf.executors.local import LocalExecutor
 from seedleaf.folder import STUDY
 from seedleaf.job import Job
+from seedleaf.learners.tables.categories import MOST_COLUMNS
 from seedleaf.learners.tables.metrics import Metric, metric_for
 from seedleaf.learners.tables.model import Kind
-from seedleaf.learners.tables.registry import DEFAULT, LADDER, ladder, portfolio, small, space_of
+from seedleaf.learners.tables.registry import DEFAULT, LADDER, begun_with, ladder, portfolio, small
 from seedleaf.learners.tables.source import open_source
+from seedleaf.modality.table_beside import kept_seconds
 from seedleaf.modality.table_limits import beyond, check_reachable
 from seedleaf.modality.table_parts import refit_seconds
 from seedleaf.planning import run_note
@@ -31,7 +35,6 @@ from seedleaf.tuner.portfolio import PortfolioSampler
 from seedleaf.tuner.racing import clearly_behind
 from seedleaf.tuner.tpe import TpeSampler
 
-FOLDS = 5
 DELIVERY = 2.0  # seconds of an idle machine: joining, checking, measuring, the report
 MOST_DELIVERY = 0.2  # of the time: on a machine that is slow to start, a model late is better than none
 LOOKED_AT = 24  # of the best trials, when a few are blended
@@ -39,6 +42,8 @@ REFIT_SHARE = 0.15  # of the time, at most, for the winner's fit on all rows
 FIT_SHARE = 0.4  # of the search, for one config on all folds: boosting cut off after a few trees misleads more than it saves
 LADDER_SHARE = 0.3  # of the search, for one fold of a default: where that is cut, it is grown on in the end
 SHORTEST_FIT = 1.5  # seconds
+IMPORTED = 330 * 2**20  # bytes of a worker that has torch and scikit-learn
+WIDE = 24  # bytes for each number of a fit's matrix: float64 as made, joined, as a learner wants it
 GRACE = 10.0  # seconds for the first result, on a machine that is slow to start
 
 
@@ -56,6 +61,15 @@ class TableSpec:
         return metric_for(self.schema.target.task, self.metric)
 
 
+def worker_bytes(spec: TableSpec) -> int:
+    """What a worker should hold: what it imports, the table, and the matrices that a fit makes of its rows."""
+    kind = spec.kind
+    levels = sum(min(len(c.levels), MOST_COLUMNS) for c in spec.schema.used if c.kind == "category")
+    width = (1 + kind.has_missing) * kind.n_numbers + levels + 64 * kind.n_texts
+    stored = 8 * kind.n_numbers + 4 * kind.n_categories + 200 * kind.n_texts + 16 * spec.folds
+    return IMPORTED + kind.n_rows * (2 * stored + WIDE * width)
+
+
 def pace(spec: TableSpec, deadline: float) -> Mapping[str, Any]:
     """What trials are told of time: when the search ends, and how long one fit may take."""
     left = deadline - time.time()
@@ -70,21 +84,32 @@ def pace(spec: TableSpec, deadline: float) -> Mapping[str, Any]:
 
 def open_study(store: SqlStore, job: Job, spec: TableSpec, executor: LocalExecutor) -> tuple[Study, float]:
     """The run's study, with the ladder queued when it is new; and the seconds to keep for delivery."""
-    space, goal = space_of(spec.kind), spec.goal
-    first = (*(small(space) if "bytes" in job.limits else ()), *portfolio(space))
-    study = Study(
-        space,
-        minimize=goal.name if goal.direction == "min" else None,
-        maximize=goal.name if goal.direction == "max" else None,
-        fidelity=Fidelity("fold", 1, spec.folds, eta=2),
-        limits=dict(job.limits),
-        seed=job.seed,
-        sampler=PortfolioSampler(first, TpeSampler()) if job.sampler == "auto" else job.sampler,
-        scheduler="racing" if job.scheduler == "auto" else job.scheduler,
-        store=store,
-        name=STUDY,
-        take_over=True,
-    )
+    header, goal = History.fold(store.read(STUDY)).header, spec.goal
+    try:
+        # A run from before goes on in the space that it was begun in, whatever has been added to it since.
+        space = begun_with(header.get("space", {}), spec.kind)
+        first = (*(small(space) if "bytes" in job.limits else ()), *portfolio(space))
+        study = Study(
+            space,
+            minimize=goal.name if goal.direction == "min" else None,
+            maximize=goal.name if goal.direction == "max" else None,
+            fidelity=Fidelity("fold", 1, spec.folds, eta=2),
+            limits=dict(job.limits),
+            seed=job.seed,
+            sampler=PortfolioSampler(first, TpeSampler()) if job.sampler == "auto" else job.sampler,
+            scheduler="racing" if job.scheduler == "auto" else job.scheduler,
+            store=store,
+            name=STUDY,
+            take_over=True,
+        )
+    except (SpaceError, StudyError) as error:
+        if not header:
+            raise
+        why, then = first_line(error).partition("; give it")[0], job.version or "of another version"
+        raise RunError(
+            f"the run on {job.data} was begun by seedleaf {then} in a way that {__version__} cannot go on with ({why}): "
+            "fit again"
+        ) from None
     if study.history.note("plan") is None:
         study.note("run", **run_note(job))
         source = open_source(str(executor.settings.setup["data"]))
@@ -99,7 +124,8 @@ def open_study(store: SqlStore, job: Job, spec: TableSpec, executor: LocalExecut
         study.note("default", trial=known[list(ladder(space)).index(DEFAULT)])
     # A machine on which workers start slowly, busy or small, delivers as slowly.
     slow = min(max(executor.start_seconds / QUICK_START, 1.0), 4.0)
-    return study, min(DELIVERY * slow, MOST_DELIVERY * job.time_limit)
+    delivery = min(DELIVERY * slow, MOST_DELIVERY * job.time_limit)
+    return study, delivery + kept_seconds(job.time_limit)
 
 
 def _note(spec: TableSpec, y: Any) -> dict[str, Any]:
@@ -130,9 +156,15 @@ def baseline(spec: TableSpec, y: Any) -> dict[str, Any]:
     """What the best answer that is the same for every row would give, on the training rows."""
     goal, target = spec.goal, spec.schema.target
     if not target.classes:
-        said = float(np.median(y)) if goal.name == "mae" else float(y.mean())
-        return {goal.name: goal.score(y, np.full(len(y), said)), "what": f"always {said:.4g}"}
+        middle = float(np.median(y)) if goal.name in ("mae", "mape") else float(y.mean())
+        return {goal.name: goal.score(y, np.full(len(y), middle)), "what": f"always {middle:.4g}"}
     counts = np.bincount(y, minlength=len(target.classes))
+    if goal.labels:  # the best class to say of every row need not be the commonest one
+        sign = 1.0 if goal.direction == "max" else -1.0
+        said = np.eye(len(counts))
+        scores = [sign * goal.score(y, np.broadcast_to(one, (len(y), len(counts)))) for one in said]
+        k = max(range(len(counts)), key=lambda i: (scores[i], counts[i]))
+        return {goal.name: sign * scores[k], "what": f"always {target.classes[k]!r}"}
     shares = np.tile(counts / counts.sum(), (len(y), 1))
     return {goal.name: goal.score(y, shares), "what": f"always {target.classes[int(counts.argmax())]!r}"}
 

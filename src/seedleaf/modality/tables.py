@@ -9,22 +9,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seedleaf.core import Body, History
-from seedleaf.errors import RunError, StudyError
+from seedleaf.errors import DataError, RunError, StudyError
 from seedleaf.executors.local import LocalExecutor
 from seedleaf.job import Job
 from seedleaf.learners.tables import source as stored
-from seedleaf.learners.tables.metrics import metric_for
-from seedleaf.modality import table_finish, table_study
+from seedleaf.learners.tables.metrics import fits, metric_for
+from seedleaf.modality import table_beside, table_finish, table_study
 from seedleaf.modality.base import Made
 from seedleaf.modality.table_limits import KNOWN
-from seedleaf.modality.table_study import FOLDS, TableSpec
+from seedleaf.modality.table_study import TableSpec
 from seedleaf.store import SqlStore
 from seedleaf.study import Study
 
 if TYPE_CHECKING:
     from seedleaf.finish import Run
 
-SUFFIXES = (".csv", ".tsv", ".tab", ".csv.gz", ".tsv.gz", ".parquet", ".pq")
+TEXTS = (".csv", ".tsv", ".tab", ".txt", ".dat", ".data")
+SUFFIXES = (*TEXTS, *(f"{suffix}.gz" for suffix in TEXTS), ".parquet", ".pq")
 OPTIONS = ("target", "test", "group", "order_by", "task", "folds", "metric")
 
 
@@ -51,23 +52,27 @@ class Tables:
             raise StudyError("a learner cannot be asked for with a table: all of them are tried")
         if unknown := [k for k in job.options if k not in OPTIONS]:
             raise StudyError(f"tables know no option {unknown[0]!r}; there are: {', '.join(OPTIONS)}")
-        if not 2 <= int(job.options.get("folds", FOLDS)) <= 20:
+        if not 2 <= int(job.options.get("folds", 2)) <= 20:
             raise StudyError(f"folds must be 2 to 20, got {job.options['folds']}")
 
     def prepare(self, cache: Path, job: Job, source: Any, known: Body | None) -> TableSpec:
-        from seedleaf.data.tables import folds, load_table
+        from seedleaf.data.tables import judged, load_table
 
         if not (cache / stored.SPEC).exists():
             asked: dict[str, Any] = {
                 k: job.options.get(k) for k in ("target", "test", "group", "order_by", "task")
             }
             data = load_table(source, **asked, seed=job.seed)
-            metric_for(data.schema.target.task, str(job.options.get("metric", "auto")))
+            goal = metric_for(data.schema.target.task, str(job.options.get("metric", "auto")))
+            if not fits(goal, data.y_train):
+                lowest = f"{data.schema.target.name} goes down to {data.y_train.min():g}"
+                raise DataError(f"{data.schema.name}: {goal.name} is for targets of 0 and more; {lowest}")
             if known and known.get("fingerprint") != data.schema.fingerprint:
                 raise RunError(
                     f"{job.data} is not what {cache.parent} was fitted on: the table has changed; fit again"
                 )
-            stored.save(data, folds(data, int(job.options.get("folds", FOLDS)), job.seed), cache)
+            data, splits = judged(data, job.options.get("folds"), job.seed)
+            stored.save(data, splits, cache)
         schema, kind, n_folds = stored.describe(cache)
         if "bytes" in job.limits:
             kind = replace(kind, room=int(job.limits["bytes"]))
@@ -78,6 +83,9 @@ class Tables:
     ) -> Mapping[str, Any]:
         limits = {"limits": dict(job.limits)} if job.limits else {}
         return {} if spec is None else {"metric": spec.goal.name, **limits}
+
+    def worker_bytes(self, spec: TableSpec) -> int:
+        return table_study.worker_bytes(spec)
 
     def open_study(
         self,
@@ -102,4 +110,4 @@ class Tables:
         return table_finish.make(run, end, staged)
 
     def beside(self, run: Run, end: float) -> None:
-        """Nothing: one file is all."""
+        table_beside.beside(run, end)

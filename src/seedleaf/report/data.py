@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from seedleaf.report.facts import Facts, number
-from seedleaf.report.text import count, esc, plural, share, table
+from seedleaf.report.text import count, esc, figure, plural, share, table
 
 CELLS = 20  # more classes than this and a confusion matrix is a grey square: the pairs alone say more
 
@@ -119,7 +119,23 @@ def confusion_section(facts: Facts) -> str:
         f"The most frequent of {plural(total, 'mistake')}",
     )
     whole = _matrix(cells, names) if len(cells) <= CELLS else ""
-    return f'<div class="split">{whole}{pairs if wrong else "<p>Not one mistake on the test part.</p>"}</div>'
+    shown = pairs if wrong else "<p>Not one mistake on the test part.</p>"
+    return f'{_decision(facts)}<div class="split">{whole}{shown}</div>'
+
+
+def _decision(facts: Facts) -> str:
+    """When a class is said that is not the most probable one, and what that brings."""
+    told = facts.note("final").get("decision")
+    if not isinstance(told, Mapping):
+        return ""
+    before, after, cut = (number(told, k) for k in ("before", "after", "threshold"))
+    when = (
+        f"<b>{esc(told.get('class'))}</b> is said from a probability of <b>{figure(cut, 3)}</b> on"
+        if math.isfinite(cut)
+        else "Rare classes are said before they are the most probable ones"
+    )
+    why = f"{esc(told.get('metric'))} on the folds is {figure(after, 3)} with it, {figure(before, 3)} without"
+    return f'<p class="lede">{when}, chosen on rows that the models had not seen: {why}.</p>'
 
 
 def _matrix(cells: Sequence[Sequence[int]], names: Sequence[str]) -> str:

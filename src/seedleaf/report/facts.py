@@ -106,7 +106,19 @@ class Facts:
 def read(history: History) -> Facts:
     """The facts of a study in any state, from an empty log to a finished run."""
     header = history.header
-    names = ("data", "run", "plan", "baseline", "default", "final", "verdict", "shares", "front")
+    names = (
+        "data",
+        "run",
+        "plan",
+        "baseline",
+        "default",
+        "final",
+        "verdict",
+        "shares",
+        "front",
+        "importance",
+        "memory",
+    )
     notes = {n: note for n in names if (note := history.note(n)) is not None}
     objectives = objectives_of(history)
     rows = tuple(_row(t, objectives[0], keeps_logged_limits(history, t)) for t in history.trials.values())

@@ -6,7 +6,7 @@ import math
 
 from seedleaf.report.citations import bibliography
 from seedleaf.report.facts import Facts, name_of, number
-from seedleaf.report.text import duration, esc, figure, moment, plural, setting, share
+from seedleaf.report.text import duration, esc, figure, moment, plural, setting, share, size
 
 
 def use_section(facts: Facts) -> str:
@@ -29,12 +29,12 @@ def use_section(facts: Facts) -> str:
     )
     if (facts.note("data").get("spec") or {}).get("kind") == "table":
         anywhere = (
-            "import onnxruntime as ort\n\n"
+            "import numpy, onnxruntime as ort\n\n"
             "# in the run’s folder; needs neither seedleaf nor scikit-learn\n"
             'session = ort.InferenceSession("best/model.onnx")\n'
-            "for x in session.get_inputs():\n"
-            "    print(x.name, x.shape, x.type)  # best/README.md says what they hold\n"
-            'answers = session.run(None, {"numbers": numbers, "texts": texts})[0]'
+            "# rows: cells as they stand in a file, columns as in best/config.json\n"
+            "cells = numpy.array(rows, dtype=object)\n"
+            'answers = session.run(None, {"cells": cells})'
         )
     ours = f"import seedleaf\n\nmodel = seedleaf.load({run!r})\nmodel.predict(x)"
     apart = number(final, "onnx_max_difference")
@@ -79,6 +79,7 @@ def _entries(facts: Facts) -> list[tuple[str, str]]:
         ("seedleaf", str(run.get("version") or "")),
         ("machine", str(run.get("machine") or "")),
         ("workers", setting(run.get("workers")) if run.get("workers") is not None else ""),
+        ("memory", _memory(facts)),
         ("time limit", duration(limit) if math.isfinite(limit) else ""),
         ("seed", "" if seed is None else str(seed)),
         ("objective", goals),
@@ -99,6 +100,14 @@ def _entries(facts: Facts) -> list[tuple[str, str]]:
         ("data", str(print_ or "")),
         ("ended", facts.finished or ""),
     ]
+
+
+def _memory(facts: Facts) -> str:
+    """The most that was held, and what was allowed."""
+    peak, most = number(facts.note("memory"), "peak"), number(facts.note("memory"), "at_most")
+    if not peak > 0:
+        return ""
+    return f"at most {size(peak)}" + (f" of {size(most)} allowed" if math.isfinite(most) else "")
 
 
 def _steps(facts: Facts) -> str:

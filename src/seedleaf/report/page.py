@@ -10,6 +10,7 @@ from importlib.resources import files
 
 from seedleaf.report import charts
 from seedleaf.report.board import Place, places
+from seedleaf.report.columns import columns_section
 from seedleaf.report.compressed import compression_section
 from seedleaf.report.data import confusion_section, data_section
 from seedleaf.report.facts import Facts
@@ -115,6 +116,7 @@ def _winner(facts: Facts) -> str:
 # (anchor, short name in the navigation, heading, what makes the section: empty text where there is nothing to say)
 SECTIONS: Sequence[tuple[str, str, str, Callable[[Facts], str]]] = (
     ("leaders", "Leaders", "Leaderboard", _board),
+    ("columns", "Columns", "Which columns the answers hang on", columns_section),
     ("compression", "Compression", "What was removed, and what it cost", compression_section),
     ("curves", "Curves", "Learning curves", lambda f: _figure(charts.learning_curves(f), "curves")),
     ("time", "Time", "Best so far, by wall time", lambda f: _figure(charts.best_so_far(f), "best")),

@@ -12,6 +12,7 @@ from seedleaf.errors import LimitError, SpaceError
 from seedleaf.space.space import Space
 
 Costs = Callable[[Config], Mapping[str, float]]
+Kinship = Callable[[Config, Config], float]
 
 
 def no_costs(config: Config) -> Mapping[str, float]:
@@ -25,7 +26,8 @@ class Problem:
 
     `anchor` is a config that keeps every limit, where the caller knows one: samplers fall back towards it.
     `max_trials` counts all trials of the study, resumed runs included. `by_time` says that the budget is time, so that
-    seconds are spent and not steps.
+    seconds are spent and not steps. `kinship(child, parent)`, pure and fast, is the share of a child's weights that a
+    parent's checkpoint has; with it new trials begin with those of a near relative (`Start.parent`).
     """
 
     space: Space
@@ -37,6 +39,7 @@ class Problem:
     anchor: Config | None = None
     max_trials: int | None = None
     by_time: bool = False
+    kinship: Kinship | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if self.fidelity is not None and not isinstance(self.fidelity, Fidelity):

@@ -25,7 +25,7 @@ class Mixed:
 
     x: Tensor
     partner: Tensor | None = None
-    share: float = 1.0
+    share: float | Tensor = 1.0
 
 
 Augment = Callable[[Tensor, Generator], Mixed]

@@ -26,8 +26,9 @@ from seedleaf.train.ema import make_ema
 from seedleaf.train.feed import Feed, Loader, smaller
 from seedleaf.train.optim import check_finite, make_loss, make_optimizer, make_schedule
 from seedleaf.train.ramp import Ramp
+from seedleaf.train.recorded import Recorded, may_record
 
-EVAL_BATCH = 256
+EVAL_BATCH, GPU_EVAL_BATCH = 256, 2048
 CHECK_EVERY = 8  # batches between looks at the loss: a look makes a GPU wait
 SAVE_SHARE = 0.03  # at most this share of the time goes into checkpoints that no one may need
 DEADLINE_SLACK = 0.2  # seconds kept free for the last checkpoint
@@ -54,6 +55,8 @@ class Clock:
 class Trainer:
     """A network in training. `done` counts optimiser steps, `step` the steps of the trial."""
 
+    recordable = True  # does `judge` look at nothing but what it is given?
+
     def __init__(self, model: nn.Module, config: Config, train: Feed, ctx: Context) -> None:
         self.model, self.config, self.feed, self.ctx = model, config, train, ctx
         self.ramp = Ramp(str(ctx.setup.get("fidelity", "epochs")), max(ctx.full, 1))
@@ -69,6 +72,8 @@ class Trainer:
         self.generator = torch.Generator(device=ctx.device)
         self.step = self.done = 0
         self.clock = Clock(self.loader.total, time.time(), 0.0, ctx.deadline)
+        able = self.recordable and may_record(ctx.device)
+        self.recorded = Recorded(self.learn, self.optimizer, ctx.device) if able else None
 
     @property
     def judged(self) -> nn.Module:
@@ -112,16 +117,24 @@ class Trainer:
     def optimise(self, x: Tensor, y: Tensor) -> Tensor:
         """One optimiser step on images (B, H, W, C) and labels (B,). Returns the loss, detached."""
         lr = self.schedule(self.clock.progress(self.done))
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
         mixed = Mixed(x) if self.augment is None else self.augment(x, self.generator)
+        if self.recorded is not None:
+            loss = self.recorded(mixed, y, lr)
+        else:
+            for group in self.optimizer.param_groups:
+                group["lr"] = lr
+            loss = self.learn(mixed, y)
+        self.done += 1
+        if self.ema:
+            self.ema.update(self.done)
+        return loss
+
+    def learn(self, mixed: Mixed, y: Tensor) -> Tensor:
+        """Forward, backward and the optimiser's step on a batch at the learning rate that is set. Returns the loss."""
         loss = self.judge(mixed, self.model(mixed.x), y)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
-        self.done += 1
-        if self.ema:
-            self.ema.update(self.done)
         return loss.detach()
 
     def judge(self, mixed: Mixed, logits: Tensor, y: Tensor) -> Tensor:
@@ -137,6 +150,7 @@ class Trainer:
         """What `restore` needs beside the config."""
         return {
             "config": self.identity,
+            "values": dict(self.config),
             "step": self.step,
             "done": self.done,
             "progress": self.clock.progress(self.done),
@@ -228,14 +242,15 @@ def _restore(trainer: Trainer, ctx: Context) -> list[Measurement]:
 def evaluate(model: nn.Module, feed: Feed, side: float = 1.0) -> dict[str, float]:
     """error (share of wrong classes) and loss (mean negative log likelihood, nats) of `model` on `feed` at `side`."""
     model.eval()
-    wrong, nll = 0.0, 0.0
-    for x, y in feed.in_order(EVAL_BATCH, side):
+    wrong: Tensor | float = 0.0
+    nll: Tensor | float = 0.0
+    for x, y in feed.in_order(EVAL_BATCH if feed.resident is None else GPU_EVAL_BATCH, side):
         logits = model(x)
-        nll += float(F.cross_entropy(logits, y, reduction="sum"))
-        wrong += float((logits.argmax(1) != y).sum())
+        nll = nll + F.cross_entropy(logits, y, reduction="sum").to(torch.float64)
+        wrong = wrong + (logits.argmax(1) != y).sum()
     n = max(len(feed), 1)
     # A network that learned infinities still answers some class; its likelihood says that it is broken.
-    loss = nll / n
+    loss, wrong = float(nll) / n, float(wrong)
     if not math.isfinite(loss):
         raise TrialError(f"diverged: the validation loss is {loss}")
     return {"error": wrong / n, "loss": loss}

@@ -30,6 +30,7 @@ from seedleaf.seeds import rng_for
 from seedleaf.space.problem import Problem
 from seedleaf.tuner import by_time
 from seedleaf.tuner.constraints import keeps_limits, violation_of
+from seedleaf.tuner.heritage import parent_of
 from seedleaf.tuner.multi import ranked_by_fronts
 from seedleaf.tuner.standing import Standing
 
@@ -80,7 +81,8 @@ def start_new(
         return None
     try:
         propose = by_time.proposal if problem.by_time else by_count
-        return Start(history.next_trial, propose(problem, history, sampler, rng), budget)
+        config = propose(problem, history, sampler, rng)
+        return Start(history.next_trial, config, budget, parent_of(problem, history, config, ranked))
     except SpaceExhausted:
         return None
 

@@ -15,7 +15,8 @@ from seedleaf.tuner.curves import Model
 from seedleaf.tuner.draws import acceptable, draw_valid
 from seedleaf.tuner.kernels import Array
 from seedleaf.tuner.moves import Moves
-from seedleaf.tuner.prior import draw, early, share
+from seedleaf.tuner.prior import draw, early, opening, share
+from seedleaf.tuner.sobol import SobolSampler
 from seedleaf.tuner.tpe import TpeSampler
 
 TRIES = 50  # of the best candidates that are turned into configs and found proposed before or beyond a limit
@@ -25,7 +26,7 @@ TRIES = 50  # of the best candidates that are turned into configs and found prop
 class GpSampler:
     """A Gaussian process over config and step (curve_gp.py), so that trials of every length teach it.
 
-    Until `startup` trials stand measured configs are random; afterwards a share
+    Until `startup` trials stand measured configs cover the space, the default first; afterwards a share
     `explore` is left to TPE, which is wrong elsewhere: where the process sees nothing more to gain, the search goes on.
     With more than `many` trials it is the other way round: they are cheap then, and deciding must be as well. Candidates are
     `fresh` random configs and `near` mutations of those expected to be best; the best of them are mutated `climbs`
@@ -50,7 +51,7 @@ class GpSampler:
     def propose(self, problem: Problem, history: History, rng: np.random.Generator) -> Config:
         measured = len(history.trials) - len(history.queued()) - len(history.running())
         if measured < self.startup:
-            return draw_valid(problem, history, lambda: early(problem, history, rng), rng)
+            return self._start(problem, history, rng)
         if rng.random() < (self.explore if measured <= self.many else 1 - self.explore):
             return TpeSampler().propose(problem, history, rng)
         model = Model.of(problem, history)
@@ -60,6 +61,12 @@ class GpSampler:
                 if acceptable(problem, history, config):
                     return config
         return draw_valid(problem, history, lambda: draw(problem, history, rng), rng)
+
+    def _start(self, problem: Problem, history: History, rng: np.random.Generator) -> Config:
+        """Near a first config that was given; else the default and points that cover the space."""
+        if problem.space.has_prior or any(t.given for t in history.trials.values()):
+            return draw_valid(problem, history, lambda: early(problem, history, rng), rng)
+        return opening(problem, history) or SobolSampler().propose(problem, history, rng)
 
     def _candidates(
         self, problem: Problem, history: History, model: Model, rng: np.random.Generator

@@ -16,10 +16,11 @@ from seedleaf.space.encode import decode
 from seedleaf.space.problem import Problem
 from seedleaf.tuner.acquisition import in_the_end, log_expected_improvement, soonest
 from seedleaf.tuner.asha import AshaScheduler
-from seedleaf.tuner.base import Sampler, best_trial, by_loss, end, start_new
+from seedleaf.tuner.base import Sampler, best_trial, by_loss, end, ranked, start_new
 from seedleaf.tuner.by_time import slowness
 from seedleaf.tuner.curves import Model, trust
 from seedleaf.tuner.draws import acceptable
+from seedleaf.tuner.heritage import parent_of
 from seedleaf.tuner.kernels import Array
 from seedleaf.tuner.moves import Moves
 from seedleaf.tuner.prior import share
@@ -110,7 +111,12 @@ class FreezeThawScheduler:
             config = decode(problem.space, fresh[i - len(paused)])
             wild = place == 0 and rng.random() < wildness
             if not wild and acceptable(problem, history, config):
-                return Start(history.next_trial, config, problem.rungs[0])
+                return Start(
+                    history.next_trial,
+                    config,
+                    problem.rungs[0],
+                    parent_of(problem, history, config, ranked),
+                )
             if (
                 wild or place + 1 == TRIES
             ):  # limits so narrow, or a space so small, that a config must be looked for

@@ -1,4 +1,4 @@
-"""Random configs that a model takes over from, once there are so many trials that it knows better."""
+"""Configs that cover the space, until there are so many trials that a model knows better."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 from seedleaf.core import Config, History
 from seedleaf.space.problem import Problem
 from seedleaf.tuner.prior import opening
-from seedleaf.tuner.random import RandomSampler
+from seedleaf.tuner.sobol import SobolSampler
 from seedleaf.tuner.tpe import TpeSampler
 
 
 @dataclass(frozen=True)
 class GradualSampler:
-    """The default config first, then random ones, from the trial number `many` on TPE's for a share `model`.
+    """The default first, then points that cover the space; from the trial number `many` on TPE's for a share `model`.
 
     Beside a scheduler that judges trials by their first steps variety is worth more than good guesses, for as long as the
     guesses rest on first steps of few trials.
@@ -34,4 +34,4 @@ class GradualSampler:
             return default
         if len(history.trials) >= self.many and rng.random() < self.model:
             return TpeSampler().propose(problem, history, rng)
-        return RandomSampler().propose(problem, history, rng)
+        return SobolSampler().propose(problem, history, rng)

@@ -17,6 +17,7 @@ from seedleaf.data.tables.numbers import NumberStyle, read_all, read_plain
 
 Kind = Literal["number", "category", "date", "text"]
 KINDS = ("number", "category", "date", "text")
+LARGEST = 1e36  # what is beyond is no measurement, and single precision ends at 3e38
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +50,9 @@ class Column:
     """How the cells of one column are read; the reading of a cell depends on that cell alone.
 
     A cell that is one of `missing` (without case) is missing. Numbers are written with `decimal`, `thousands` and perhaps a
-    unit; dates in `date_format` (days since 1970, UTC). `levels` are the categories seen in training, in fixed order.
-    `whole` says that every training number was whole, `n_values` how many distinct known values training had. A column
+    unit, and are missing beyond LARGEST; dates in `date_format` (days since 1970, UTC). `levels` are the categories seen
+    in training, in fixed order. `whole` says that every training number was whole, `n_values` how many distinct known
+    values training had. A column
     with a reason in `dropped` is not used.
     """
 
@@ -92,7 +94,7 @@ class Column:
         missing = frozenset(self.missing)
         if self.kind == "number":
             read = read_all(texts, self.style)
-            read[~np.isfinite(read)] = math.nan
+            read[~(np.abs(read) <= LARGEST)] = math.nan
             if _has_number(self.missing):
                 read[[t.lower() in missing for t in texts]] = math.nan
             return read
@@ -112,7 +114,7 @@ class Column:
     def _read_cell(self, cell: Any) -> Any:
         """A number that comes as a number is not read in the column's style."""
         if self.kind == "number" and isinstance(cell, int | float | np.number) and not isinstance(cell, bool):
-            return _finite(float(cell))
+            return _bounded(float(cell))
         return self.read_values([as_text(cell)])[0]
 
     @classmethod
@@ -135,5 +137,5 @@ def _has_number(tokens: tuple[str, ...]) -> bool:
     return any(math.isfinite(read_plain(token)) for token in tokens)
 
 
-def _finite(value: float) -> float:
-    return value if math.isfinite(value) else math.nan
+def _bounded(value: float) -> float:
+    return value if abs(value) <= LARGEST else math.nan

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 
 from seedleaf.data.spec import Array, Labels
 from seedleaf.data.splits import stratified_split
-from seedleaf.data.tables.schema import TableData
+from seedleaf.data.tables.schema import Finding, TableData
+from seedleaf.data.tables.words import plural
 from seedleaf.errors import DataError
 from seedleaf.seeds import rng_for, seed_for
 
+FOLDS = 5  # where nobody asks for another number
 TEST_FOLDS = 5  # a holdout is one fold of five
 STRATA = 10  # into which a number to be predicted is cut, so that folds have alike parts of its range
 
@@ -55,6 +58,46 @@ def folds(data: TableData, k: int, seed: int = 0) -> list[Split]:
     if data.groups is not None:
         return _by_group(y, classes, data.groups, k, seed)
     return _stratified(y, classes, k, seed)
+
+
+def judged(data: TableData, asked: int | None = None, seed: int = 0) -> tuple[TableData, list[Split]]:
+    """The folds that a run is judged on: `asked`, else FOLDS or as many as rows and groups allow, which is a finding then.
+
+    A fold whose training rows have one class teaches nothing and is left out, a finding too. DataError, naming the file,
+    where none is left.
+    """
+    k, schema = asked or FOLDS, data.schema
+    findings: list[Finding] = []
+    n, what = len(data.y_train), "training row"
+    if data.groups is not None:
+        n, what = len(np.unique(data.groups)), f"group of {schema.group}"
+    elif data.order is not None:
+        n -= 1
+    if asked is None and 2 <= n < k:
+        said = (
+            f"{plural(n, what, f'groups of {schema.group}' if data.groups is not None else '')} for {k} folds"
+        )
+        findings.append(Finding("folds", schema.group, said, f"judged in {n} folds", n))
+        k = n
+    if n < k:
+        only = f"{schema.name}: {plural(n, what, f'groups of {schema.group}' if data.groups is not None else '')}"
+        raise DataError(f"{only} beside the test rows cannot be shared out over {k} folds")
+    whole = folds(data, k, seed)
+    able = [
+        s
+        for s in whole
+        if len(s[1]) and (not schema.target.classes or len(np.unique(data.y_train[s[0]])) > 1)
+    ]
+    if not able:
+        raise DataError(
+            f"{schema.name}: in each of {k} folds the training rows have one class of {schema.target.name} alone: "
+            "the other has too few rows, or they stand together in groups or in time"
+        )
+    if less := k - len(able):
+        said = f"in {plural(less, 'fold')} of {k} the training rows have one class alone"
+        findings.append(Finding("folds", schema.target.name, said, "not judged in", less))
+    told = replace(schema, findings=(*schema.findings, *findings))
+    return replace(data, schema=told), able
 
 
 def _stratified(y: Array, classes: bool, k: int, seed: int) -> list[Split]:

@@ -89,13 +89,13 @@ def column_names(
     names: list[str] = []
     taken = set(first)
     given: set[str] = set()
-    blank = twice = 0
+    blank, twice = 0, list[str]()
     for k, name in enumerate(first):
         if not name:
             name, blank = f"column{k + 1}", blank + 1
         stem, number = name, 2
         if name in given:
-            twice += 1
+            twice.append(name)
             while name in given or name in taken:
                 name, number = f"{stem}.{number}", number + 1
         given.add(name)
@@ -115,9 +115,10 @@ def column_names(
             Finding(
                 "same-name",
                 "",
-                f"{plural(twice, 'column repeats', 'columns repeat')} a name",
+                f"{plural(len(twice), 'column repeats', 'columns repeat')} a name: "
+                + ", ".join(dict.fromkeys(twice[:5])),
                 "numbered: x, x.2, …",
-                twice,
+                len(twice),
             )
         )
     return names, body

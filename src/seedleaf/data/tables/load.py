@@ -13,7 +13,7 @@ from seedleaf.data.spec import Array, Labels
 from seedleaf.data.tables.audit.registry import audit
 from seedleaf.data.tables.audit.rows import clean_rows, overlap
 from seedleaf.data.tables.audit.sheet import Sheet
-from seedleaf.data.tables.cells import RawTable
+from seedleaf.data.tables.cells import TOKEN_SET, RawTable
 from seedleaf.data.tables.folds import holdout
 from seedleaf.data.tables.infer import infer_column, infer_target, is_comma_file
 from seedleaf.data.tables.rest import read_test
@@ -107,12 +107,15 @@ def _in_order(table: RawTable, order_by: str, findings: list[Finding]) -> RawTab
     """The rows sorted by a column of numbers or dates; rows without one are dropped."""
     column = infer_column(order_by, table.columns[order_by])
     if column.kind not in ("number", "date"):
-        example = next(v for v in table.columns[order_by].values if v)
-        raise DataError(
-            f"{table.source}: {order_by} holds neither numbers nor dates ({example!r}): no order can be read from it"
-        )
+        example = next((v for v in table.columns[order_by].values if v), None)
+        what = "has no known cell" if example is None else f"holds neither numbers nor dates ({example!r})"
+        raise DataError(f"{table.source}: {order_by} {what}: no order can be read from it")
     when = column.read(table.columns[order_by])
     known = np.flatnonzero(~np.isnan(when))
+    if len(known) < 2:
+        raise DataError(
+            f"{table.source}: {order_by} has a place for {plural(len(known), 'row')}: no order can be read"
+        )
     if lost := len(when) - len(known):
         where = table.examples(np.isnan(when))
         findings.append(
@@ -141,13 +144,30 @@ def _split(
     if rest is not None:
         overlap(table, rest, goal, findings)
         return _Parts(table, y, rest, goal.read(rest.columns[goal.name]))
-    groups = None if group is None else table.columns[group].codes
+    groups = None if group is None else _groups(table, group, findings)
     order = None if order_by is None else np.arange(len(table))
     try:
         train, held = holdout(y, goal.task != "regression", groups, order, seed)
     except DataError as error:
-        raise DataError(f"{table.source}: {error}") from None
+        copies = sum(f.count for f in findings if f.kind == "duplicate-rows" and "dropped" in f.action)
+        less = f" ({plural(copies, 'copy of a row', 'copies of rows')} left out)" if copies else ""
+        raise DataError(f"{table.source}: {error}{less}") from None
     return _Parts(table.take(train), y[train], table.take(held), y[held])
+
+
+def _groups(table: RawTable, group: str, findings: list[Finding]) -> Array:
+    """The group of each row. DataError where there is one; rows without one are a group together, which is told."""
+    raw = table.columns[group]
+    known = [v for v in raw.values if v.lower() not in TOKEN_SET]
+    if len(raw.values) < 2 or not known:
+        what = f"is {known[0]!r} in every row" if known else "has no known cell"
+        raise DataError(f"{table.source}: {group} {what}: rows cannot be split by it")
+    gone = np.isin(raw.codes, [k for k, v in enumerate(raw.values) if v.lower() in TOKEN_SET])
+    if count := int(gone.sum()):
+        said = f"{plural(count, 'row has', 'rows have')} no group"
+        where = table.examples(gone)
+        findings.append(Finding("group", group, said, "kept together, as one group", count, where))
+    return raw.codes
 
 
 def infer_columns(train: RawTable, rest: RawTable, group: str | None = None) -> dict[str, Column]:

@@ -18,6 +18,16 @@ from seedleaf.errors import DataError
 
 SEPARATORS = "\t;|,"  # the order of preference where several fit equally
 PACKED, PARQUET = (".gz",), (".parquet", ".pq")
+# What files that are no text begin with, and what to do about it.
+OTHERS = {
+    b"PAR1": "it is a Parquet file: call it .parquet",
+    b"PK\x03\x04": "it is an Excel workbook or a zip archive: save the sheet as CSV",
+    b"\xd0\xcf\x11\xe0": "it is an old Excel workbook: save the sheet as CSV",
+    b"SQLite format 3": "it is an SQLite database: export the table as CSV",
+    b"BZh": "it is packed with bzip2: unpack it, or pack it with gzip",
+    b"\xfd7zXZ": "it is packed with xz: unpack it, or pack it with gzip",
+    b"\x28\xb5\x2f\xfd": "it is packed with zstd: unpack it, or pack it with gzip",
+}
 LOOK = 500  # records that are looked at to find the separator and the header
 MOST_BYTES = 4 << 30  # unpacked
 MOST_LINES = 200  # in one record; more is an unclosed quote
@@ -36,6 +46,8 @@ def read_file(path: Path, names: Iterable[str] = ()) -> tuple[RawTable, list[Fin
     rows = records(text, separator, path, findings)
     if not rows:
         raise DataError(f"{path}: the file is empty")
+    if why := no_table(text, max(len(row) for _, row in rows[:LOOK])):
+        raise DataError(f"{path} is not a table with a separator: {why}")
     rows, width = trim(rows, findings)
     header = is_header([row for _, row in rows[:LOOK]], width, names)
     columns, body = column_names(rows, width, header, findings)
@@ -74,8 +86,28 @@ def unpack(path: Path) -> bytes:
     return raw
 
 
+def no_table(text: str, width: int) -> str:
+    """What a text is in place of a table, "" where nothing says so. `width`: cells in its widest row."""
+    head = text[:2_000].lstrip(BLANKS)
+    if head[:1] in "{[" and text.rstrip(BLANKS)[-1:] in "}]" and '"' in head and ":" in head:
+        return "it looks like JSON; save the table as CSV"
+    if head[:15].lower().startswith(("<!doctype html", "<html", "<?xml")):
+        return "it is a web page or XML"
+    if width > 1:
+        return ""
+    first = head.splitlines()[0]
+    odd = next((mark for mark in "~:^/#&*" if first.count(mark) > 0), "")
+    known = "tab, semicolon, bar, comma, blanks"
+    return (
+        f"its rows have one cell, such as {first[:40]!r}; separators that are known: {known}" if odd else ""
+    )
+
+
 def decode(raw: bytes, path: Path, findings: list[Finding]) -> tuple[str, str]:
     """Text and the name of its encoding: by its mark, else UTF-8, else Windows' Latin-1 (a finding)."""
+    for start, what in OTHERS.items():
+        if raw.startswith(start):
+            raise DataError(f"{path} is not a table of text: {what}")
     for mark, name in ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
         if raw.startswith(mark):
             try:
@@ -96,7 +128,11 @@ def _sane(text: str, path: Path) -> str:
     head = text[: 1 << 20]
     odd = sum(head.count(chr(code)) for code in range(32) if code not in (9, 10, 11, 12, 13, 26))
     if "\0" in head or odd > len(head) / 100:
-        raise DataError(f"{path} is not a table of text: it holds control characters (a binary file?)")
+        line = head.count("\n", 0, head.find("\0")) + 1 if "\0" in head else 0
+        wide = head.count("\0") > len(head) / 4
+        what = "UTF-16 or UTF-32 without its mark? save it as UTF-8" if wide else "a binary file?"
+        where = f" from line {line} on" if line else ""
+        raise DataError(f"{path} is not a table of text: it holds control characters{where} ({what})")
     return text.replace("\x1a", "")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -19,15 +20,17 @@ def read_test(
     """The test file, its columns in the order of the training file's."""
     if test is None:
         return None, False
-    rest, found, _ = read_source(test, tuple(table.columns))
+    rest, found, notes = read_source(test, tuple(table.columns))
     names = list(rest.columns)
+    if len(rest) == 0:
+        raise DataError(f"{rest.source} has names and no rows")
     if names[0] == "column1" == next(iter(table.columns)) and len(names) != len(table.columns):
         raise DataError(f"{rest.source} has {len(names)} columns, {table.source} {len(table.columns)}")
     lost = [n for n in table.columns if n not in rest.columns]
     if lost:
         raise DataError(
             f"{rest.source}: {plural(len(lost), 'column')} of {table.source} {'is' if len(lost) == 1 else 'are'} missing: "
-            f"{', '.join(lost[:5])}"
+            f"{', '.join(lost[:5])}; {_why(rest, table, notes)}"
         )
     findings += [replace(f, message=f"in the test file {f.message}") for f in found if f.kind != "no-header"]
     if extra := [n for n in names if n not in table.columns]:
@@ -35,11 +38,22 @@ def read_test(
         findings.append(Finding("test-columns", "", said, "not used", len(extra)))
     rest = replace(rest, columns={n: rest.columns[n] for n in table.columns})
     rest = _same_classes(rest, goal, findings)
+    written = ", ".join(repr(v[:20]) for v in rest.columns[goal.name].values[:3])
     rest, found = clean_rows(rest, goal, test=True)
     findings += found
     if len(rest) == 0:
-        raise DataError(f"{rest.source} has no row with a known {goal.name}")
+        raise DataError(f"{rest.source} has no row with a known {goal.name}: it holds {written}")
     return rest, True
+
+
+def _why(rest: RawTable, table: RawTable, notes: Mapping[str, str]) -> str:
+    """What there is in place of columns that are missing."""
+    if notes.get("header") == "no":
+        return "its first row is data, not names"
+    lower = {n.lower(): n for n in rest.columns}
+    if other := [lower[n.lower()] for n in table.columns if n not in rest.columns and n.lower() in lower]:
+        return f"the case of names differs: it has {', '.join(other[:5])}"
+    return f"there are: {rest.some_names}"
 
 
 def _same_classes(rest: RawTable, goal: Target, findings: list[Finding]) -> RawTable:

@@ -16,6 +16,7 @@ from seedleaf.data.tables.schema import Finding
 from seedleaf.errors import DataError
 
 PARQUET = (".parquet", ".pq")
+NESTED = (list, tuple, dict, set, np.ndarray)
 FRAME = "the frame"  # what a table without a file is called
 
 Read = tuple[RawTable, list[Finding], dict[str, str]]
@@ -63,7 +64,7 @@ def from_frame(source: Any, name: str) -> RawTable:
         said = f"two columns are called {sorted(twice)[0]!r}" if twice else "a column has no name"
         raise DataError(f"{name}: {said}")
     cells = {text: source[key] for key, text in zip(source, names, strict=True)}
-    columns = {text: _column(values) for text, values in cells.items()}
+    columns = {text: _column(values, f"{name}: {text}") for text, values in cells.items()}
     lengths = {len(c) for c in columns.values()}
     if len(lengths) > 1:
         raise DataError(f"{name}: its columns have different lengths, {min(lengths)} and {max(lengths)}")
@@ -71,14 +72,21 @@ def from_frame(source: Any, name: str) -> RawTable:
     return RawTable(name, columns, np.arange(1, lengths.pop() + 1), worded)
 
 
-def _column(values: Any) -> RawColumn:
+def _column(values: Any, what: str) -> RawColumn:
     dtype = getattr(values, "dtype", None)
     if isinstance(dtype, np.dtype) and dtype.kind in "biuf":
         return _from_numbers(np.asarray(values))
     try:
-        return RawColumn.of(list(values))
+        cells = list(values)
     except TypeError as error:
-        raise DataError(f"a column is no sequence of cells: {error}") from None
+        raise DataError(f"{what} is no sequence of cells: {error}") from None
+    held = next((k for k, v in enumerate(cells) if isinstance(v, NESTED)), None)
+    if held is not None:
+        kind = type(cells[held]).__name__
+        raise DataError(
+            f"{what} holds several values a cell ({kind} in row {held + 1}): make columns of them"
+        )
+    return RawColumn.of(cells)
 
 
 def _from_numbers(values: Array) -> RawColumn:
@@ -91,5 +99,6 @@ def _from_numbers(values: Array) -> RawColumn:
 def _is_text(values: Any) -> bool:
     if isinstance(getattr(values, "dtype", None), np.dtype) and values.dtype.kind in "biufM":
         return False
-    first = next((v for v in values if v is not None and v == v), None)
+    # Of what is no text, neither equality nor truth need mean anything.
+    first = next((v for v in values if isinstance(v, str) or (v is not None and v == v)), None)
     return isinstance(first, str)

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from seedleaf.learners.tables.cost import limits_of, reader_costs
-from seedleaf.learners.tables.metrics import METRICS, row_losses
+from seedleaf.learners.tables.decide import decision
+from seedleaf.learners.tables.metrics import METRICS, metric_for, row_losses
 from seedleaf.learners.tables.source import Source, open_source
 from seedleaf.learners.tables.trial import out_of_fold
 
@@ -35,15 +36,16 @@ def blend(
 
     Judged by the metric where that is smooth, else by log loss: a count of mistakes is too coarse to weigh by. `costs`: of
     each a file with it alone, where limits are to be kept: only such are blended as keep them together. Returns
-    {"weights", "power", "before", "after"}.
+    {"weights", "power", "before", "after"}, and what decide.decision says of the blend: {"decision"}.
     """
     source = open_source(str(setup["data"]))
     y = source.y_train
-    answers = [out_of_fold(source, Path(f), n_folds) for f in folders]
-    known = np.flatnonzero(np.all([np.isfinite(a.reshape(len(y), -1)).all(1) for a in answers], axis=0))
+    known = np.flatnonzero(_finite(out_of_fold(source, Path(folders[0]), n_folds)))
     if len(known) > LOOKED_AT:
         known = np.sort(np.random.default_rng(0).choice(known, LOOKED_AT, replace=False))
-    y, answers = y[known], [a[known] for a in answers]
+    answers = [out_of_fold(source, Path(f), n_folds)[known] for f in folders]  # one is held whole at a time
+    whole = np.all([_finite(a) for a in answers], axis=0)
+    y, answers = y[known][whole], [a[whole] for a in answers]
     mean_error = METRICS["mae"].score
 
     def loss(p: Array) -> float:
@@ -56,9 +58,20 @@ def blend(
     weights = counts / counts.sum()
     mixed = np.asarray(sum(w * a for w, a in zip(weights, answers, strict=True)))
     power, after = 1.0, loss(mixed)
-    if source.n_classes and setup["metric"] in ("logloss", "error"):
+    if source.n_classes and setup["metric"] in ("logloss", "error", "accuracy"):
         power, after = _calibrated(mixed, loss)
-    return {"weights": weights.tolist(), "power": power, "before": loss(answers[0]), "after": after}
+    said = decision(metric_for(source.schema.target.task, str(setup["metric"])), y, mixed)
+    return {
+        "weights": weights.tolist(),
+        "power": power,
+        "before": loss(answers[0]),
+        "after": after,
+        "decision": said,
+    }
+
+
+def _finite(answer: Array) -> npt.NDArray[np.bool_]:
+    return np.asarray(np.isfinite(answer.reshape(len(answer), -1)).all(1))
 
 
 def _rule(costs: Sequence[Mapping[str, float]], limits: Mapping[str, float], source: Source) -> Keeps:

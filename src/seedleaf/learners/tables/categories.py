@@ -1,8 +1,7 @@
-"""Categories and words as numbers. Whatever the encoding, it is a table with one row for each level: the graph looks up."""
+"""Categories as numbers. Whatever the encoding, it is a table with one row for each level: the graph looks up."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -113,56 +112,3 @@ def _target(
         others = (total[:, None] - sums + SMOOTH * prior) / ((n - count)[:, :, None] + SMOOTH)
         columns.append(others[codes[:, j], part])
     return Lookup(tuple(levels), tuple(tables)), np.concatenate(columns, axis=1)
-
-
-@dataclass(frozen=True, eq=False)
-class Words:
-    """Counts of words in one column of free text, as log(1 + count): (N) strings -> (N, len(vocabulary)).
-
-    Words are what stands between blanks.
-    """
-
-    column: int  # in the input of strings
-    vocabulary: tuple[str, ...]
-
-    @classmethod
-    def fit(cls, texts: Sequence[str], column: int, size: int) -> Words:
-        """The `size` words that stand in most rows, but for those that stand in one row or in nearly all."""
-        rows: Counter[str] = Counter()
-        for text in texts:
-            rows.update(set(tokens(text)))
-        found = [(w, n) for w, n in rows.items() if 2 <= n <= 0.95 * len(texts)]
-        found.sort(key=lambda p: (-p[1], p[0]))
-        return cls(column, tuple(w for w, _ in found[:size]))
-
-    def apply(self, texts: Sequence[str]) -> Floats:
-        index = {w: k for k, w in enumerate(self.vocabulary)}
-        out = np.zeros((len(texts), len(self.vocabulary)))
-        for i, text in enumerate(texts):
-            for word in tokens(text):
-                if word in index:
-                    out[i, index[word]] += 1.0
-        return np.log1p(out)
-
-    def graph(self, g: Graph) -> str:
-        text = g.add("Gather", g.texts, g.constant(self.column, "int64"), axis=1)
-        split = g._name()  # StringSplit has two outputs: the words, and how many there are
-        from onnx import helper
-
-        g.nodes.append(helper.make_node("StringSplit", [text], [split, g._name()], delimiter=" "))
-        counts = g.add(
-            "TfIdfVectorizer",
-            split,
-            mode="TF",
-            min_gram_length=1,
-            max_gram_length=1,
-            max_skip_count=0,
-            ngram_counts=[0],
-            ngram_indexes=list(range(len(self.vocabulary))),
-            pool_strings=list(self.vocabulary),
-        )
-        return g.cast(g.add("Log", g.add("Add", counts, g.constant(1.0, "float32"))), "float64")
-
-
-def tokens(text: str) -> list[str]:
-    return [w for w in text.split(" ") if w]

@@ -34,9 +34,15 @@ def limits_of(setup: Mapping[str, Any]) -> dict[str, float]:
     return {str(k): float(v) for k, v in dict(setup.get("limits") or {}).items()}
 
 
-def file_of(places: Sequence[Path], weights: Sequence[float], source: Source, power: float = 1.0) -> bytes:
+def file_of(
+    places: Sequence[Path],
+    weights: Sequence[float],
+    source: Source,
+    power: float = 1.0,
+    decision: Sequence[float] = (),
+) -> bytes:
     """The file that would be delivered of the models at `places`: it reads cells where a graph can."""
-    return joined(places, weights, source, power, raw=not unreadable(source.schema))
+    return joined(places, weights, source, power, not unreadable(source.schema), decision)
 
 
 def model_costs(place: Path, source: Source) -> dict[str, float]:

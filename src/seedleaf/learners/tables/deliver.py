@@ -17,14 +17,16 @@ from seedleaf.data.tables.written import CELLS, as_cells
 from seedleaf.errors import TrialError
 from seedleaf.learners.tables.block import Block, Layout
 from seedleaf.learners.tables.cost import file_of, limits_of, room_for, settled
+from seedleaf.learners.tables.decide import decided, powered
 from seedleaf.learners.tables.fitting import fit_config
 from seedleaf.learners.tables.graph import session
-from seedleaf.learners.tables.metrics import METRICS, row_losses
+from seedleaf.learners.tables.metrics import METRICS, fits, row_losses
 from seedleaf.learners.tables.model import Effort
 from seedleaf.learners.tables.reader import unreadable
+from seedleaf.learners.tables.registry import brought_up
 from seedleaf.learners.tables.source import Source, open_source
 from seedleaf.learners.tables.trial import out_of_fold
-from seedleaf.learners.tables.written import answers, compared_rows, joined, write
+from seedleaf.learners.tables.written import answers, compared_rows, joined, write, written_classes
 from seedleaf.seeds import seed_for
 
 Array = npt.NDArray[Any]
@@ -42,7 +44,9 @@ def refit(
     begun = time.time()
     seed = seed_for(int(setup.get("seed", 0)), "refit")
     effort = Effort(deadline, seed, rounds or None, room_for(setup, source))
-    fitted = fit_config(config, source.train, source.y_train, source.n_classes, effort)
+    fitted = fit_config(
+        brought_up(config, source.kind), source.train, source.y_train, source.n_classes, effort
+    )
     Path(place).parent.mkdir(parents=True, exist_ok=True)
     write(fitted, source, Path(place))
     return {"train_seconds": time.time() - begun, "rounds": float(fitted.rounds)}
@@ -58,17 +62,19 @@ def deliver(
     out: str,
     power: float = 1.0,
     instead: Sequence[Plan] = (),
+    decision: Sequence[float] = (),
 ) -> dict[str, Any]:
     """Join the models that were written at `places` into `out`/model.onnx, compare it with Python, measure the test part.
 
     Where the file breaks a limit of `setup["limits"]`, the first of `instead` that keeps all of them is delivered. Returns
     test (metrics), bytes, latency_ms, onnx_max_difference, confusion, and `plan`, the place of what was taken; with
     `plan` -1 nothing keeps the limits, nothing is written, and bytes and latency_ms are the least that was reached.
-    TrialError where file and Python differ.
+    `decision` weighs the probabilities, before their power, where the largest is not to be said: what it becomes is
+    returned. TrialError where file and Python differ.
     """
     source = open_source(str(setup["data"]))
     plans: list[Plan] = [(places, weights, power), *((p, w, float(x)) for p, w, x in instead)]
-    taken, model, latency = _first_within(plans, source, limits_of(setup))
+    taken, model, latency = _first_within(plans, source, limits_of(setup), decision)
     if taken < 0:
         return {"plan": taken, "bytes": len(model), "latency_ms": latency}
     places, weights, power = plans[taken]
@@ -78,8 +84,9 @@ def deliver(
     wanted = answers(parts, weights, source, power)
     apart = _apart(run, inputs, compared_rows(source), wanted, source)
     whole = session(model)
+    weighed = powered(decision, power)
     if not unreadable(source.schema):
-        apart = max(apart, _read_apart(whole, run, inputs, source))
+        apart = max(apart, _read_apart(whole, run, inputs, source, weighed))
     if not apart < CLOSE:
         raise TrialError(f"the ONNX graph differs from the model that was trained by {apart:.2g}")
     target = Path(out)
@@ -90,14 +97,16 @@ def deliver(
         "bytes": len(model),
         "latency_ms": latency,
         "onnx_max_difference": apart,
-        **_test(run, inputs, source),
+        "decision": weighed,
+        **_test(run, inputs, source, weighed),
     }
     config = {
         "kind": "tables",
         "schema": source.schema.to_json(),
         "inputs": [i.name for i in whole.get_inputs()],
         "cells": [c.name for c in source.schema.used],
-        "outputs": [o.name for o in run.get_outputs()],
+        "outputs": [o.name for o in whole.get_outputs()],
+        "decision": weighed,
     }
     text = json.dumps(config, indent=1, ensure_ascii=False)
     (target / "config.json").write_text(text + "\n", encoding="utf-8", errors="surrogatepass")
@@ -105,13 +114,13 @@ def deliver(
 
 
 def _first_within(
-    plans: Sequence[Plan], source: Source, limits: Mapping[str, float]
+    plans: Sequence[Plan], source: Source, limits: Mapping[str, float], decision: Sequence[float]
 ) -> tuple[int, bytes, dict[str, float]]:
     """The place of the first plan whose file keeps the limits, that file and its latency; else -1, the smallest file and the
     least latency of those that were small enough to be timed."""
     smallest, quickest = b"", {"median": math.inf, "p90": math.inf}
     for i, (places, weights, power) in enumerate(plans):
-        model = file_of([Path(p) for p in places], weights, source, power)
+        model = file_of([Path(p) for p in places], weights, source, power, powered(decision, power))
         smallest = model if not smallest or len(model) < len(smallest) else smallest
         if len(model) > limits.get("bytes", math.inf):
             continue
@@ -133,20 +142,31 @@ def _apart(run: Any, inputs: Sequence[str], block: Block, wanted: Array, source:
     return apart
 
 
-def _read_apart(whole: Any, run: Any, inputs: Sequence[str], source: Source) -> float:
+def _read_apart(
+    whole: Any, run: Any, inputs: Sequence[str], source: Source, decision: Sequence[float]
+) -> float:
     """The largest difference between reading cells in the graph and reading them in Python: rows as the source has them,
-    together and one of them alone, and a row of empty cells."""
+    together and one of them alone, and a row of empty cells. TrialError where the class that is said does not follow."""
     sample = {name: [*cells, ""] for name, cells in source.sample.items()}
     cells = as_cells(sample, source.schema)
     block = Layout.of(source.schema).block(source.schema.features(sample))
     wanted = run.run(None, block.feed(inputs))[0]
-    answer = whole.run(None, {CELLS: cells})[0]
+    answer, *labels = whole.run(None, {CELLS: cells})
+    if source.n_classes:
+        said = (
+            labels[0]
+            == np.array(written_classes(source), object)[
+                decided(answer, np.asarray(decision, np.float32)).argmax(1)
+            ]
+        )
+        if not said.all():
+            raise TrialError("the ONNX graph says other classes than its probabilities do")
     scale = 1.0 if source.n_classes else max(float(source.y_train.std()), 1e-12)
     one = whole.run(None, {CELLS: cells[:1]})[0]
     return max(float(np.abs(answer - wanted).max()), float(np.abs(one[0] - wanted[0]).max())) / scale
 
 
-def _test(run: Any, inputs: Sequence[str], source: Source) -> dict[str, Any]:
+def _test(run: Any, inputs: Sequence[str], source: Source, decision: Sequence[float]) -> dict[str, Any]:
     """The delivered file on the test part: every metric of the task, and an interval for the share that is right."""
     y, block = source.y_test, source.test
     known = np.flatnonzero(y >= 0 if source.n_classes else np.isfinite(y))
@@ -154,15 +174,16 @@ def _test(run: Any, inputs: Sequence[str], source: Source) -> dict[str, Any]:
         return {"test": {"n": 0}}
     answer = run.run(None, block.take(known).feed(inputs))[0].astype(np.float64)
     y, task = y[known], source.schema.target.task
-    test: dict[str, Any] = {m.name: m.score(y, answer) for m in METRICS.values() if task in m.tasks}
+    told = decided(answer, np.asarray(decision))
+    able = [m for m in METRICS.values() if task in m.tasks and fits(m, y)]
+    test: dict[str, Any] = {m.name: m.score(y, told if m.labels else answer) for m in able}
     test["n"] = len(known)
     if not source.n_classes:
         return {"test": test}
-    right = int((answer.argmax(1) == y).sum())
-    test["accuracy"] = right / len(known)
+    right = int((told.argmax(1) == y).sum())
     test["low"], test["high"] = _wilson(right, len(known))
     k = source.n_classes
-    confusion = np.bincount(y * k + answer.argmax(1), minlength=k * k).reshape(k, k)
+    confusion = np.bincount(y * k + told.argmax(1), minlength=k * k).reshape(k, k)
     names = source.schema.target.classes
     totals = confusion.sum(1)
     per_class = [

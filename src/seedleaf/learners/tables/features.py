@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from seedleaf.learners.tables.block import Block
-from seedleaf.learners.tables.categories import Lookup, Words, encode
+from seedleaf.learners.tables.categories import Lookup, encode
 from seedleaf.learners.tables.graph import Graph
 from seedleaf.learners.tables.numbers import Numbers
 from seedleaf.learners.tables.select import pairs_of, select
+from seedleaf.learners.tables.texts import Grams
 
 Floats = npt.NDArray[np.float64]
 Matrix = npt.NDArray[np.float32]
@@ -26,7 +27,7 @@ class Features:
     numbers: Numbers | None
     pairs: tuple[tuple[int, int], ...]
     lookup: Lookup | None
-    words: tuple[Words, ...] = ()
+    words: tuple[Grams, ...] = ()
     chosen: tuple[int, ...] | None = None
     n_smooth: int = 0
     width: int = field(default=0)
@@ -91,8 +92,8 @@ def fit_features(
     words = []
     if layout.words and (size := int(own.get("words", 64))):
         for j, texts in enumerate(block.words):
-            found = Words.fit(texts, len(layout.categories) + j, size)
-            words += [found] if found.vocabulary else []
+            found = Grams.fit(texts, len(layout.categories) + j, str(own.get("text", "words")), size)
+            words += [found] if found.width else []
     pairs: tuple[tuple[int, int], ...] = ()
     if numbers is not None and own.get("products"):
         pairs = pairs_of(made, y, n_classes, int(own["products"]), rng)

@@ -20,6 +20,7 @@ Array = npt.NDArray[Any]
 OPSET, ML_OPSET, IR = 21, 5, 10
 NUMBERS, TEXTS = "numbers", "texts"  # the inputs: double (N, numbers) with NaN = missing, string (N, texts)
 ML = "ai.onnx.ml"
+CONTRIB = "com.microsoft"  # part of every ONNX Runtime: cutting into letters is no operator of ONNX itself
 KINDS = {
     "float64": TensorProto.DOUBLE,
     "float32": TensorProto.FLOAT,
@@ -190,6 +191,8 @@ class Graph:
             infos.append(helper.make_tensor_value_info(public, kind, ["N", width] if width else ["N"]))
         body = helper.make_graph(nodes, "seedleaf", inputs, infos, list(self.constants.values()))
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(ML, ML_OPSET)]
+        if any(node.domain == CONTRIB for node in nodes):
+            opsets.append(helper.make_opsetid(CONTRIB, 1))
         made = helper.make_model(body, opset_imports=opsets, ir_version=IR, producer_name="seedleaf")
         helper.set_model_props(made, dict(notes or {}))
         if made.ByteSize() >= 2**31:

@@ -29,6 +29,7 @@ class Kind:
     has_dates: bool = False
     has_missing: bool = False
     high_cardinality: bool = False
+    short_texts: bool = True  # so that cutting them into letters takes little room
     room: int | None = None  # bytes of the file, where they are limited
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from seedleaf.learners.tables.model import Kind
+from seedleaf.learners.tables.texts import HOW
 from seedleaf.space import Choice, Float, Int, Param
 
 
@@ -13,6 +14,8 @@ def coded(kind: Kind, encode: str, ordinal: bool = True) -> dict[str, Param]:
         options = ("onehot", "ordinal", "target") if ordinal else ("onehot", "target")
         found["encode"] = Choice(*options, default=encode)
     if kind.n_texts:
+        ways = [name for name, how in HOW.items() if kind.short_texts or not how.letters]
+        found["text"] = Choice(*ways, default="words")
         found["words"] = Int(8, 256, log=True, default=64)
     if kind.has_dates:
         found["dates"] = Choice("parts", "days", default="parts")

@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+import numpy as np
 from onnx import TensorProto, helper
 
 from seedleaf.data.tables import Column, TableSchema
+from seedleaf.data.tables.column import LARGEST
 from seedleaf.data.tables.numbers import NumberStyle, read_plain
 from seedleaf.data.tables.written import CELLS
 from seedleaf.learners.tables.block import Layout
@@ -102,7 +104,9 @@ def _read_numbers(g: Graph, cells: str, column: Column) -> str:
         said = g.add("And", said, g.add("Not", silent))
     tiny = g.add("RegexFullMatch", cells, pattern=NEARLY_ZERO.format(re.escape(style.decimal)))
     nothing = g.add("Where", tiny, g.text("0"), g.text("nan"))
-    return g.cast(g.add("Where", said, _bare(g, cells, style), nothing), "float64")
+    read = g.cast(g.add("Where", said, _bare(g, cells, style), nothing), "float64")
+    bounded = g.add("LessOrEqual", g.add("Abs", read), g.constant(LARGEST))
+    return g.add("Where", bounded, read, g.constant(np.nan))
 
 
 def _pattern(style: NumberStyle) -> str:

@@ -14,7 +14,8 @@ from seedleaf.learners.tables.linear import LinearFamily
 from seedleaf.learners.tables.mlp import MlpFamily
 from seedleaf.learners.tables.model import Family, Kind
 from seedleaf.learners.tables.svm import SvmFamily
-from seedleaf.space import Choice, Space
+from seedleaf.space import Choice, Param, Space
+from seedleaf.space.draw import default_value
 
 FAMILIES: Mapping[str, Family] = {
     f.name: f for f in (LinearFamily(), ForestFamily(), Boosting(), MlpFamily(), KnnFamily(), SvmFamily())
@@ -51,9 +52,32 @@ def space_of(kind: Kind) -> Space:
     return Space(learner=Choice(branches, default=DEFAULT))
 
 
+def begun_with(body: Mapping[str, Any], kind: Kind) -> Space:
+    """The space of a run that goes on: what its log began with, or today's. SpaceError where it has learners that are not
+    known here."""
+    if not body:
+        return space_of(kind)
+    space = Space.from_json(body)
+    named = [n.param for n in space.nodes if n.key in ("learner", "learner.family")]
+    unknown = {str(o) for p in named for o in _options(p)} - {*FAMILIES, "other"}
+    if unknown:
+        raise SpaceError(f"there is no learner {min(unknown)!r} here")
+    return space
+
+
+def brought_up(config: Config, kind: Kind) -> Config:
+    """A config of a space from before with what its family has been given since, at the defaults."""
+    return {**space_of(kind).walk(lambda n: config.get(n.key, default_value(n.param))), **config}
+
+
 def ladder(space: Space) -> dict[str, Config]:
     """The configs that are tried first, each by its family's name: the plain, the strong, the net, then what is left."""
-    return {name: space.complete({"learner": name}) for name in LADDER}
+    known = dict.fromkeys(str(o) for n in space.nodes if n.key == "learner" for o in _options(n.param))
+    return {name: space.complete({"learner": name}) for name in LADDER if name in known}
+
+
+def _options(param: Param) -> tuple[Value, ...]:
+    return param.options if isinstance(param, Choice) else ()
 
 
 def portfolio(space: Space) -> tuple[Config, ...]:

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from seedleaf.learners.tables.model import Kind
 Array = npt.NDArray[Any]
 Split = tuple[Array, Array]
 SPEC, PARTS = "spec.json", "table.npz"
+SHORT = 1_000  # letters of a text up to which its letters are looked at one by one
 MANY_LEVELS = 24  # from so many on a category has high cardinality
 
 
@@ -40,9 +41,18 @@ class Source:
     def n_classes(self) -> int:
         return len(self.schema.target.classes)
 
+    @cached_property
+    def kind(self) -> Kind:
+        return kind_of(self.schema, bool(np.isnan(self.train.numbers).any()), longest(self.train.words))
 
-def kind_of(schema: TableSchema, has_missing: bool) -> Kind:
-    """What a space may depend on."""
+
+def longest(words: Sequence[Sequence[str]]) -> int:
+    """Letters of the longest text."""
+    return max((len(text) for column in words for text in column), default=0)
+
+
+def kind_of(schema: TableSchema, has_missing: bool, letters: int = 0) -> Kind:
+    """What a space may depend on; `letters` has the longest text."""
     layout = Layout.of(schema)
     return Kind(
         n_rows=schema.n_train,
@@ -53,6 +63,7 @@ def kind_of(schema: TableSchema, has_missing: bool) -> Kind:
         has_dates=bool(layout.dates),
         has_missing=has_missing,
         high_cardinality=any(len(levels) >= MANY_LEVELS for levels in layout.levels),
+        short_texts=letters <= SHORT,
     )
 
 
@@ -86,7 +97,8 @@ def describe(folder: Path) -> tuple[TableSchema, Kind, int]:
     """The schema of a saved table, its kind and how many folds it has."""
     body = _body(folder)
     schema = TableSchema.from_json(body["schema"])
-    return schema, kind_of(schema, bool(body["missing"])), int(body["folds"])
+    letters = longest(body["words"]["train"])
+    return schema, kind_of(schema, bool(body["missing"]), letters), int(body["folds"])
 
 
 def _body(folder: Path) -> dict[str, Any]:

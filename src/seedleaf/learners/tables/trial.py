@@ -18,10 +18,11 @@ import numpy.typing as npt
 from seedleaf.core import Config, Context, Measurement
 from seedleaf.errors import TrialError
 from seedleaf.learners.tables.cost import limits_of, model_costs, room_for
+from seedleaf.learners.tables.decide import crossed
 from seedleaf.learners.tables.fitting import fit_config
 from seedleaf.learners.tables.metrics import SECOND, metric_for
 from seedleaf.learners.tables.model import Effort
-from seedleaf.learners.tables.registry import split_config
+from seedleaf.learners.tables.registry import brought_up, split_config
 from seedleaf.learners.tables.source import Source, open_source
 from seedleaf.learners.tables.written import is_written, write
 from seedleaf.seeds import seed_for
@@ -34,6 +35,7 @@ OVER_FOLDS: Mapping[str, Callable[[list[float]], float]] = {"bytes": max, "laten
 def run(config: Config, ctx: Context) -> Iterator[Measurement]:
     """Fold after fold. Metrics are means over the folds so far; `rounds` is the mean of the trees or epochs used."""
     source = open_source(str(ctx.setup["data"]))
+    config = brought_up(config, source.kind)
     task = source.schema.target.task
     names = dict.fromkeys((str(ctx.setup["metric"]), *SECOND[task]))
     found: list[dict[str, float]] = []
@@ -98,7 +100,8 @@ def _fold(config: Config, ctx: Context, source: Source, j: int) -> tuple[Array, 
 def _scores(source: Source, j: int, answer: Array, names: Mapping[str, None]) -> dict[str, float]:
     y = source.y_train[source.folds[j][1]]
     task = source.schema.target.task
-    return {name: metric_for(task, name).score(y, answer) for name in names}
+    # A decision that rare classes are worth is chosen for every config, or those that calibrate well would lose.
+    return {name: crossed(metric_for(task, name), y, answer) for name in names}
 
 
 def out_of_fold(source: Source, folder: Path, n_folds: int | None = None) -> Array:

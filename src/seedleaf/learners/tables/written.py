@@ -55,9 +55,15 @@ def compared_rows(source: Source) -> Block:
 
 
 def joined(
-    places: Sequence[Path], weights: Sequence[float], source: Source, power: float, raw: bool = False
+    places: Sequence[Path],
+    weights: Sequence[float],
+    source: Source,
+    power: float,
+    raw: bool = False,
+    decision: Sequence[float] | None = None,
 ) -> bytes:
-    """One graph of the written models over the same inputs; with `raw` it takes cells as they stand in a file."""
+    """One graph of the written models over the same inputs; with `raw` it takes cells as they stand in a file, with a
+    `decision` (weights of the classes, or none of them) it says a class beside its probabilities."""
     g = Graph()
     parts = []
     for i, place in enumerate(places):
@@ -65,7 +71,7 @@ def joined(
         if not source.n_classes:
             name = g.add("Unsqueeze", name, g.constant([1], "int64"))
         parts.append(name)
-    return finished(g, parts, weights, source, power, raw)
+    return finished(g, parts, weights, source, power, raw, decision)
 
 
 def answers(places: Sequence[Path], weights: Sequence[float], source: Source, power: float) -> Array:
@@ -84,9 +90,16 @@ def raised(p: Array, power: float) -> Array:
 
 
 def finished(
-    g: Graph, parts: Sequence[str], weights: Sequence[float], source: Source, power: float, raw: bool = False
+    g: Graph,
+    parts: Sequence[str],
+    weights: Sequence[float],
+    source: Source,
+    power: float,
+    raw: bool = False,
+    decision: Sequence[float] | None = None,
 ) -> bytes:
-    """The weighted mean of the parts; of probabilities then their `power`, which calibrates them. `raw`: it takes cells."""
+    """The weighted mean of the parts; of probabilities then their `power`, which calibrates them, and with a `decision` the
+    class that is said. `raw`: it takes cells."""
     kind = "float32" if source.n_classes else "float64"
     if len(parts) == 1:
         answer = parts[0]
@@ -99,6 +112,8 @@ def finished(
             lifted = g.add("Pow", g.add("Max", answer, g.constant(1e-12, kind)), g.constant(power, kind))
             answer = g.add("Div", lifted, g.total(lifted))
         out = {"probabilities": (answer, TensorProto.FLOAT, source.n_classes)}
+        if decision is not None:
+            out["label"] = (_label(g, answer, decision, source), TensorProto.STRING, 0)
     else:
         flat = g.add("Reshape", answer, g.constant([-1], "int64"))
         out = {"value": (flat, TensorProto.DOUBLE, 0)}
@@ -106,6 +121,25 @@ def finished(
         return g.model(out, len(layout.numbers), len(layout.texts))
     schema = source.schema
     read_cells(g, schema, layout)
-    lists = {"columns": [c.name for c in schema.used], "classes": schema.target.classes}
+    lists: dict[str, Sequence[object]] = {
+        "columns": [c.name for c in schema.used],
+        "classes": schema.target.classes,
+    }
+    if decision:
+        lists["decision"] = [float(w) for w in decision]
     notes = {f"seedleaf.{name}": json.dumps(listed) for name, listed in lists.items()}
     return g.model(out, 0, 0, len(schema.used), notes)
+
+
+def written_classes(source: Source) -> list[str]:
+    """The classes as the graph says them: what no UTF-8 can say is "?" in it."""
+    return [c.encode("utf-8", "replace").decode() for c in source.schema.target.classes]
+
+
+def _label(g: Graph, probabilities: str, decision: Sequence[float], source: Source) -> str:
+    """String (N): the class whose probability, weighed by the decision, is largest."""
+    weighed = (
+        g.add("Mul", probabilities, g.constant(list(decision), "float32")) if decision else probabilities
+    )
+    place = g.add("ArgMax", weighed, axis=1, keepdims=0)
+    return g.add("Gather", g.text(*source.schema.target.classes), place, axis=0)

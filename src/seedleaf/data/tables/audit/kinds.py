@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from seedleaf.data.tables.audit.sheet import Sheet, Verdict
+from seedleaf.data.tables.column import LARGEST
 from seedleaf.data.tables.dates import FORMATS, read_date
 from seedleaf.data.tables.schema import Column, Finding
 from seedleaf.data.tables.words import plural
@@ -39,23 +40,25 @@ def numbers_as_text(sheet: Sheet) -> Iterator[Verdict]:
 
 
 def infinities(sheet: Sheet) -> Iterator[Verdict]:
-    """Numbers without an end, which no learner can use."""
+    """Numbers without an end, or so large that no learner can use them."""
     for column in sheet.used:
         if column.kind != "number":
             continue
         raw = sheet.raw(column.name)
-        endless = {k: raw.values[k] for k in sheet.silent(column.name)[1] if _endless(column, raw.values[k])}
-        if endless:
-            cells = {v: int(raw.counts[k]) for k, v in endless.items()}
-            said = f"{plural(sum(cells.values()), 'cell')} ({_some(cells)}) {_be(cells)} infinite"
-            where = sheet.train.examples(np.isin(raw.codes, list(endless)))
+        beyond = {k: raw.values[k] for k in sheet.silent(column.name)[1] if _endless(column, raw.values[k])}
+        if beyond:
+            cells = {v: int(raw.counts[k]) for k, v in beyond.items()}
+            endless = all(math.isinf(column.style.read(v)) for v in cells)
+            how = "infinite" if endless else f"infinite or beyond {LARGEST:g}"
+            said = f"{plural(sum(cells.values()), 'cell')} ({_some(cells)}) {_be(cells)} {how}"
+            where = sheet.train.examples(np.isin(raw.codes, list(beyond)))
             yield Verdict(
                 Finding("infinite", column.name, said, "read as missing", sum(cells.values()), where)
             )
 
 
 def _endless(column: Column, text: str) -> bool:
-    return math.isinf(column.style.read(text))
+    return abs(column.style.read(text)) > LARGEST
 
 
 def _be(cells: dict[str, int]) -> str:

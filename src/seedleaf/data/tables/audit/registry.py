@@ -49,7 +49,16 @@ CHECKS = (
     Check("wrong labels", ("label",), wrong_labels),
 )
 # Found before the columns are looked at, by load.py, audit/rows.py and read.py.
-OF_ROWS = ("missing-target", "duplicate-rows", "test-rows", "test-columns", "test-classes", "order")
+OF_ROWS = (
+    "missing-target",
+    "duplicate-rows",
+    "test-rows",
+    "test-columns",
+    "test-classes",
+    "order",
+    "group",
+    "folds",
+)
 OF_FILES = ("no-header", "prose", "no-name", "same-name", "encoding", "quotes", "ragged")
 
 

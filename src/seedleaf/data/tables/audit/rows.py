@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from seedleaf.data.spec import Array
-from seedleaf.data.tables.cells import RawTable
+from seedleaf.data.tables.cells import SURE, RawTable
 from seedleaf.data.tables.schema import Finding, Target
 from seedleaf.data.tables.words import plural
 from seedleaf.errors import DataError
@@ -56,8 +56,14 @@ def clean_rows(table: RawTable, goal: Target, test: bool = False) -> tuple[RawTa
     if gone.any():
         count, rows = int(gone.sum()), table.examples(gone)
         unknown = "no known target" if test else "no target"
-        said = f"{where}{plural(count, 'row has', 'rows have')} {unknown}"
+        written = [
+            v for v in table.columns[goal.name].take(np.flatnonzero(gone)).values if v.lower() not in SURE
+        ]
+        how = f" ({', '.join(repr(v[:20]) for v in written[:3])})" if written else ""
+        said = f"{where}{plural(count, 'row has', 'rows have')} {unknown}{how}"
         findings.append(Finding("missing-target", goal.name, said, "dropped", count, rows))
+        if not test and gone.all():
+            raise DataError(f"{table.source}: no row has a known {goal.name}{how}")
         table = table.take(np.flatnonzero(~gone))
     if not test:
         table = _distinct(table, goal, findings)
@@ -106,8 +112,6 @@ def _enough(table: RawTable, goal: Target) -> None:
     found = np.unique(y)
     if len(found) >= 2:
         return
-    if not len(found):
-        raise DataError(f"{table.source}: no row has a known {goal.name}")
     only = goal.classes[int(found[0])] if goal.classes else f"{found[0]:g}"
     raise DataError(
         f"{table.source}: the target {goal.name} is {only!r} in every row: there is nothing to learn"

@@ -13,7 +13,6 @@ from seedleaf.data.tables.cells import RawColumn, RawTable
 from seedleaf.data.tables.schema import Column, Finding, Target
 from seedleaf.seeds import rng_for
 
-FOLDS = 5  # what classes are counted against
 MOST_ROWS = 5000  # that costly checks look at
 
 

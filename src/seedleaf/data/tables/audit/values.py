@@ -28,6 +28,11 @@ def empty_columns(sheet: Sheet) -> Iterator[Verdict]:
         if column.kind == "category" and not column.levels:
             finding = Finding("empty", column.name, "no cell is known", "column dropped", sheet.n)
             yield Verdict(finding, "every cell is missing")
+        elif column.kind == "number" and not column.n_values:
+            said = f"no cell is a finite number ({sheet.raw(column.name).values[0][:20]!r})"
+            yield Verdict(
+                Finding("empty", column.name, said, "column dropped", sheet.n), "no cell is a number"
+            )
 
 
 def constants(sheet: Sheet) -> Iterator[Verdict]:

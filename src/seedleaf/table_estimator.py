@@ -1,0 +1,180 @@
+"""`TabularClassifier` and `TabularRegressor`: the search over a table behind scikit-learn's interface."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils import column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
+
+from seedleaf.api import fit
+from seedleaf.data.tables.cells import SURE, as_text
+from seedleaf.estimator import scratch_folder, seed_of
+from seedleaf.table_predictor import TablePredictor
+
+Array = npt.NDArray[Any]
+FEWEST = 8  # rows: a fifth is held back, the rest must have two folds
+
+
+class _Tabular(BaseEstimator):  # type: ignore[misc]
+    """What both have in common: the parameters, which are those of `seedleaf.fit`, and how X becomes columns."""
+
+    def __init__(
+        self,
+        time_limit: str | float = "5m",
+        metric: str | None = None,
+        max_bytes: str | int | None = None,
+        max_latency: str | float | None = None,
+        memory: str | int | None = None,
+        folds: int | None = None,
+        workers: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        out: str | Path | None = None,
+    ) -> None:
+        self.time_limit = time_limit
+        self.metric = metric
+        self.max_bytes = max_bytes
+        self.max_latency = max_latency
+        self.memory = memory
+        self.folds = folds
+        self.workers = workers
+        self.random_state = random_state
+        self.out = out
+
+    def _search(self, X: Any, goal: list[Any], task: str) -> None:
+        """Fit on columns `X` and what is to be predicted, texts or numbers, and keep the opened model."""
+        frame = self._frame(X)
+        name = "target"
+        while name in frame.columns:
+            name += "_"
+        frame[name] = goal
+        self.result_ = fit(
+            frame,
+            target=name,
+            task=task,
+            time_limit=self.time_limit,
+            metric=self.metric,
+            max_bytes=self.max_bytes,
+            max_latency=self.max_latency,
+            memory=self.memory,
+            folds=self.folds,
+            workers=self.workers,
+            seed=seed_of(self.random_state),
+            out=self.out if self.out is not None else scratch_folder(self),
+            command=f"{type(self).__name__}.fit",
+        )
+        self._model = self.result_.predictor  # opened now, so that it stays usable when the folder has gone
+
+    def _checked(self, X: Any, reset: bool) -> Any:
+        """A frame as it is, its names and their number noted or compared; anything else as an array (N, D)."""
+        if hasattr(X, "iloc") and hasattr(X, "columns"):
+            validate_data(self, X, reset=reset, skip_check_array=True)
+            if reset and not X.shape[1]:
+                raise ValueError(f"0 feature(s) (shape={X.shape}) while a minimum of 1 is required.")
+            return X
+        return validate_data(self, X, reset=reset, dtype=None, ensure_all_finite="allow-nan")
+
+    def _frame(self, X: Any) -> Any:
+        """A frame of its own whose columns are named as text: as X has them, else x0, x1, …"""
+        import pandas as pd
+
+        if not isinstance(X, np.ndarray):
+            frame = X.copy(deep=False)
+            frame.columns = [as_text(name) for name in frame.columns]
+            if not frame.columns.is_unique:
+                raise ValueError("two columns of X have the same name")
+            return frame
+        return pd.DataFrame(X, columns=[f"x{j}" for j in range(X.shape[1])], copy=False)
+
+    def export(self, path: str | Path) -> Path:
+        """Write the one ONNX file to `path`: raw cells in, answers out; it needs ONNX Runtime alone. Returns `path`."""
+        check_is_fitted(self)
+        assert isinstance(self._model, TablePredictor)
+        Path(path).write_bytes(self._model.model)
+        return Path(path)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
+        tags.non_deterministic = True  # what is tried depends on the clock
+        return tags
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in super().__getstate__().items() if k != "_finalizer"}
+
+
+class TabularClassifier(ClassifierMixin, _Tabular):  # type: ignore[misc]
+    """Find and fit a classifier of rows within `time_limit`; the parameters are those of `seedleaf.fit`.
+
+    X is a pandas DataFrame of numbers, texts, categories and dates, or an array (N, D); NaN and None are missing. y
+    holds any labels. A fifth of the rows is kept back to measure the result: see `result_.best.metrics`. Without `out`
+    the run's folder goes away with the estimator; `export` writes the model.
+    """
+
+    def fit(self, X: Any, y: Any) -> TabularClassifier:
+        """Clean, search, fit, export. ValueError where X or y cannot be used, BudgetError where the time is too short."""
+        if y is None:
+            raise ValueError("this TabularClassifier requires y to be passed, but the target y is None")
+        X, y = self._checked(X, reset=True), column_or_1d(y, warn=True)
+        check_consistent_length(X, y)
+        check_classification_targets(y)
+        _enough(len(y))
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(f"this classifier needs 2 classes, y holds one class: {self.classes_[0]!r}")
+        names = [as_text(label) for label in self.classes_]
+        if len(set(names)) < len(names) or any(name.lower() in SURE for name in names):
+            names = [f"class {k}" for k in range(len(names))]  # as texts they would be missing, or the same
+        self._search(X, [names[k] for k in codes], "classification")
+        self._places = [names.index(name) for name in self.result_.classes]
+        return self
+
+    def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
+        """Class probabilities, (N, len(classes_)), columns in the order of `classes_`."""
+        check_is_fitted(self)
+        given = self._model.probabilities(self._frame(self._checked(X, reset=False))).astype(np.float64)
+        out = np.zeros((len(given), len(self.classes_)))
+        out[:, self._places] = given
+        return np.asarray(out / out.sum(axis=1, keepdims=True))
+
+    def predict(self, X: Any) -> Array:
+        """The most probable label of each row."""
+        check_is_fitted(self)
+        return np.asarray(self.classes_[self.predict_proba(X).argmax(1)])
+
+
+class TabularRegressor(RegressorMixin, _Tabular):  # type: ignore[misc]
+    """Find and fit a model that predicts a number for each row; X and the parameters as in `TabularClassifier`."""
+
+    def fit(self, X: Any, y: Any) -> TabularRegressor:
+        """Clean, search, fit, export. ValueError where X or y cannot be used, BudgetError where the time is too short."""
+        if y is None:
+            raise ValueError("this TabularRegressor requires y to be passed, but the target y is None")
+        X, y = self._checked(X, reset=True), column_or_1d(y, dtype=np.float64, warn=True)
+        check_consistent_length(X, y)
+        _enough(len(y))
+        if not np.isfinite(y).all():
+            raise ValueError("y contains NaN or infinity")
+        self._search(X, y.tolist(), "regression")
+        return self
+
+    def predict(self, X: Any) -> npt.NDArray[np.float64]:
+        """The value of each row, (N)."""
+        check_is_fitted(self)
+        answer = self._model.predict(self._frame(self._checked(X, reset=False)))
+        return np.asarray(answer, np.float64)
+
+
+def _enough(n: int) -> None:
+    if n < FEWEST:
+        raise ValueError(f"n_samples={n} are too few: at least {FEWEST} are needed (one sample says nothing)")
+
+
+__all__ = ["TabularClassifier", "TabularRegressor"]

@@ -1,0 +1,186 @@
+"""`TabularClassifier` and `TabularRegressor`: scikit-learn's own checks with a stand-in for the search, then real fits.
+
+As for pictures (test_estimator.py) the checks look at the estimator's own work: parameters, labels, columns, errors.
+"""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from messy import messy
+from seedleaf import TabularClassifier, TabularRegressor
+from seedleaf.errors import BudgetError, LimitError
+
+
+class StandIn:
+    """What `fit` hands back, as far as the estimators look at it: a linear model of the numbers of the frame."""
+
+    def __init__(self, data: pd.DataFrame, target: str, task: str, **asked: Any) -> None:
+        self.asked = {**asked, "target": target, "task": task}
+        self.columns = [c for c in data.columns if c != target]
+        y = data[target]
+        x = self._numbers(data)
+        self.model = LinearRegression() if task == "regression" else LogisticRegression(max_iter=2_000)
+        self.model.fit(x, y)
+        self.middle, self.spread = 0.0, 1.0
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return tuple(self.model.classes_)
+
+    @property
+    def predictor(self) -> StandIn:
+        return self
+
+    def _numbers(self, data: pd.DataFrame) -> Any:
+        x = data[self.columns].apply(pd.to_numeric, errors="coerce").fillna(0.0).to_numpy(float)
+        if not hasattr(self, "shift"):
+            self.shift, self.scale = x.mean(0), x.std(0) + 1e-9
+        return (x - self.shift) / self.scale
+
+    def probabilities(self, data: pd.DataFrame) -> Any:
+        return self.model.predict_proba(self._numbers(data))
+
+    def predict(self, data: pd.DataFrame) -> Any:
+        return self.model.predict(self._numbers(data))
+
+
+@pytest.fixture
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("seedleaf.table_estimator.fit", StandIn)
+
+
+@parametrize_with_checks([TabularClassifier(workers=1), TabularRegressor(workers=1)])
+def test_scikit_learn(estimator: Any, check: Any, stand_in: None) -> None:
+    check(estimator)
+
+
+def test_parameters_are_those_of_fit_and_are_passed_on(stand_in: None, tmp_path: Path) -> None:
+    given = {"time_limit": "2m", "metric": "auc", "max_bytes": "50k", "max_latency": 0.5, "memory": "2G",
+             "folds": 3, "workers": 3, "random_state": 7, "out": tmp_path / "run"}  # fmt: skip
+    model = TabularClassifier(**given)
+    assert model.get_params() == given
+    assert clone(model).get_params() == given
+    X = pd.DataFrame({"a": np.arange(20.0), "target": np.arange(20.0) % 3})
+    asked = model.fit(X, np.arange(20) % 2).result_.asked  # type: ignore[attr-defined]
+    assert asked.pop("command") == "TabularClassifier.fit"
+    seed = {k: v for k, v in given.items() if k != "random_state"} | {"seed": 7}
+    assert asked == {**seed, "target": "target_", "task": "classification"}, "X has a column called target"
+
+
+def test_labels_of_any_kind_come_back(stand_in: None) -> None:
+    X, y = np.random.default_rng(0).normal(size=(60, 3)), np.arange(60) % 3
+    X[:, 0] += y
+    for names in (
+        np.array(["zebra", "?", "猫"]),
+        np.array([30, -1, 7]),
+        np.array([1.0, 2.0, 10.0]),
+        np.array(["a", " a", "b"], dtype=object),
+    ):
+        model = TabularClassifier().fit(X, names[y])
+        assert set(model.predict(X)) <= set(names)
+        assert model.score(X, names[y]) > 0.5
+        assert model.predict_proba(X).shape == (60, 3)
+
+
+def test_columns_are_found_by_name_and_arrays_by_place(stand_in: None) -> None:
+    X = pd.DataFrame(np.random.default_rng(0).normal(size=(60, 3)), columns=["a", "b", "c"])
+    y = X["a"] * 3 - X["c"]
+    model = TabularRegressor().fit(X, y)
+    assert list(model.feature_names_in_) == ["a", "b", "c"]
+    assert model.score(X, y) > 0.99
+    with pytest.raises(ValueError, match="feature names should match"):
+        model.predict(X.rename(columns={"a": "z"}))
+    with pytest.raises(ValueError, match="3 features"):
+        TabularRegressor().fit(X.to_numpy(), y).predict(X.to_numpy()[:, :2])
+    numbered = pd.DataFrame(X.to_numpy())
+    assert TabularRegressor().fit(numbered, y).score(numbered, y) > 0.99
+    assert list(X.columns) == ["a", "b", "c"], "what was given stays as it was"
+
+
+def test_it_works_inside_a_search_and_a_cross_validation(stand_in: None) -> None:
+    X, y = np.random.default_rng(0).normal(size=(60, 3)), np.arange(60) % 2
+    X[:, 1] += 2 * y
+    assert cross_val_score(TabularClassifier(), X, y, cv=3).mean() > 0.7
+    assert GridSearchCV(TabularClassifier(), {"metric": ["auc", "logloss"]}, cv=2).fit(X, y).best_score_ > 0.7
+
+
+def test_mistakes_are_told() -> None:
+    X, y = np.arange(40.0).reshape(20, 2), np.arange(20) % 2
+    with pytest.raises(BudgetError, match="too short"):
+        TabularClassifier(time_limit="1s").fit(X, y)
+    with pytest.raises(ValueError, match="one class"):
+        TabularClassifier().fit(X, y * 0)
+    with pytest.raises(ValueError, match="inconsistent"):
+        TabularClassifier().fit(X, y[:-1])
+    with pytest.raises(ValueError, match="too few"):
+        TabularRegressor().fit(X[:5], y[:5])
+    with pytest.raises(ValueError, match="NaN or infinity"):
+        TabularRegressor().fit(X, np.where(y, np.nan, 1.0))
+    with pytest.raises(ValueError, match="unique column names"):
+        TabularRegressor().fit(pd.DataFrame(X, columns=["a", "a"]), y)
+    with pytest.raises(NotFittedError):
+        TabularClassifier().predict(X)
+    with pytest.raises(NotFittedError):
+        TabularRegressor().export("model.onnx")
+
+
+# --- once for real ---
+
+
+@pytest.fixture(scope="module")
+def table() -> tuple[pd.DataFrame, pd.Series]:
+    frame = pd.DataFrame(messy("binary", 300))
+    frame["when"] = pd.to_datetime(frame["when"])
+    frame["size"] = frame["size"].astype("category")
+    return frame.drop(columns="y"), frame["y"]
+
+
+@pytest.fixture(scope="module")
+def fitted(table: tuple[pd.DataFrame, pd.Series]) -> TabularClassifier:
+    return TabularClassifier(time_limit="18s", folds=2, workers=1, max_bytes="60k").fit(*table)
+
+
+def test_a_short_fit_learns_and_keeps_the_limit(
+    fitted: TabularClassifier, table: tuple[pd.DataFrame, pd.Series], tmp_path: Path
+) -> None:
+    import onnxruntime
+
+    X, y = table
+    assert fitted.score(X, y) > 0.7
+    assert list(fitted.classes_) == ["low", "mid"]
+    np.testing.assert_allclose(fitted.predict_proba(X).sum(1), 1)
+    place = fitted.export(tmp_path / "model.onnx")
+    assert place.stat().st_size <= 60_000
+    assert onnxruntime.InferenceSession(place).get_modelmeta().custom_metadata_map["seedleaf.classes"] == (
+        '["low", "mid"]'
+    )
+    twin = pickle.loads(pickle.dumps(fitted))
+    np.testing.assert_array_equal(twin.predict_proba(X), fitted.predict_proba(X))
+    assert (twin.predict(X.iloc[::-1]) == fitted.predict(X)[::-1]).all()
+
+
+def test_a_limit_that_cannot_be_kept_is_an_error(table: tuple[pd.DataFrame, pd.Series]) -> None:
+    with pytest.raises(LimitError, match="reading the cells"):
+        TabularClassifier(time_limit="30s", workers=1, max_bytes=400).fit(*table)
+
+
+def test_a_regression_of_an_array(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 4)).round(4)
+    X[::7, 2] = np.nan
+    y = 100 + 5 * X[:, 0] - 3 * X[:, 1] + rng.normal(size=200)
+    model = TabularRegressor(time_limit="16s", folds=2, workers=1, out=tmp_path / "run").fit(X, y)
+    assert model.score(X, y) > 0.7
+    assert (tmp_path / "run" / "best" / "model.onnx").exists()

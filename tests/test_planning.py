@@ -92,3 +92,12 @@ def test_the_first_network_grows_until_an_epoch_takes_what_is_affordable(
         assert thirds[-1] <= 1.4 * affordable
         longer = thirds[-1] > 0.5 * affordable
         assert longer or ConvNet().costs(SPEC, config)["params"] > 250_000
+
+
+def test_where_time_is_short_only_the_first_network_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    for left, looks in ((8.0, 1), (200.0, 2)):
+        machine = Machine(0.05, 0.3)
+        monkeypatch.setattr(planning, "probe", machine.probe)
+        job = Job("x", 900, limits={"params": 500_000.0})
+        planning.grown(machine, job, SPEC, ConvNet(), time.time() + left)  # type: ignore[arg-type]
+        assert (len(machine.probed) > 1) == (looks > 1)

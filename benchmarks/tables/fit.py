@@ -3,8 +3,9 @@
     python benchmarks/tables/fit.py DATA... --time 60 --splits 3 --out RUNS
         [--flaml VENV/bin/python] [--autogluon VENV/bin/python] [--realmlp VENV/bin/python] [--write]
 
-DATA are CSV or TSV files (.gz too) with a column "target". What a run leaves in RUNS is not done again, so a table grows by
-calls; `--write` puts it into RESULTS.md. Peers run in environments of their own.
+DATA are CSV or TSV files (.gz too) with a column "target", else the last one is it; a file without names is taken raw
+(adult-train.csv.gz). What a run leaves in RUNS is not done again, so a table grows by calls; `--write` puts it into
+RESULTS.md. Peers run in environments of their own.
 """
 
 from __future__ import annotations
@@ -37,12 +38,20 @@ class Split:
     n_classes: int
 
 
+def read_frame(data: Path) -> pd.DataFrame:
+    """A table with a column "target". A file without names, as adult comes raw, keeps its cells: blanks, "?"."""
+    frame = pd.read_csv(data, sep=None, engine="python", skipinitialspace=True)
+    if any(str(name).replace(".", "", 1).isdigit() for name in frame.columns):
+        frame = pd.read_csv(data, header=None, dtype=str, keep_default_na=False)
+        frame.columns = [f"column{k + 1}" for k in range(frame.shape[1])]
+    return frame if "target" in frame else frame.rename(columns={frame.columns[-1]: "target"})
+
+
 def split_of(data: Path, seed: int, out: Path) -> Split:
     """A fifth of the rows, drawn by `seed`, as test.csv; the others as train.csv."""
     name = data.name.split(".")[0]
     folder = out / f"{name}-{seed}"
-    frame = pd.read_csv(data, sep=None, engine="python", skipinitialspace=True)
-    frame = frame.rename(columns={frame.columns[-1]: "target"}) if "target" not in frame else frame
+    frame = read_frame(data)
     y = frame["target"]
     n_classes = int(y.nunique()) if not pd.api.types.is_float_dtype(y) and y.nunique() <= MOST_CLASSES else 0
     if not (folder / "test.csv").exists():

@@ -42,6 +42,11 @@ GROWTHS, WORTH_GROWING, LARGEST = (
     100.0,
 )  # tries; what is not larger by that is not worth a try; of the work
 TOO_SLOW = 1.3  # of what is affordable
+PROBED, AROUND, PROBE_SHARE = (
+    24,
+    0.5,
+    0.05,
+)  # batches of a probe; seconds beside them; the most of the time that is left
 
 
 # A run has time for some ten to fifty trials and begins with a default that is hard to beat: its neighbourhood, which TPE
@@ -218,15 +223,19 @@ def grown(
     def macs(room: float) -> float:
         return float(learner.costs(spec, learner.default(spec, asked, room))["macs"])
 
-    room, power = 1.0, POWER
-    thirds = probe(executor, job, learner.default(spec, asked))
+    room, power, first = 1.0, POWER, learner.default(spec, asked)
+    thirds = probe(executor, job, first)
+    epoch = max(spec.n_train / float(first["batch_size"] or 1), 1.0)  # in batches
     for _ in range(GROWTHS):
+        left = deadline - time.time()
         delivery = delivery_seconds(spec.n_test, spec.n_train, thirds[-1], executor.start_seconds)
-        wanted = affordable_epoch(deadline - time.time(), delivery, spec.n_train, PRESETS[job.preset])
+        wanted = affordable_epoch(left, delivery, spec.n_train, PRESETS[job.preset])
         more = min(room * (wanted / thirds[-1]) ** (1 / power), LARGEST)
         growth = macs(more) / macs(room)
         if more <= room or growth < WORTH_GROWING:
             break
+        if AROUND + growth * PROBED * thirds[-1] / epoch > PROBE_SHARE * left:
+            break  # with so little time, what a look at a larger one costs is worth more
         taken = probe(executor, job, learner.default(spec, asked, more))
         if taken[-1] > wanted * TOO_SLOW:
             break

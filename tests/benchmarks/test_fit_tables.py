@@ -19,6 +19,27 @@ def answered(folder: Path, system: str, answer: np.ndarray, seconds: float, size
     (folder / system / "told.json").write_text(json.dumps(told))
 
 
+def test_a_raw_file_without_names_keeps_its_cells(tmp_path: Path) -> None:
+    rows = "".join(
+        f"{30 + i}, {'?' if i % 5 else 'State-gov'}, 0{i}, {'<=50K' if i % 3 else '>50K'}\n"
+        for i in range(60)
+    )
+    (tmp_path / "raw.csv").write_text(rows)
+    split = split_of(tmp_path / "raw.csv", 0, tmp_path / "runs")
+    assert split.n_classes == 2
+    train = pd.read_csv(split.folder / "train.csv", dtype=str)
+    assert list(train.columns) == ["column1", "column2", "column3", "target"]
+    assert set(train["column2"]) == {" ?", " State-gov"}
+    assert len(train) == 48
+    named = split_of(_named(tmp_path), 0, tmp_path / "runs")
+    assert list(pd.read_csv(named.folder / "train.csv").columns) == ["x", "target"]
+
+
+def _named(folder: Path) -> Path:
+    (folder / "named.csv").write_text("x,kind\n" + "".join(f"{i},{'pq'[i % 2]}\n" for i in range(40)))
+    return folder / "named.csv"
+
+
 def test_what_is_behind_is_told(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     y = rng.integers(0, 2, 500)

@@ -187,6 +187,7 @@ def test_frozen_layers_stay_as_they_are(frozen: float) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.usefixtures("no_hub")
 def test_a_run_with_a_backbone_is_exported_measured_and_compressed(tmp_path: Path) -> None:
     path = weights_of(SMALL, tmp_path)

@@ -6,6 +6,7 @@ import hashlib
 import json
 import pickle
 import shutil
+import sqlite3
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,8 @@ from seedleaf.compression.candidates import firsts, reachable
 from seedleaf.compression.space import compress_space
 from seedleaf.data.images import load_images
 from seedleaf.errors import BudgetError, DataError, LimitError, RunError, SeedleafError, StudyError
+from seedleaf.folder import read_history
+from seedleaf.job import ARRAYS
 from seedleaf.learners.trial import prepare_process
 from seedleaf.model_source import take_module, take_run
 
@@ -116,9 +119,28 @@ def test_a_compressed_run_can_be_compressed_again(compressed: Path) -> None:
     assert taken.training["optimizer"], "its control trains as the first original did"
 
 
-def test_it_is_not_resumed_but_says_so(compressed: Path) -> None:
-    with pytest.raises(RunError, match="is a compression: it cannot be resumed"):
-        seedleaf.resume(compressed)
+def test_one_that_was_cut_off_after_its_search_goes_on_to_its_end(compressed: Path, tmp_path: Path) -> None:
+    again = tmp_path / "again"
+    shutil.copytree(compressed, again)
+    before = json.loads((again / "best" / "metrics.json").read_text())
+    shutil.rmtree(again / "best")
+    with sqlite3.connect(again / "study.db") as log:  # as a kill would have left it: without its end
+        log.execute("delete from event where seq > (select max(seq) from event where kind = 'measure')")
+    log.close()
+    said = command("resume", str(again), "--time", "300s")
+    assert said.returncode == 0, said.stderr
+    metrics = json.loads((again / "best" / "metrics.json").read_text())
+    assert metrics["params"] <= json.loads((again / "run.json").read_text())["at_most"]["params"]
+    assert metrics["original"]["params"] == before["original"]["params"]
+    history = read_history(again)
+    assert history.note("final") is not None
+    assert len(history.trials) == 3, "no trial beyond those that were asked for"
+
+
+def test_a_compression_of_a_module_is_not_resumed_but_says_so(tmp_path: Path) -> None:
+    CompressJob("a module", ARRAYS, 60.0, speedup=2.0, command="seedleaf.compress(net, data)").save(tmp_path)
+    with pytest.raises(RunError, match="compression of a module, which nobody has kept"):
+        seedleaf.resume(tmp_path)
 
 
 # --- somebody's module ---

@@ -161,7 +161,7 @@ def begin(
     order = sorted(usable or range(len(configs)), key=lambda i: (harms.get(i, math.inf), i))
     trial = study.enqueue(configs[order[0]], budget=study.problem.full)
     study.note("default", trial=trial)
-    for i in order[1:]:
+    for i in order[1 : study.problem.max_trials]:
         study.enqueue(configs[i])
 
 

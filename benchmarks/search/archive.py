@@ -2,6 +2,8 @@
 
     python benchmarks/search/archive.py FOLDER [FOLDER …] --methods mobster,smac --into benchmarks/search/results/peers.csv
 
+What stands there already stays, but for runs that are in the folders too.
+
 Peers need an environment each and some take hours, so their runs stand beside the code and `tables.py` reads them with
 fresh runs of everything else. Losses are kept, not regrets: a better reference changes the tables, not the file. Columns
 `best@M`: loss at full fidelity of the incumbent after M full trainings, by its latest value; `seen@M`: by the best value
@@ -128,7 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     wanted = set(filter(None, given.methods.split(",")))
     runs = read(sorted(p for folder in given.folders for p in folder.glob("*.jsonl")))
-    n = pack([r for r in runs if not wanted or r["method"] in wanted], given.into)
+    n = pack([*unpack(given.into), *(r for r in runs if not wanted or r["method"] in wanted)], given.into)
     print(f"{n} runs, {given.into.stat().st_size / 1000:.0f} kB: {given.into}")
 
 

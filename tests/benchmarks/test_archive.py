@@ -79,3 +79,11 @@ def test_tables_read_what_is_kept_beside_fresh_runs(runs: list[dict[str, object]
     text = target.read_text()
     assert "| random |" in text
     assert "| random-asha |" in text
+
+
+def test_what_was_kept_stays_when_more_is_added(runs: list[dict[str, object]], tmp_path: Path) -> None:
+    into = tmp_path / "peers.csv"
+    pack(runs[:1], into)
+    trace.append(tmp_path / "fresh" / "new.jsonl", {**runs[0], "seed": 99})
+    archive.main([str(tmp_path / "fresh"), "--into", str(into)])
+    assert [r["seed"] for r in unpack(into)] == sorted([runs[0]["seed"], 99])  # type: ignore[type-var]

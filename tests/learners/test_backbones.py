@@ -196,7 +196,7 @@ def test_a_run_with_a_backbone_is_exported_measured_and_compressed(tmp_path: Pat
     x = rng.integers(0, 60, (240, 32, 32, 1), dtype=np.uint8) + (80 * y[:, None, None, None]).astype(np.uint8)
     result = seedleaf.fit(
         (x, y),
-        time_limit=60,
+        time_limit=120,
         workers=1,
         learner=f"timm:{SMALL}@{path}",
         out=tmp_path / "run",

@@ -65,7 +65,7 @@ class FreezeThawScheduler:
     growth: float = 1.5
     belief: float = 5.0
     worth: float = 0.01
-    many: int = 600
+    many: int = 500
     weighed: int = 150
 
     name: ClassVar[str] = "freeze-thaw"
@@ -90,7 +90,7 @@ class FreezeThawScheduler:
         if best is not None and best.state is State.PAUSED and rng.random() < self.confirm:
             return self._thaw(problem, best)
         may_start = problem.max_trials is None or len(history.trials) < problem.max_trials
-        often = (1 - self.explore) * min(1.0, self.many / len(history.trials))
+        often = (1 - self.explore) * min(1.0, self.many / len(history.trials)) ** 2
         trusted = often * trust(problem, history)
         model = Model.of(problem, history) if rng.random() < trusted or not may_start else None
         if model is None:

@@ -103,7 +103,8 @@ def fit_features(
     chosen = None
     if own.get("select", "none") != "none" and x.shape[1] > 2:
         keep = max(2, round(float(own["select.keep"]) * x.shape[1]))
-        chosen = select(x, y, n_classes, str(own["select"]), keep, rng)
+        often = float(own.get("select.often", 0.6))
+        chosen = select(x, y, n_classes, str(own["select"]), keep, rng, often)
         x = np.ascontiguousarray(x[:, list(chosen)])
         n_smooth = sum(c < n_smooth for c in chosen)
     if not x.shape[1]:

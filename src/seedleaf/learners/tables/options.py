@@ -24,6 +24,7 @@ def coded(kind: Kind, encode: str, ordinal: bool = True) -> dict[str, Param]:
             none={},
             information=dict(keep=Float(0.2, 0.9, default=0.6)),
             model=dict(keep=Float(0.2, 0.9, default=0.6)),
+            stability=dict(keep=Float(0.1, 0.9, default=0.6), often=Float(0.4, 0.9, default=0.5)),
             default="none",
         )
     return found

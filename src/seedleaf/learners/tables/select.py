@@ -1,4 +1,5 @@
-"""Choosing features: by mutual information or by a model, and which pairs of numbers are worth a product."""
+"""Choosing features: by mutual information, by a model, by how often a model of some rows chooses them; and which pairs of
+numbers are worth a product."""
 
 from __future__ import annotations
 
@@ -9,21 +10,41 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 LOOK = 1_500  # rows that a choice is based on
+HALVINGS = 4  # of the rows, for selection by stability: two models each
 MOST_PAIRED = 12  # numbers of which products are considered
 
 
 def select(
-    x: Array, y: Array, n_classes: int, how: str, keep: int, rng: np.random.Generator
+    x: Array, y: Array, n_classes: int, how: str, keep: int, rng: np.random.Generator, often: float = 0.6
 ) -> tuple[int, ...]:
-    """The `keep` columns of `x` (N, D) that say most about `y`, ascending."""
+    """The `keep` columns of `x` (N, D) that say most about `y`, ascending; by "stability" those that are among the `keep`
+    of `often` (a share) of the subsamples, two at least."""
     some = _some(len(x), rng)
     filled = np.nan_to_num(x[some], nan=-1e6)
+    if how == "stability":
+        return _stable(filled, y[some], n_classes, keep, often, rng)
     score = (
         _information(filled, y[some], n_classes)
         if how == "information"
         else _model(filled, y[some], n_classes)
     )
     return tuple(sorted(int(j) for j in np.argsort(-score, kind="stable")[:keep]))
+
+
+def _stable(
+    x: Array, y: Array, n_classes: int, keep: int, often: float, rng: np.random.Generator
+) -> tuple[int, ...]:
+    """Stability selection (Meinshausen and Bühlmann 2010) over complementary halves (Shah and Samworth 2013)."""
+    counts, worth = np.zeros(x.shape[1]), np.zeros(x.shape[1])
+    for _ in range(HALVINGS):
+        order = rng.permutation(len(x))
+        for half in (order[: len(x) // 2], order[len(x) // 2 :]):
+            score = _model(x[half], y[half], n_classes, trees=12)
+            counts[np.argsort(-score, kind="stable")[:keep]] += 1 / (2 * HALVINGS)
+            worth += score
+    ranked = np.lexsort((-worth, -counts))
+    n = max(2, int((counts >= often - 1e-9).sum()))
+    return tuple(sorted(int(j) for j in ranked[:n]))
 
 
 def pairs_of(
@@ -66,10 +87,10 @@ def _information(x: Array, y: Array, n_classes: int) -> Array:
     return np.asarray(estimate(x, y, discrete_features=False, random_state=0))
 
 
-def _model(x: Array, y: Array, n_classes: int) -> Array:
+def _model(x: Array, y: Array, n_classes: int, trees: int = 60) -> Array:
     """Importance in a small forest of extremely randomised trees."""
     from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 
     kind = ExtraTreesClassifier if n_classes else ExtraTreesRegressor
-    model = kind(60, max_depth=10, min_samples_leaf=3, random_state=0, max_features=0.5)
+    model = kind(trees, max_depth=10, min_samples_leaf=3, random_state=0, max_features=0.5)
     return np.asarray(model.fit(x, y).feature_importances_)

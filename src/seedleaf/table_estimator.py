@@ -145,9 +145,11 @@ class TabularClassifier(ClassifierMixin, _Tabular):  # type: ignore[misc]
         return np.asarray(out / out.sum(axis=1, keepdims=True))
 
     def predict(self, X: Any) -> Array:
-        """The most probable label of each row."""
+        """The label that is said of each row: the most probable one, or by the threshold that the metric asks for."""
         check_is_fitted(self)
-        return np.asarray(self.classes_[self.predict_proba(X).argmax(1)])
+        said = self._model.predict(self._frame(self._checked(X, reset=False)))
+        place = dict(zip(self.result_.classes, self._places, strict=True))
+        return np.asarray(self.classes_[[place[name] for name in said]])
 
 
 class TabularRegressor(RegressorMixin, _Tabular):  # type: ignore[misc]

@@ -9,6 +9,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from seedleaf.core import Event
+from seedleaf.store import SqlStore
+
 CLASSES = ("cat 猫", "naïve été", "plain")  # sorted, as the folders are read
 SECONDS = 30.0
 
@@ -49,3 +52,34 @@ def draw_folder(folder: Path, each: int = 60) -> Path:
 
 def seedleaf(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "seedleaf.cli", *map(str, arguments)]
+
+
+def log_of(folder: Path) -> list[Event]:
+    """The log of a fit; empty before there is one."""
+    if not (folder / "study.db").exists():
+        return []
+    store = SqlStore(folder / "study.db")
+    try:
+        return store.read("fit")
+    finally:
+        store.close()
+
+
+def children(pid: int) -> list[int]:
+    """The processes that `pid` has started and that live."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1]) == pid:
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found
+
+
+def lives(pid: int) -> bool:
+    """Whether the process runs."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False

@@ -6,6 +6,7 @@ import hashlib
 import json
 import pickle
 import shutil
+import sqlite3
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -19,12 +20,14 @@ from torch import Tensor, nn
 import seedleaf
 from runs import Finished
 from runs import seedleaf as command
-from seedleaf.compress_plan import Planned, firsts, plan, reachable, targets_of
-from seedleaf.compressing import CompressJob
+from seedleaf.compress_job import CompressJob
+from seedleaf.compress_plan import plan, targets_of
+from seedleaf.compression.candidates import firsts, reachable
 from seedleaf.compression.space import compress_space
-from seedleaf.core import Fidelity
 from seedleaf.data.images import load_images
 from seedleaf.errors import BudgetError, DataError, LimitError, RunError, SeedleafError, StudyError
+from seedleaf.folder import read_history
+from seedleaf.job import ARRAYS
 from seedleaf.learners.trial import prepare_process
 from seedleaf.model_source import take_module, take_run
 
@@ -43,6 +46,7 @@ def compressed(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> 
     out = tmp_path_factory.mktemp("compressed") / "klein é"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("seedleaf.timing.MOST_EPOCHS", 4)
+        patch.setattr("seedleaf.compressing.LOOKING", 0.01)  # of the time: one look for each worker
         result = seedleaf.compress(
             finished.folder, max_params=params // 2, time_limit="150s", max_trials=3, int8="never", out=out
         )
@@ -116,9 +120,30 @@ def test_a_compressed_run_can_be_compressed_again(compressed: Path) -> None:
     assert taken.training["optimizer"], "its control trains as the first original did"
 
 
-def test_it_is_not_resumed_but_says_so(compressed: Path) -> None:
-    with pytest.raises(RunError, match="is a compression: it cannot be resumed"):
-        seedleaf.resume(compressed)
+def test_one_that_was_cut_off_after_its_search_goes_on_to_its_end(compressed: Path, tmp_path: Path) -> None:
+    again = tmp_path / "again"
+    shutil.copytree(compressed, again)
+    before = json.loads((again / "best" / "metrics.json").read_text())
+    shutil.rmtree(again / "best")
+    with sqlite3.connect(again / "study.db") as log:  # as a kill would have left it: without its end
+        log.execute("delete from event where seq > (select max(seq) from event where kind = 'measure')")
+    log.close()
+    said = subprocess.run(
+        command("resume", again, "--time", "300s"), capture_output=True, text=True, timeout=280
+    )
+    assert said.returncode == 0, said.stderr
+    metrics = json.loads((again / "best" / "metrics.json").read_text())
+    assert metrics["params"] <= json.loads((again / "run.json").read_text())["at_most"]["params"]
+    assert metrics["original"]["params"] == before["original"]["params"]
+    history = read_history(again)
+    assert history.note("final") is not None
+    assert len(history.trials) == len(read_history(compressed).trials) == 3, "no trial beyond those asked for"
+
+
+def test_a_compression_of_a_module_is_not_resumed_but_says_so(tmp_path: Path) -> None:
+    CompressJob("a module", ARRAYS, 60.0, speedup=2.0, command="seedleaf.compress(net, data)").save(tmp_path)
+    with pytest.raises(RunError, match="compression of a module, which nobody has kept"):
+        seedleaf.resume(tmp_path)
 
 
 # --- somebody's module ---
@@ -150,6 +175,7 @@ def module(width: int = 48, classes: int = 3, channels: int = 3) -> nn.Module:
 
 def test_a_module_is_made_faster(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("seedleaf.timing.MOST_EPOCHS", 2)
+    monkeypatch.setattr("seedleaf.compressing.LOOKING", 0.01)  # of the time: one look for each worker
     torch.manual_seed(0)
     net = module()
     before = {k: v.clone() for k, v in net.state_dict().items()}
@@ -270,11 +296,13 @@ def test_jobs_that_mean_nothing(change: dict[str, Any], kind: type[SeedleafError
 FOUND: dict[str, Any] = {
     "costs": {"params": 10_000, "macs": 1_000_000, "bytes": 40_000, "latency_ms": 1.0},
     "floors": {"prune": {"params": 300.0, "macs": 20_000.0, "bytes": 1500.0, "latency_ms": 0.2}},
+    "floors8": {"prune": {"params": 300.0, "macs": 20_000.0, "bytes": 500.0, "latency_ms": 0.1}},
     "int8": {"latency_ms": 2.0, "bytes": 3.5},
     "no_int8": "",
     "decomposable": ["a"],
     "refused": {},
     "epoch_seconds": 0.5,
+    "on": "cpu",
     "ours": True,
 }
 
@@ -291,8 +319,8 @@ def test_impossible_bounds_say_what_could_be_reached() -> None:
 
 def test_the_first_trials_hold_what_one_would_do_by_hand() -> None:
     orders = ("prune", "drop_prune", "drop", "decompose")
-    space = compress_space(orders, ("a", "b"), "search")
-    first = firsts(Planned({"latency_ms": 0.1}, orders, "search", Fidelity("epoch", 1, 9), 1.0, 1.0))
+    space = compress_space(orders, ("a", "b"), "search", further=2.0)
+    first = firsts(orders, "search", further=2.0)
     whole = [space.complete(config) for config in first]
     assert all(map(space.contains, whole))
     passes = [(c["passes"], c.get("passes.allocation"), c.get("passes.kind")) for c in whole]

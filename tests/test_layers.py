@@ -17,6 +17,8 @@ TOP = {
     "api",
     "card",
     "compress_finish",
+    "compress_front",
+    "compress_job",
     "compress_plan",
     "compressing",
     "crew",

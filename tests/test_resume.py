@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from runs import Finished, draw_folder, seedleaf
+from runs import Finished, children, draw_folder, lives, log_of, seedleaf
 from seedleaf.cli import app
 from seedleaf.core import Event, History
 from seedleaf.errors import RunError, SeedleafError
@@ -29,7 +29,6 @@ from seedleaf.predictor import Predictor
 from seedleaf.result import Result
 from seedleaf.run import ARRAYS, read_history, used_seconds
 from seedleaf.run import resume as resume_run
-from seedleaf.store import SqlStore
 
 FOREVER = 120.0
 TIME = "60s"
@@ -52,34 +51,6 @@ class Story:
     data: Path
     cuts: dict[str, Cut] = field(default_factory=dict)
     end: subprocess.CompletedProcess[str] | None = None
-
-
-def log_of(folder: Path) -> list[Event]:
-    if not (folder / "study.db").exists():
-        return []
-    store = SqlStore(folder / "study.db")
-    try:
-        return store.read("fit")
-    finally:
-        store.close()
-
-
-def children(pid: int) -> list[int]:
-    found = []
-    for entry in Path("/proc").iterdir():
-        try:
-            if entry.name.isdigit() and int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1]) == pid:
-                found.append(int(entry.name))
-        except OSError:
-            continue
-    return found
-
-
-def runs(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def until(what: Callable[[], bool], driver: subprocess.Popen[str]) -> None:
@@ -121,9 +92,9 @@ def session(
     how(driver.pid)
     _, said = driver.communicate(timeout=FOREVER)
     end = time.monotonic() + 20
-    while any(map(runs, workers)) and time.monotonic() < end:
+    while any(map(lives, workers)) and time.monotonic() < end:
         time.sleep(0.05)
-    left = [pid for pid in workers if runs(pid)]
+    left = [pid for pid in workers if lives(pid)]
     story.cuts[name] = Cut(driver.returncode, said, log_of(story.folder), left, page.output)
 
 

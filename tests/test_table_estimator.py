@@ -94,6 +94,20 @@ def test_labels_of_any_kind_come_back(stand_in: None) -> None:
         assert model.predict_proba(X).shape == (60, 3)
 
 
+def test_what_is_said_follows_the_threshold_of_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Eager(StandIn):
+        def predict(self, data: pd.DataFrame) -> Any:
+            return [self.classes[int(p > 0.1)] for p in self.probabilities(data)[:, 1]]
+
+    monkeypatch.setattr("seedleaf.table_estimator.fit", Eager)
+    x = np.random.default_rng(0).normal(size=(200, 2))
+    y = np.where(x[:, 0] + x[:, 1] > 1.0, "rare", "common")
+    found = TabularClassifier(metric="f1").fit(x, y)
+    likely = found.predict_proba(x)[:, list(found.classes_).index("rare")]
+    assert ((found.predict(x) == "rare") == (likely > 0.1)).all()
+    assert ((likely > 0.1) & (likely < 0.5)).any()
+
+
 def test_columns_are_found_by_name_and_arrays_by_place(stand_in: None) -> None:
     X = pd.DataFrame(np.random.default_rng(0).normal(size=(60, 3)), columns=["a", "b", "c"])
     y = X["a"] * 3 - X["c"]
@@ -184,12 +198,3 @@ def test_a_regression_of_an_array(tmp_path: Path) -> None:
     model = TabularRegressor(time_limit="16s", folds=2, workers=1, out=tmp_path / "run").fit(X, y)
     assert model.score(X, y) > 0.7
     assert (tmp_path / "run" / "best" / "model.onnx").exists()
-
-
-def test_the_label_is_what_the_file_says(stand_in: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    X, y = np.random.default_rng(0).normal(size=(60, 3)), np.arange(60) % 2
-    model = TabularClassifier(metric="f1").fit(X, np.array(["no", "yes"])[y])
-    always = np.array(["yes"] * 60)
-    monkeypatch.setattr(StandIn, "predict", lambda self, data: always)
-    assert list(model.predict(X)) == list(always), "a threshold is not always at one half"
-    assert set(model.predict_proba(X).argmax(1)) == {0, 1}

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from messy import messy
-from runs import seedleaf
+from runs import children, lives, log_of, seedleaf
 from seedleaf.core import Event
 from seedleaf.errors import RunError, SpaceError
 from seedleaf.learners.tables.model import Kind
@@ -24,37 +24,8 @@ from seedleaf.learners.tables.registry import begun_with, brought_up, ladder, sp
 from seedleaf.result import Result
 from seedleaf.run import read_history, used_seconds
 from seedleaf.run import resume as resume_run
-from seedleaf.store import SqlStore
 
 FOREVER = 90.0
-
-
-def log_of(folder: Path) -> list[Event]:
-    if not (folder / "study.db").exists():
-        return []
-    store = SqlStore(folder / "study.db")
-    try:
-        return store.read("fit")
-    finally:
-        store.close()
-
-
-def workers_of(pid: int) -> list[int]:
-    found = []
-    for entry in Path("/proc").iterdir():
-        try:
-            if entry.name.isdigit() and (entry / "stat").read_text().rsplit(")", 1)[1].split()[1] == str(pid):
-                found.append(int(entry.name))
-        except OSError:
-            continue
-    return found
-
-
-def lives(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def wait(what: Callable[[], bool]) -> bool:
@@ -120,7 +91,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     ]
     driver = subprocess.Popen(seedleaf(*start), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     assert wait(lambda: measured(log_of(told.folder)) >= 2)
-    workers = workers_of(driver.pid)
+    workers = children(driver.pid)
     os.kill(driver.pid, signal.SIGKILL)
     driver.wait()
     wait(lambda: not any(map(lives, workers)))
@@ -133,7 +104,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     pipe = subprocess.PIPE
     driver2 = subprocess.Popen(seedleaf(*again), stdout=pipe, stderr=pipe, text=True, encoding="utf-8")
     assert wait(lambda: any(e.kind in ("start", "resume") for e in log_of(told.folder)[len(told.before) :]))
-    for pid in workers_of(driver2.pid):
+    for pid in children(driver2.pid):
         os.kill(pid, signal.SIGKILL)
     out, err = driver2.communicate(timeout=FOREVER)
     told.end = (driver2.returncode, out, err)

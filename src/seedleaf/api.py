@@ -126,7 +126,11 @@ def fit(
 
 def resume(run: str | Path, *, time_limit: str | float | None = None, view: View | None = None) -> Result:
     """Go on with a run that was cut off; with a larger `time_limit` also one that had finished."""
-    return _resume(Path(run), None if time_limit is None else parse_seconds(time_limit), view)
+    from seedleaf.compress_job import is_compression
+    from seedleaf.compressing import resume as resume_compression
+
+    go_on = resume_compression if is_compression(Path(run)) else _resume
+    return go_on(Path(run), None if time_limit is None else parse_seconds(time_limit), view)
 
 
 def load(run: str | Path) -> Result:

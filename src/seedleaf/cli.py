@@ -202,7 +202,12 @@ def compress(
     max_drop: Annotated[float, typer.Option(help="Percent points of accuracy that may be lost.")] = 0.5,
     time: Time = "10m",
     int8: Annotated[str, typer.Option(help="auto (searched), always or never.")] = "auto",
-    workers: Annotated[int | None, typer.Option(help="Worker processes; default: one per core.")] = None,
+    tradeoff: Annotated[
+        str, typer.Option(help="latency_ms, params, macs or bytes: search the front of error against it.")
+    ] = "",
+    workers: Annotated[
+        int | None, typer.Option(help="Worker processes; default: one per core or GPU.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Every random draw follows from it.")] = 0,
     out: Annotated[
         Path | None, typer.Option(help="The run's folder; default: runs/DATA-compressed-N.")
@@ -226,6 +231,7 @@ def compress(
             max_drop=max_drop,
             time_limit=time or "10m",
             int8=int8,
+            tradeoff=tradeoff,
             workers=workers,
             seed=seed,
             out=out,

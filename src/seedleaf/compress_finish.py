@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from seedleaf.core import Trial
 from seedleaf.data.spec import ImageSpec
 from seedleaf.errors import RunError
+from seedleaf.executors.base import OWN_DEVICE
 from seedleaf.executors.local import LocalExecutor
 from seedleaf.finish import call_all, swap
 from seedleaf.report import write_board, write_report
@@ -21,7 +22,7 @@ from seedleaf.timing import refit_step_seconds, refit_steps
 from seedleaf.view import View
 
 if TYPE_CHECKING:
-    from seedleaf.compressing import CompressJob
+    from seedleaf.compress_job import CompressJob
 
 LEFT_TO_REFIT = 2.0  # seconds that even a late run spends on it
 
@@ -41,8 +42,10 @@ class Compressing:
     began: float
 
 
-def finish(run: Compressing, refit_end: float) -> None:
-    """Fine-tune until `refit_end`, deliver to best/, say what it was worth."""
+def finish(run: Compressing, refit_end: float, front_end: float) -> None:
+    """Fine-tune until `refit_end`, deliver to best/, say what it was worth; then, where asked for, front/ by `front_end`."""
+    from seedleaf.compress_front import deliver_front
+
     winner = run.study.best
     if winner is None:
         reasons = sorted({t.reason for t in run.study.trials if t.reason})
@@ -55,7 +58,7 @@ def finish(run: Compressing, refit_end: float) -> None:
     staged = run.folder / ".best.part"
     shutil.rmtree(staged, ignore_errors=True)
     arguments = {
-        "recipe": _recipe(run, winner),
+        "recipe": stored_recipe(run, winner),
         "setup": dict(run.setup),
         "tuned": tuned,
         "control": control,
@@ -77,12 +80,15 @@ def finish(run: Compressing, refit_end: float) -> None:
     _write(run, final, staged)
     swap(staged, run.folder / "best")
     run.study.note("final", **final)
+    if run.job.tradeoff:
+        deliver_front(run, final, front_end)
     run.study.note("took", seconds=time.time() - run.began)
     write_board(run.study.history, run.folder / "leaderboard.csv")
     write_report(run.study.history, run.folder / "report.html")
 
 
-def _recipe(run: Compressing, winner: Trial) -> dict[str, Any]:
+def stored_recipe(run: Compressing, winner: Trial) -> dict[str, Any]:
+    """The resolved recipe of a trial, from its folder."""
     path = run.folder / "trials" / f"{winner.id:04d}" / "recipe.json"
     body: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["recipe"]
     return body
@@ -95,7 +101,7 @@ def _refit(run: Compressing, winner: Trial, end: float) -> tuple[str, str | None
     each = left if beside else left / 2
     step = refit_step_seconds(winner)
     steps = refit_steps(each / step, run.study.problem.full)
-    base = {"config": dict(winner.config), "recipe": _recipe(run, winner), "setup": dict(run.setup)}
+    base = {"config": dict(winner.config), "recipe": stored_recipe(run, winner), "setup": dict(run.setup)}
     place = run.folder / "refit"
     calls: dict[str, tuple[str, Mapping[str, Any]]] = {}
     name, begun = "seedleaf.compression.finishing:finetune", time.time()
@@ -108,6 +114,7 @@ def _refit(run: Compressing, winner: Trial, end: float) -> tuple[str, str | None
             "steps": many,
             "deadline": deadline,
             "fresh": kind == "control",
+            "device": OWN_DEVICE,
         }
         calls[kind] = name, {**base, **more}
     answers = call_all(run, calls, "refit", needed={"tuned"}, go_on="")
@@ -123,9 +130,7 @@ def _refit(run: Compressing, winner: Trial, end: float) -> tuple[str, str | None
 def verdict(run: Compressing, final: Mapping[str, Any]) -> dict[str, Any]:
     """One honest sentence: what was gained in speed, what it cost in accuracy, and whether inheriting weights paid."""
     drop, se = 100 * final["drop"]["mean"], 100 * final["drop"]["se"]
-    was, now = final["original"]["latency_ms"]["median"], final["latency_ms"]["median"]
-    text = f"{final['speedup']:.2f} times faster than the original ({was:.3f} to {now:.3f} ms)"
-    text += f" at {-drop:+.2f} ± {se:.2f} points of test accuracy"
+    text = said_of(final)
     if drop > run.job.max_drop:
         text += f", which is more than the {run.job.max_drop:g} allowed"
     if missed := broken_bounds(run, final):
@@ -138,6 +143,13 @@ def verdict(run: Compressing, final: Mapping[str, Any]) -> dict[str, Any]:
     else:
         text += f"; the control from scratch failed: {(run.study.history.note('control') or {}).get('error')}"
     return {"text": text, "drop": drop, "se": se, "kept_drop": drop <= run.job.max_drop, "missed": missed}
+
+
+def said_of(final: Mapping[str, Any]) -> str:
+    """What a delivered network gained in speed and what that cost."""
+    was, now = final["original"]["latency_ms"]["median"], final["latency_ms"]["median"]
+    text = f"{final['speedup']:.2f} times faster than the original ({was:.3f} to {now:.3f} ms)"
+    return f"{text} at {-100 * final['drop']['mean']:+.2f} ± {100 * final['drop']['se']:.2f} points of test accuracy"
 
 
 def broken_bounds(run: Compressing, final: Mapping[str, Any]) -> str:
@@ -160,17 +172,21 @@ def _shares(run: Compressing, train_seconds: float, refit_seconds: float) -> dic
 
 def _write(run: Compressing, final: Mapping[str, Any], folder: Path) -> None:
     """metrics.json and the model card beside the graph."""
+    text = (run.study.history.note("verdict") or {}).get("text", "")
+    (folder / "metrics.json").write_text(json.dumps(kept_metrics(final), indent=2) + "\n", encoding="utf-8")
+    (folder / "README.md").write_text(card(run, final, text), encoding="utf-8")
+
+
+def kept_metrics(final: Mapping[str, Any]) -> dict[str, Any]:
+    """What metrics.json holds of a delivered network."""
     keep = "test params macs bytes latency_ms speedup drop original control onnx_max_difference refit_steps layers"
-    body = {"test_accuracy": final["test"]["accuracy"], **{k: final[k] for k in keep.split()}}
-    (folder / "metrics.json").write_text(json.dumps(body, indent=2) + "\n", encoding="utf-8")
-    (folder / "README.md").write_text(card(run, final), encoding="utf-8")
+    return {"test_accuracy": final["test"]["accuracy"], **{k: final[k] for k in keep.split()}}
 
 
-def card(run: Compressing, final: Mapping[str, Any]) -> str:
-    """The model card: the compressed network beside the original and its control."""
+def card(run: Compressing, final: Mapping[str, Any], text: str) -> str:
+    """The model card: the compressed network beside the original and its control; `text` is the verdict on it."""
     old, test, was = final["original"], final["test"], final["original"]["test"]
     control = final["control"]
-    text = (run.study.history.note("verdict") or {}).get("text", "")
     scratch = f"{control['test']['accuracy']:.4f}" if control else "not measured"
     done = "\n".join(f"* {r['pass']}, {r['layer']}: {r['what']} ({r['why']})" for r in final["layers"])
     rows = (

@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from seedleaf.compression.space import ORDERS, compress_space
-from seedleaf.core import Fidelity
+from seedleaf.compression.candidates import firsts, reachable, said
+from seedleaf.compression.space import compress_space
+from seedleaf.core import Config, Fidelity, History
 from seedleaf.data.spec import ImageSpec
 from seedleaf.errors import LimitError, RunError
-from seedleaf.executors.base import Returned
+from seedleaf.executors.base import OWN_DEVICE, Returned
 from seedleaf.executors.local import LocalExecutor
 from seedleaf.folder import STUDY
 from seedleaf.planning import OFTEN_RIGHT, run_note, trivial_baseline
+from seedleaf.space import fingerprint
 from seedleaf.store import SqlStore
 from seedleaf.study import Study
 from seedleaf.timing import PRESETS, delivery_seconds, plan_time
 
 if TYPE_CHECKING:
-    from seedleaf.compressing import CompressJob
+    from seedleaf.compress_job import CompressJob
 
 INT8: Mapping[str, str] = {"auto": "search", "always": "always", "never": "never"}
+FURTHEST = 4.0  # times below its target that the metric of a trade-off is brought at most
+WORTH = 0.4  # of what pruning to the last channels would reach: there networks answer nothing
 EXPORT_FOREIGN = 12.0  # seconds that torch's exporter takes for a module of somebody's
-UNITS = {"params": "parameters", "macs": "multiply-adds", "bytes": "bytes", "latency_ms": "ms"}
 
 
 @dataclass(frozen=True)
 class Planned:
-    """`targets` {metric: at most}; `orders` of passes that may reach them; steps and seconds."""
+    """`targets` {metric: at most}; `orders` of passes that may reach them; steps and seconds.
+
+    `further` is how many times below its target the metric of a trade-off may be brought.
+    """
 
     targets: Mapping[str, float]
     orders: tuple[str, ...]
@@ -36,12 +44,14 @@ class Planned:
     fidelity: Fidelity
     refit: float
     delivery: float
+    front: float = 0.0
+    further: float = 1.0
 
 
 def probe(executor: LocalExecutor, setup: Mapping[str, Any], seconds: float) -> dict[str, Any]:
     """What a worker found out about the original (`compression.analyse`)."""
     name, tries = "seedleaf.compression.analyse:analyse", 2
-    call = executor.call(name, setup=dict(setup), seconds=seconds)
+    call = executor.call(name, setup=dict(setup), seconds=seconds, device=OWN_DEVICE)
     while True:
         for report in executor.poll(0.5):
             if not isinstance(report, Returned) or report.call != call:
@@ -52,7 +62,7 @@ def probe(executor: LocalExecutor, setup: Mapping[str, Any], seconds: float) -> 
             tries -= 1
             if not tries:
                 raise RunError(f"the model cannot be compressed: {report.error}")
-            call = executor.call(name, setup=dict(setup), seconds=seconds)
+            call = executor.call(name, setup=dict(setup), seconds=seconds, device=OWN_DEVICE)
 
 
 def plan(job: CompressJob, found: Mapping[str, Any], spec: ImageSpec, left: float, spent: float) -> Planned:
@@ -71,7 +81,27 @@ def plan(job: CompressJob, found: Mapping[str, Any], spec: ImageSpec, left: floa
     if not found["ours"]:
         delivery += EXPORT_FOREIGN
     shared = plan_time(left, job.workers, epoch, delivery, PRESETS["good"], spent)
-    return Planned(targets, orders, int8, shared.fidelity, shared.refit_seconds, delivery)
+    front = delivery + shared.front_seconds if job.tradeoff else 0.0
+    further = further_than(targets, found, int8, job.tradeoff)
+    return Planned(targets, orders, int8, shared.fidelity, shared.refit_seconds, delivery, front, further)
+
+
+def planned_before(history: History) -> Planned | None:
+    """What an earlier session of the run had planned; None where there was none."""
+    note, header = history.note("plan"), history.header
+    if note is None or not header:
+        return None
+    steps = header["fidelity"]
+    body = {k: note[k] for k in Planned.__dataclass_fields__ if k in note and k != "fidelity"}
+    body["orders"] = tuple(body["orders"])
+    return Planned(**body, fidelity=Fidelity(steps["name"], int(steps["low"]), int(steps["high"])))
+
+
+def further_than(targets: Mapping[str, float], found: Mapping[str, Any], int8: str, metric: str) -> float:
+    """How many times below its target recipes can bring `metric` with something left to learn; 1 without a trade-off."""
+    ways = [found[key] for key, no in (("floors", "always"), ("floors8", "never")) if int8 != no]
+    floors = [floor[metric] for way in ways for floor in way.values()] if metric else []
+    return min(max(WORTH * targets[metric] / min(floors), 1.0), FURTHEST) if floors else 1.0
 
 
 def targets_of(job: CompressJob, costs: Mapping[str, float]) -> dict[str, float]:
@@ -80,59 +110,21 @@ def targets_of(job: CompressJob, costs: Mapping[str, float]) -> dict[str, float]
     if job.speedup is not None:
         asked = costs["latency_ms"] / job.speedup
         targets["latency_ms"] = min(asked, targets.get("latency_ms", asked))
+    if job.tradeoff:
+        targets.setdefault(job.tradeoff, costs[job.tradeoff])
     if all(costs[m] <= v for m, v in targets.items()):
-        has = ", ".join(f"{_said(m, costs[m])}" for m in targets)
+        has = ", ".join(f"{said(m, costs[m])}" for m in targets)
         raise LimitError(f"the model keeps these bounds already ({has}): there is nothing to compress")
     return targets
-
-
-def reachable(found: Mapping[str, Any], targets: Mapping[str, float], int8: str) -> tuple[str, ...]:
-    """The orders of passes that can reach the targets, by prediction; LimitError where none can."""
-    gain = found["int8"] if int8 != "never" else {}
-    floors: Mapping[str, Mapping[str, float]] = found["floors"]
-    eased = {m: v * float(gain.get(m, 1.0)) for m, v in targets.items()}
-    good = [n for n in ("prune", "drop_prune", "drop") if n in floors and _keeps(floors[n], eased)]
-    if not good and floors:
-        raise LimitError(f"cannot be reached: {_out_of_reach(floors, targets, gain)}")
-    if not good and not found["decomposable"]:
-        refused = "; ".join(f"{g}: {why}" for g, why in list(found["refused"].items())[:2])
-        raise LimitError(
-            f"nothing of this network can be removed ({refused or 'it has no layers that are known'})"
-        )
-    if found["decomposable"]:
-        good += [o for o in ORDERS if "decompose" in o and ("prune" not in o or "prune" in floors)]
-    return tuple(good)
-
-
-def _keeps(costs: Mapping[str, float], targets: Mapping[str, float]) -> bool:
-    return all(costs[m] <= v for m, v in targets.items())
-
-
-def _out_of_reach(
-    floors: Mapping[str, Mapping[str, float]], targets: Mapping[str, float], gain: Mapping[str, float]
-) -> str:
-    rows = []
-    for metric, bound in targets.items():
-        least = min(f[metric] for f in floors.values()) / float(gain.get(metric, 1.0))
-        if least > bound:
-            rows.append(
-                f"{_said(metric, bound)} (this network can come down to about {_said(metric, least)})"
-            )
-    both = "no order of passes reaches all of " + ", ".join(_said(m, v) for m, v in targets.items())
-    return "; ".join(rows) or both
-
-
-def _said(metric: str, value: float) -> str:
-    return f"{value:.3g} ms" if metric == "latency_ms" else f"{value:,.0f} {UNITS[metric]}"
 
 
 def open_study(
     store: SqlStore, job: CompressJob, found: Mapping[str, Any], planned: Planned, spec: ImageSpec
 ) -> Study:
-    """The search over recipes, with its first trials enqueued: the default, in float32 and int8."""
+    """The search over recipes, as an earlier session left it or empty."""
     study = Study(
-        compress_space(planned.orders, found["groups"], planned.int8),
-        minimize="error",
+        compress_space(planned.orders, found["groups"], planned.int8, planned.further),
+        minimize=["error", job.tradeoff] if job.tradeoff else "error",
         tie_break="loss",
         fidelity=planned.fidelity,
         by_time=True,
@@ -144,32 +136,51 @@ def open_study(
         name=STUDY,
         take_over=True,
     )
+    if study.history.note("plan") is not None:
+        return study  # an earlier session has begun it
     study.note("run", **run_note(job))
     study.note("data", spec=spec.to_json())
     study.note("baseline", **trivial_baseline(spec))
     study.note("plan", **{**asdict(planned), "fidelity": None}, axis="epochs")
     study.note("original", **{k: v for k, v in found.items() if k != "graph"})
-    trial = study.enqueue({}, budget=study.problem.full)
-    study.note("default", trial=trial)
-    for config in firsts(planned):
-        study.enqueue(config)
     return study
 
 
-def firsts(planned: Planned) -> list[dict[str, Any]]:
-    """Configs worth a look before anything is known: the default in float32, what one would do by hand, other orders.
+def begin(
+    study: Study, executor: LocalExecutor, planned: Planned, setup: Mapping[str, Any], until: float
+) -> None:
+    """Look at the recipes that are worth it, in the time to `until`, and enqueue them, the least harmful for all steps.
 
-    Among them are one share for all layers and Tucker alone, so that a short search is not behind either of them.
+    Those that were not looked at come after those that were, in the order in which they are proposed.
     """
-    found: list[dict[str, Any]] = []
-    if planned.int8 == "search":
-        found.append({"quantise": "off"})
-    if "prune" in planned.orders:
-        even = {"passes.criterion": "magnitude", "passes.allocation": "uniform"}
-        found.append({"passes": "prune", **even})
-    if "decompose" in planned.orders:
-        found.append({"passes": "decompose", "passes.kind": "tucker"})
-    return found + [{"passes": o} for o in planned.orders[1:3] if o != "decompose"]
+    configs = [study.problem.space.complete(c) for c in firsts(planned.orders, planned.int8, planned.further)]
+    configs = list({fingerprint(c): c for c in configs}.values())
+    harms = looks(executor, configs, setup, until)
+    study.note("looks", harms=[harms.get(i) for i in range(len(configs))], configs=configs)
+    usable = [i for i in range(len(configs)) if harms.get(i, 0.0) is not None]
+    order = sorted(usable or range(len(configs)), key=lambda i: (harms.get(i, math.inf), i))
+    trial = study.enqueue(configs[order[0]], budget=study.problem.full)
+    study.note("default", trial=trial)
+    for i in order[1 : study.problem.max_trials]:
+        study.enqueue(configs[i])
+
+
+def looks(
+    executor: LocalExecutor, configs: Sequence[Config], setup: Mapping[str, Any], until: float
+) -> dict[int, float | None]:
+    """config -> its harm, None where it does not meet the targets. What is under way at `until` is waited for."""
+    found: dict[int, float | None] = {}
+    todo, waiting = list(range(len(configs))), dict[int, int]()
+    while waiting or (todo and time.time() < until):
+        while todo and executor.free() and time.time() < until:
+            i = todo.pop(0)
+            arguments = {"config": dict(configs[i]), "setup": dict(setup), "device": OWN_DEVICE}
+            waiting[executor.call("seedleaf.compression.scout:look", **arguments)] = i
+        for report in executor.poll(0.25):
+            if isinstance(report, Returned) and report.call in waiting:
+                i = waiting.pop(report.call)
+                found[i] = None if report.error is not None else float(report.value["harm"])
+    return found
 
 
 def describe(spec: ImageSpec, found: Mapping[str, Any], planned: Planned, study: Study) -> Sequence[str]:

@@ -5,79 +5,45 @@ The original is only read. Which passes, in which order and how far is searched 
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seedleaf import __version__
 from seedleaf.compress_finish import Compressing, finish
-from seedleaf.compress_plan import INT8, describe, open_study, plan, probe
+from seedleaf.compress_job import CompressJob
+from seedleaf.compress_plan import INT8, begin, describe, open_study, plan, planned_before, probe
 from seedleaf.core import History
 from seedleaf.data.spec import ImageData
-from seedleaf.errors import BudgetError, LimitError, RunError, StudyError
+from seedleaf.errors import RunError
 from seedleaf.executors.base import Settings
 from seedleaf.executors.local import LocalExecutor
-from seedleaf.folder import beginning, new_folder, read_history
+from seedleaf.folder import (
+    LOG,
+    STUDY,
+    beginning,
+    hint_at_resume,
+    new_folder,
+    read_history,
+    sole_driver,
+    used_seconds,
+)
 from seedleaf.job import ARRAYS, name_of
-from seedleaf.machine import cores
 from seedleaf.result import Result
 from seedleaf.store import SqlStore
-from seedleaf.timing import format_seconds, parse_count, parse_seconds
+from seedleaf.timing import parse_count, parse_seconds
 from seedleaf.view import SilentView, View
-from seedleaf.workers import memory_per_worker
+from seedleaf.workers import default_workers, devices, memory_per_worker
+
+LOOKING = 0.15  # of the search: the time for first looks at recipes
 
 if TYPE_CHECKING:
     from torch import nn
-
-SHORTEST = 20.0  # seconds: the workers start, the original is measured, and something is left to train
-
-
-@dataclass(frozen=True)
-class CompressJob:
-    """What was asked for; kept as run.json in the run's folder. `at_most` are the bounds as given, by metric."""
-
-    model: str
-    data: str
-    time_limit: float
-    speedup: float | None = None
-    at_most: Mapping[str, float] = field(default_factory=dict)
-    max_drop: float = 0.5
-    int8: str = "auto"
-    max_trials: int | None = None
-    workers: int = 1
-    seed: int = 0
-    command: str = ""
-    version: str = ""
-    kind: str = "compress"
-
-    def check(self) -> None:
-        """LimitError, BudgetError or StudyError where nothing can come of it, before anything is written or started."""
-        if self.speedup is None and not self.at_most:
-            raise LimitError(
-                "say how small: --speedup 2.5, --max-params N, --max-macs N, --max-latency MS or --max-bytes N"
-            )
-        if self.speedup is not None and not 1.0 < self.speedup < math.inf:
-            raise LimitError(f"a speed-up must be more than 1, got {self.speedup:g}")
-        for metric, bound in self.at_most.items():
-            if not 0 < bound < math.inf:
-                raise LimitError(f"a limit on {metric} must be positive, got {bound:g}")
-        if not self.max_drop >= 0:
-            raise LimitError(f"--max-drop is in percent points and at least 0, got {self.max_drop:g}")
-        if self.int8 not in INT8:
-            raise StudyError(f"no int8 is called {self.int8!r}; there are: {', '.join(INT8)}")
-        if self.time_limit < SHORTEST:
-            given = format_seconds(self.time_limit)
-            raise BudgetError(f"--time {given} is too short; give at least {SHORTEST:.0f}s")
-
-    def save(self, folder: Path) -> None:
-        text = json.dumps(asdict(self), indent=2) + "\n"
-        (folder / "run.json").write_text(text, encoding="utf-8")
 
 
 def compress(
@@ -92,6 +58,7 @@ def compress(
     max_drop: float = 0.5,
     time_limit: str | float = "10m",
     int8: str = "auto",
+    tradeoff: str = "",
     max_trials: int | None = None,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
@@ -108,7 +75,9 @@ def compress(
     `std` per channel, and gives logits (N, classes). `data` is what `seedleaf.fit` takes; a run's own where it is left out.
     Bounds: `speedup` over the original as ONNX Runtime measures it, `max_latency` (ms an image), `max_params`, `max_macs`,
     `max_bytes`. `max_drop` (percent points of accuracy) is what the verdict holds the result against. `int8`: "auto"
-    (searched), "always", "never". `max_trials` ends the search early.
+    (searched), "always", "never". With `tradeoff` "latency_ms", "params", "macs" or "bytes" the whole front of error
+    against that is searched, from the bounds on, and other networks of it are delivered to front/. `max_trials` ends the
+    search early.
     Raises DataError, LimitError (with what could be reached), BudgetError, RunError.
     """
     began = time.time() if began is None else began
@@ -116,7 +85,7 @@ def compress(
     at_most = {k: float(parse_count(v)) for k, v in counts.items() if v is not None}
     if max_latency is not None:
         at_most["latency_ms"] = float(max_latency)
-    count = cores() if workers is None else int(workers)
+    count = default_workers() if workers is None else int(workers)
     if count < 1:
         raise ValueError(f"workers must be a whole number of at least 1, got {workers}")
     what = str(Path(model).absolute()) if isinstance(model, str | Path) else type(model).__name__
@@ -128,6 +97,7 @@ def compress(
         at_most=at_most,
         max_drop=float(max_drop),
         int8=int8,
+        tradeoff=tradeoff,
         max_trials=max_trials,
         workers=count,
         seed=int(seed),
@@ -162,6 +132,39 @@ def _taken(model: Any) -> Any:
     return take_run(Path(model)) if isinstance(model, str | Path) else take_module(model)
 
 
+def resume(
+    folder: Path, time_limit: float | None = None, view: View | None = None, began: float | None = None
+) -> Result:
+    """Go on with a compression of a run that was cut off; with `time_limit` (its new total) also one that had finished.
+
+    RunError where it was a module's: that is nowhere but in the process that gave it.
+    """
+    began = time.time() if began is None else began
+    job = CompressJob.load(folder)
+    job = replace(job, time_limit=job.time_limit if time_limit is None else time_limit)
+    job.check()
+    if not Path(job.model).is_dir() or job.data == ARRAYS:
+        gone = "a module" if not Path(job.model).is_dir() else "arrays"
+        raise RunError(
+            f"{folder} is a compression of {gone}, which nobody has kept: run it again: {job.command}"
+        )
+    with sole_driver(folder), closing(SqlStore(folder / LOG)) as store:
+        history = History.fold(store.read(STUDY))
+        if is_done(history, job.time_limit):
+            return Result.open(folder)
+        if history.note("original") is None:
+            raise RunError(f"{folder} was cut off before its search began: run it again: {job.command}")
+        job.save(folder)
+        return _stages(folder, job, job.model, job.data, (None, None), view or SilentView(), began, store)
+
+
+def is_done(history: History, time_limit: float) -> bool:
+    """Whether the last session came to its end, and no more time is given now than it had."""
+    last = next((n for n in reversed(history.notes) if n.get("name") in ("session", "done")), {})
+    limit = (history.note("session") or {}).get("time_limit", math.inf)
+    return last.get("name") == "done" and time_limit <= float(limit)
+
+
 def _stages(
     folder: Path,
     job: CompressJob,
@@ -172,31 +175,38 @@ def _stages(
     began: float,
     store: SqlStore,
 ) -> Result:
-    """Look at the original, plan, search, train the winner beside its control, deliver."""
+    """Look at the original, plan, search, train the winner beside its control, deliver. What the log knows is not redone."""
     from seedleaf.data.images import load_images
     from seedleaf.data.mapped import save_mapped
 
+    history = History.fold(store.read(STUDY))
+    began -= used_seconds(history)
     deadline = began + job.time_limit
-    with closing(_workers(folder, job)) as executor:  # they import torch while the model is being read
-        try:
+    with closing(_workers(folder, job)) as executor, hint_at_resume(folder, store):
+        try:  # the workers import torch while the model is being read
             taken = _taken(model)
             data: ImageData = load_images(source, seed=taken.seed if taken.seed is not None else job.seed)
             save_mapped(data, folder / "cache")
             original = folder / "original"
-            original.mkdir()
-            place = {"data": str((folder / "cache").resolve()), "seed": job.seed}
+            original.mkdir(exist_ok=True)
+            place = {"data": str((folder / "cache").resolve()), "seed": job.seed, "int8": INT8[job.int8]}
             setup = {**taken.place(original, data, scaling), **place}
             view.start({"started": began, "workers": job.workers})
             found = probe(executor, setup, min(0.12 * job.time_limit, 40.0))
-            planned = plan(job, found, data.spec, deadline - time.time(), time.time() - began)
-            setup["targets"] = dict(planned.targets)
+            planned = planned_before(history)
+            if planned is None:
+                planned = plan(job, found, data.spec, deadline - time.time(), time.time() - began)
+            setup |= {"targets": dict(planned.targets), "on": found["on"], "tradeoff": job.tradeoff}
             executor.settings = replace(executor.settings, setup=setup)
             study = open_study(store, job, found, planned, data.spec)
-            study.note("session", began=began, used=0.0, time_limit=job.time_limit)
+            used = used_seconds(history)
+            study.note("session", began=began + used, used=used, time_limit=job.time_limit)
             for line in describe(data.spec, found, planned, study):
                 view.message(line)
             searched = time.time()
-            search_end = deadline - planned.delivery - planned.refit
+            search_end = deadline - planned.delivery - planned.refit - planned.front
+            if study.history.note("default") is None:
+                begin(study, executor, planned, setup, searched + LOOKING * (search_end - searched))
 
             def until(history: History) -> str | None:
                 return "time" if time.time() >= search_end else None
@@ -204,7 +214,7 @@ def _stages(
             reason = study.run(executor, until, lambda h: view.update(h, time.time(), "search"))
             study.note("search", reason=reason, seconds=time.time() - searched)
             run = Compressing(folder, job, setup, data.spec, study, executor, view, found, began)
-            finish(run, deadline - planned.delivery)
+            finish(run, deadline - planned.delivery - planned.front, deadline - planned.delivery)
             study.note("done")
         finally:
             view.stop()
@@ -223,7 +233,7 @@ def _workers(folder: Path, job: CompressJob) -> LocalExecutor:
         patience=max(120.0, 0.3 * job.time_limit),
         memory=memory_per_worker(job.workers),
     )
-    return LocalExecutor(settings, job.workers, ("cpu",), log_folder=folder / "workers")
+    return LocalExecutor(settings, job.workers, devices(), log_folder=folder / "workers")
 
 
-__all__ = ["CompressJob", "compress"]
+__all__ = ["CompressJob", "compress", "resume"]

@@ -68,10 +68,6 @@ class Job:
     def load(cls, folder: Path) -> Job:
         try:
             body = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-            if body.get("kind") == "compress":
-                raise RunError(
-                    f"{folder} is a compression: it cannot be resumed; run it again: {body.get('command')}"
-                )
             known = {k: v for k, v in body.items() if k in cls.__dataclass_fields__}
             limits = {str(k): float(v) for k, v in known.pop("limits", {}).items()}
             time_limit, workers = float(known.pop("time_limit")), int(known.pop("workers"))

@@ -145,10 +145,10 @@ class TabularClassifier(ClassifierMixin, _Tabular):  # type: ignore[misc]
         return np.asarray(out / out.sum(axis=1, keepdims=True))
 
     def predict(self, X: Any) -> Array:
-        """The label that the file says of each row: the most probable one, but where `metric` is f1 or the like."""
+        """The label that is said of each row: the most probable one, or by the threshold that the metric asks for."""
         check_is_fitted(self)
         said = self._model.predict(self._frame(self._checked(X, reset=False)))
-        place = dict(zip(self._model.classes, self._places, strict=True))
+        place = dict(zip(self.result_.classes, self._places, strict=True))
         return np.asarray(self.classes_[[place[name] for name in said]])
 
 

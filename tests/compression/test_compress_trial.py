@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,15 @@ import torch
 import zoo
 
 from seedleaf.compression.analyse import analyse
+from seedleaf.compression.blocktable import BlockTable
 from seedleaf.compression.finishing import finetune
 from seedleaf.compression.original import open_original, save_own
 from seedleaf.compression.own import OwnNet
 from seedleaf.compression.recipe import fingerprint
-from seedleaf.compression.space import ORDERS, compress_space, steps_of
-from seedleaf.compression.trial import open_bench, run
+from seedleaf.compression.shop import placed
+from seedleaf.compression.skeleton import Layer
+from seedleaf.compression.space import ORDERS, compress_space, part_of, steps_of
+from seedleaf.compression.trial import device_of, open_bench, run
 from seedleaf.core import Context
 from seedleaf.data.images import load_images
 from seedleaf.data.mapped import save_mapped
@@ -67,7 +71,7 @@ def test_a_trial_keeps_its_targets_and_learns(setup: dict[str, Any], tmp_path: P
     assert all(m.metrics["params"] <= setup["targets"]["params"] for m in ms)
     assert ms[-1].metrics["train_loss"] < ms[0].metrics["train_loss"]
     recipe = json.loads((tmp_path / "t" / "recipe.json").read_text())["recipe"]
-    assert [p["pass"] for p in recipe["passes"]] == ["prune", "distil", "quantise"]
+    assert [p["pass"] for p in recipe["passes"]] == ["prune", "prune", "prune", "distil", "quantise"]
 
 
 def test_a_paused_trial_goes_on_as_if_it_had_not_been(setup: dict[str, Any], tmp_path: Path) -> None:
@@ -98,6 +102,43 @@ def test_int8_alone_trains_a_copy_of_the_original(setup: dict[str, Any], tmp_pat
     assert any(not torch.equal(v, open_original(setup).net.state_dict()[k]) for k, v in trained.items())
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="the device is there")
+def test_a_device_that_torch_cannot_use_falls_back_to_the_cpu(setup: dict[str, Any], tmp_path: Path) -> None:
+    there = replace(context(setup, tmp_path / "there", 0, 1), device="cuda:0")
+    here = context(setup, tmp_path / "here", 0, 1)
+    one, other = (next(iter(run(config(setup, distil="off"), c))) for c in (there, here))
+    assert one.metrics["loss"] == other.metrics["loss"]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_fine_tuning_on_a_gpu_leaves_the_original_on_the_cpu(setup: dict[str, Any], tmp_path: Path) -> None:
+    asked = replace(context(setup, tmp_path / "t", 0, 4), device="cuda:0")
+    ms = list(run(config(setup), asked))
+    assert ms[-1].metrics["train_loss"] < ms[0].metrics["train_loss"]
+    assert {p.device.type for p in open_original(setup).net.parameters()} == {"cpu"}
+
+
+def test_a_model_that_only_the_cpu_can_run_is_fine_tuned_there() -> None:
+    assert device_of("cuda:0", {"on": "cpu"}) == "cpu"
+
+
+def test_networks_stay_on_the_cpu_and_are_copied_elsewhere() -> None:
+    net = zoo.subject("own_conv").net
+    assert placed(net, "cpu") is net
+    assert {p.device.type for p in placed(net, "meta").parameters()} == {"meta"}
+    assert {p.device.type for p in net.parameters()} == {"cpu"}
+
+
+@pytest.mark.parametrize("int8", [False, True])
+def test_layers_are_measured_once_in_either_arithmetic(int8: bool) -> None:
+    table = BlockTable(int8=int8)
+    chain = [Layer("", "conv", 8, 8, (1, 1), 1, 1, 4, 4), Layer("", "conv", 8, 16, (3, 3), 1, 1, 4, 4)]
+    first = table.ms(chain)
+    assert first > 0
+    assert table.ms(chain) == first
+    assert BlockTable.from_json(table.to_json(), int8).ms(chain) == first
+
+
 def test_the_teacher_is_in_the_loss(setup: dict[str, Any], tmp_path: Path) -> None:
     one = list(run(config(setup, distil="off"), context(setup, tmp_path / "off", 0, 1)))
     other = list(run(config(setup, **{"distil.weight": 1.0}), context(setup, tmp_path / "on", 0, 1)))
@@ -121,14 +162,25 @@ def test_steps_come_in_the_order_of_the_name() -> None:
     for order in ORDERS:
         chosen = space.complete({"passes": order})
         kinds = [kind for kind, _, _ in steps_of(chosen, ["a", "b"])]
-        assert kinds == [*order.split("_"), "distil", "quantise"]
+        once = [k for i, k in enumerate(kinds) if i == 0 or kinds[i - 1] != k]
+        assert once == [*order.split("_"), "distil", "quantise"]
         shares = [share for _, _, share in steps_of(chosen, ["a", "b"])]
-        assert shares[len(order.split("_")) - 1] == 1.0
+        assert shares[-3] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("way", [0.4, 1.0])
+def test_rounds_of_pruning_go_the_same_way_together(way: float) -> None:
+    left = 1.0  # of the way, on a log scale
+    for k in range(3):
+        left *= 1.0 - part_of(way, k, 3)
+    assert left == pytest.approx(1.0 - way)
 
 
 def test_preferences_reach_their_groups() -> None:
     space = compress_space(("prune",), ["a", "b"], "never")
-    chosen = space.complete({"passes.allocation": "tilted", "passes.allocation.tilt 1": 0.5})
+    chosen = space.complete(
+        {"passes.allocation": "tilted", "passes.allocation.tilt 1": 0.5, "passes.rounds": 1}
+    )
     [(_, options, _), *_] = steps_of(chosen, ["a", "b"])
     assert options["tilt.b"] == 0.5
 

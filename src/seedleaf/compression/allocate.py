@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from seedleaf.compression.importance import Scores, weakest_first
-from seedleaf.compression.pricing import Pricer, broken
+from seedleaf.compression.pricing import METRICS, Pricer, broken
 from seedleaf.compression.skeleton import Group
 from seedleaf.errors import LimitError
 
@@ -72,6 +72,8 @@ def greedy(pricer: Pricer, targets: Mapping[str, float], scores: Scores, taste: 
                     best = price, group.id, to
         if best is None:  # nothing measured as faster is left: go by size instead
             best = _any_step(pricer, widths)
+            if best[2] == widths[best[1]]:
+                raise LimitError(f"cannot be reached by pruning: {_over(pricer.price(widths), targets)}")
         widths[best[1]] = best[2]
     return _given_back(pricer, targets, widths, curves)
 
@@ -132,17 +134,32 @@ def narrowest(pricer: Pricer) -> dict[str, int]:
     return {g.id: min(LEAST, g.channels) for g in pricer.skeleton.free}
 
 
+def least(pricer: Pricer) -> dict[str, float]:
+    """The least that pruning brings each cost to: in int8 a layer of 16 channels can be faster than one of 2."""
+    block = pricer.table.block
+    found = [
+        pricer.price({g.id: min(n, g.channels) for g in pricer.skeleton.free})
+        for n in (LEAST, block, 2 * block)
+    ]
+    return {m: min(costs[m] for costs in found) for m in METRICS}
+
+
 def _check(pricer: Pricer, targets: Mapping[str, float]) -> None:
     if not pricer.skeleton.free:
         why = "; ".join(f"{g.id}: {g.refused}" for g in pricer.skeleton.groups[:3])
         raise LimitError(f"no channels of the network can be pruned ({why or 'it has no groups'})")
-    least = pricer.price(narrowest(pricer))
+    reach = least(pricer)
     full = pricer.price(pricer.skeleton.full())
-    if over := broken(least, targets):
-        said = ", ".join(_unreachable(m, targets[m], least[m], full[m]) for m in over)
+    if over := broken(reach, targets):
+        said = ", ".join(_unreachable(m, targets[m], reach[m], full[m]) for m in over)
         raise LimitError(
             f"cannot be reached by pruning: {said}; a larger target, or a smaller network from seedleaf fit"
         )
+
+
+def _over(costs: Mapping[str, float], targets: Mapping[str, float]) -> str:
+    said = (f"{said_of(m, targets[m])} (reached: {said_of(m, costs[m], '')})" for m in broken(costs, targets))
+    return ", ".join(said)
 
 
 def _unreachable(metric: str, target: float, least: float, full: float) -> str:

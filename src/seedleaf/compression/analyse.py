@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,10 +11,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
-from seedleaf.compression.allocate import narrowest
+from seedleaf.compression.allocate import least
 from seedleaf.compression.blocktable import BlockTable
-from seedleaf.compression.deploy import probabilities, ratio, sketch, times
+from seedleaf.compression.deploy import graph_of, probabilities, ratio, sketch, times
 from seedleaf.compression.distil import DistilTrainer
 from seedleaf.compression.original import open_original
 from seedleaf.compression.own import OwnNet
@@ -23,21 +25,25 @@ from seedleaf.compression.space import training_of
 from seedleaf.compression.subject import Subject
 from seedleaf.compression.trial import ANALYSIS, counted
 from seedleaf.core import Context
-from seedleaf.errors import RunError
+from seedleaf.data.spec import ImageSpec
+from seedleaf.errors import RunError, first_line
+from seedleaf.learners.blocks import Net
 from seedleaf.learners.images import Source, open_source
-from seedleaf.learners.trial import prepare_process
+from seedleaf.learners.trial import prepare_process, usable
 from seedleaf.train.feed import Feed
 
-TABLE_SHARE = 0.5  # of the time for the look, that measuring layers may take
+TABLE_SHARE = 0.4  # of the time for the look, that measuring layers may take, in float and again in int8
+TABLES = "tables.json"
 PROBED = {"lr": 0.01}
 
 
-def analyse(setup: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+def analyse(setup: Mapping[str, Any], seconds: float, device: str = "cpu") -> dict[str, Any]:
     """Write analysis.json beside the original and return it without the block table.
 
     costs {params, macs, bytes, latency_ms}, p90, valid and test error, epoch_seconds (the original as student and
-    teacher), int8 {metric: gain} or why there is none, floors {order: {metric: least}}, refused {group: why},
-    blocks, groups.
+    teacher), int8 {metric: gain} or why there is none, floors and floors8 (in int8) {order: {metric:
+    least}}, refused {group: why}, blocks, groups. Times of graphs are the CPU's; epochs are timed on
+    `device`, or on the CPU where the model makes tensors of its own there: "on" says which.
     """
     prepare_process()
     torch.manual_seed(0)
@@ -50,10 +56,19 @@ def analyse(setup: Mapping[str, Any], seconds: float) -> dict[str, Any]:
     [timed] = times([graph], sample)
     params, macs = counted(original.net, sample)
     costs = {"params": params, "macs": macs, "bytes": graph.stat().st_size, "latency_ms": timed["median"]}
-    table = BlockTable()
-    table.fill([x for x in original.skeleton.layers if x.kind != "norm"], began + TABLE_SHARE * seconds)
-    scale = scale_of(original.skeleton, table, costs)
     int8, why_not = _int8_gain(graph, folder, source, costs)
+    on, epoch = _epoch(original, source, setup, usable(device))
+    layers = [x for x in original.skeleton.layers if x.kind != "norm"]
+    table, table8 = (BlockTable.from_json(times, i == 1) for i, times in enumerate(_tables(folder)))
+    table.fill(layers, began + TABLE_SHARE * seconds)
+    scale = scale_of(original.skeleton, table, costs, call_ms(spec, folder, source, False))
+    floors = _floors(original, Pricer(original.skeleton, table, scale))
+    scale8, floors8 = scale, dict[str, dict[str, float]]()
+    if int8 and setup.get("int8") != "never":
+        table8.fill(layers, time.time() + TABLE_SHARE * seconds)
+        costs8 = {**costs, **{m: costs[m] / gain for m, gain in int8.items()}}
+        scale8 = scale_of(original.skeleton, table8, costs8, call_ms(spec, folder, source, True))
+        floors8 = _floors(original, Pricer(original.skeleton, table8, scale8))
     found = {
         "graph": str(graph.resolve()),
         "ours": isinstance(original, OwnNet),
@@ -61,12 +76,15 @@ def analyse(setup: Mapping[str, Any], seconds: float) -> dict[str, Any]:
         "latency_ms": costs["latency_ms"],
         "p90": timed["p90"],
         "scale": scale,
+        "scale8": scale8,
         "int8": int8,
         "no_int8": why_not,
         "valid_error": _error(graph, source.data.x_train, source.data.y_train, source.valid),
         "test_error": _error(graph, source.data.x_test, source.data.y_test, None),
-        "epoch_seconds": epoch_seconds(original, source, setup),
-        "floors": _floors(original, Pricer(original.skeleton, table, scale)),
+        "epoch_seconds": epoch,
+        "on": on,
+        "floors": floors,
+        "floors8": floors8,
         "refused": {g.id: g.refused for g in original.skeleton.groups if g.refused},
         "groups": [g.id for g in original.skeleton.free],
         "blocks": [b.name for b in original.skeleton.blocks],
@@ -75,8 +93,42 @@ def analyse(setup: Mapping[str, Any], seconds: float) -> dict[str, Any]:
         ],
         "seconds": time.time() - began,
     }
-    (folder / ANALYSIS).write_text(json.dumps({**found, "table": table.to_json()}), encoding="utf-8")
+    (folder / ANALYSIS).write_text(
+        json.dumps({**found, "table": table.to_json(), "table8": table8.to_json()}), encoding="utf-8"
+    )
     return found
+
+
+class Blank(nn.Module):
+    """Any network without its layers: pixels are scaled and averaged."""
+
+    def __init__(self, channels: int, classes: int) -> None:
+        super().__init__()
+        self.head = nn.Linear(channels, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.head(x.mean((2, 3)))
+        return out
+
+
+def call_ms(spec: ImageSpec, folder: Path, source: Source, int8: bool) -> float:
+    """What a graph for such images takes without any layer."""
+    net = Net(Blank(spec.channels, spec.n_classes), [127.5] * spec.channels, [127.5] * spec.channels)
+    mode = {"mode": "static"} if int8 else {}
+    images = np.take(source.data.x_train, source.train[:64], 0)
+    place = folder / "blank"
+    [timed] = times([graph_of(net.eval(), spec, place, mode, images)], images, 0.2)
+    shutil.rmtree(place, ignore_errors=True)
+    return timed["median"]
+
+
+def _tables(folder: Path) -> tuple[dict[str, float], dict[str, float]]:
+    """Times of layers, in float and in int8, that were measured on this machine before; none as a rule."""
+    path = folder / TABLES
+    if not path.exists():
+        return {}, {}
+    body = json.loads(path.read_text(encoding="utf-8"))
+    return body["table"], body["table8"]
 
 
 def _int8_gain(
@@ -102,22 +154,34 @@ def _error(graph: Path, x: Any, y: Any, rows: Any) -> float:
     return float((probabilities(graph, x).argmax(1) != y).mean())
 
 
-def epoch_seconds(subject: Subject, source: Source, setup: Mapping[str, Any], batches: int = 4) -> float:
+def _epoch(original: Subject, source: Source, setup: Mapping[str, Any], device: str) -> tuple[str, float]:
+    try:
+        return device, epoch_seconds(original, source, setup, device)
+    except RuntimeError as error:
+        if device == "cpu":
+            raise
+        print(f"the model does not run on {device}, so it is fine-tuned on the CPU: {first_line(error)}")
+        return "cpu", epoch_seconds(original, source, setup, "cpu")
+
+
+def epoch_seconds(
+    subject: Subject, source: Source, setup: Mapping[str, Any], device: str, batches: int = 4
+) -> float:
     """About how long an epoch of fine-tuning takes at most: with the original as its own student."""
     import copy
 
     data, config = source.data, training_of(PROBED, setup["training"])
-    feed = Feed(data.x_train, data.y_train, source.train)
-    ctx = Context(0, 0, 1, 10**6, 0, Path(), "cpu", {"steps_per_epoch": 1})
+    feed = Feed.on(device, data.x_train, data.y_train, source.train)
+    ctx = Context(0, 0, 1, 10**6, 0, Path(), device, {"steps_per_epoch": 1})
     body = {"weight": 0.5, "temperature": 2.0}
-    trainer = DistilTrainer(copy.deepcopy(subject.net), config, feed, ctx, subject.net, body)
+    trainer = DistilTrainer(copy.deepcopy(subject.net).to(device), config, feed, ctx, subject.net, body)
     trainer.generator.manual_seed(0)
     spent = []
     for index in range(batches + 1):
         rows = next(trainer.loader.step(index + 1))
         begun = time.perf_counter()
         trainer.model.train()
-        trainer.optimise(*feed.batch(rows))
+        float(trainer.optimise(*feed.batch(rows)))  # a GPU answers when it is done
         spent.append(time.perf_counter() - begun)
     return float(np.median(spent[1:])) * trainer.loader.per_epoch
 
@@ -126,7 +190,7 @@ def _floors(original: Subject, pricer: Pricer) -> dict[str, dict[str, float]]:
     """The least that pruning and leaving blocks out can bring each cost to, by prediction."""
     found = {}
     if original.skeleton.free:
-        found["prune"] = dict(pricer.price(narrowest(pricer)))
+        found["prune"] = least(pricer)
     blocks = [b.name for b in original.skeleton.blocks]
     if blocks:
         droppable = sorted(blocks, key=lambda b: pricer.price(None, [b])["latency_ms"])[

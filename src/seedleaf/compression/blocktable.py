@@ -26,16 +26,32 @@ QUANTILE = 0.25  # robust against what else the machine does
 
 @dataclass
 class BlockTable:
-    """Times by the shapes of a chain of layers; `ms` measures what is not there yet."""
+    """Times by the shapes of a chain of layers, of one arithmetic; `ms` measures what is not there yet."""
 
     times: dict[str, float] = field(default_factory=dict)
+    int8: bool = False
 
     def ms(self, chain: Sequence[Layer]) -> float:
         """Milliseconds of the layers one after the other, for one image."""
         key = ";".join(map(_key, chain))
         if key not in self.times:
-            self.times[key] = measure(chain)
+            self.times[key] = self._measured(chain)
         return self.times[key]
+
+    def _measured(self, chain: Sequence[Layer]) -> float:
+        """Inside a network: the lower quartile of some runs, less that of the same graph without it.
+
+        Calling a graph costs some hundredths of a millisecond, as much as a small layer. 0 for what is folded away.
+        """
+        timed = [x for x in chain if x.kind != "norm"]
+        if not timed:
+            return 0.0
+        last = timed[-1]
+        call = f"call {last.kind} {last.cout} {last.height}x{last.width}"
+        if call not in self.times:
+            self.times[call] = 1000 * _seconds([last], self.int8, empty=True)
+        whole = 1000 * _seconds(timed, self.int8)
+        return max(whole - self.times[call], LEAST_SHARE * whole)
 
     @property
     def block(self) -> int:
@@ -77,8 +93,8 @@ class BlockTable:
         return dict(self.times)
 
     @classmethod
-    def from_json(cls, body: Mapping[str, Any]) -> BlockTable:
-        return cls({str(k): float(v) for k, v in body.items()})
+    def from_json(cls, body: Mapping[str, Any], int8: bool = False) -> BlockTable:
+        return cls({str(k): float(v) for k, v in body.items()}, int8)
 
 
 def _key(x: Layer) -> str:
@@ -106,22 +122,10 @@ def _sized(layer: Layer, cin: int, cout: int) -> Layer:
     )
 
 
-def measure(chain: Sequence[Layer]) -> float:
-    """Milliseconds of a chain inside a network: the lower quartile of some runs, less that of the same graph without it.
-
-    Calling a graph costs some hundredths of a millisecond, as much as a small layer. 0 for what is folded away.
-    """
-    timed = [x for x in chain if x.kind != "norm"]
-    if not timed:
-        return 0.0
-    whole = _seconds(timed)
-    return max(1000 * (whole - _seconds([timed[-1]], empty=True)), LEAST_SHARE * 1000 * whole)
-
-
-def _seconds(chain: Sequence[Layer], empty: bool = False) -> float:
+def _seconds(chain: Sequence[Layer], int8: bool, empty: bool = False) -> float:
     """Of one call: the lower quartile. `empty`: of the graph that only hands on what the last layer of the chain gives."""
     try:
-        session, feed = _session(chain, empty)
+        session, feed = _session(chain, int8, empty)
         session.run(None, feed)
     except Exception as error:
         raise RuntimeError(
@@ -136,8 +140,11 @@ def _seconds(chain: Sequence[Layer], empty: bool = False) -> float:
     return float(np.quantile(times, QUANTILE))
 
 
-def _session(chain: Sequence[Layer], empty: bool) -> tuple[Any, dict[str, Any]]:
-    """The chain as a graph of its own. It ends in a pool, so that no large output is put into another order."""
+def _session(chain: Sequence[Layer], int8: bool, empty: bool) -> tuple[Any, dict[str, Any]]:
+    """The chain as a graph of its own, `int8` with the marks that ONNX Runtime computes by in eight bits.
+
+    It ends in a pool, so that no large output is put into another order.
+    """
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
@@ -151,9 +158,30 @@ def _session(chain: Sequence[Layer], empty: bool) -> tuple[Any, dict[str, Any]]:
     if empty:
         shape = [1, first.cout, first.height, first.width] if conv else [first.width, first.cout]
     nodes, weights, at = [], [], "x"
+
+    def marked(name: str) -> str:
+        """The tensor through eight bits and back, which is where the runtime joins what lies between two of these."""
+        if not int8:
+            return name
+        marks = ["mark.scale", "mark.zero"]
+        nodes.append(helper.make_node("QuantizeLinear", [name, *marks], [f"{name}.q"]))
+        nodes.append(helper.make_node("DequantizeLinear", [f"{name}.q", *marks], [f"{name}.d"]))
+        return f"{name}.d"
+
+    if int8:
+        weights.append(numpy_helper.from_array(np.asarray(0.03, np.float32), "mark.scale"))
+        weights.append(numpy_helper.from_array(np.asarray(0, np.uint8), "mark.zero"))
+        at = marked(at)
     for i, x in enumerate([] if empty else chain):
         size = [x.cout, x.cin // x.groups, *x.kernel] if conv else [x.cin, x.cout]
-        weights.append(numpy_helper.from_array(rng.normal(0, 0.05, size).astype(np.float32), f"w{i}"))
+        if int8:
+            weights.append(numpy_helper.from_array(rng.integers(-60, 60, size).astype(np.int8), f"w{i}.q"))
+            weights.append(numpy_helper.from_array(np.full(x.cout, 1e-3, np.float32), f"w{i}.s"))
+            weights.append(numpy_helper.from_array(np.zeros(x.cout, np.int8), f"w{i}.z"))
+            given = [f"w{i}.{part}" for part in "qsz"]
+            nodes.append(helper.make_node("DequantizeLinear", given, [f"w{i}"], axis=0 if conv else 1))
+        else:
+            weights.append(numpy_helper.from_array(rng.normal(0, 0.05, size).astype(np.float32), f"w{i}"))
         if conv:
             pads = [x.kernel[0] // 2, x.kernel[1] // 2] * 2
             shape_of: Any = {
@@ -165,12 +193,13 @@ def _session(chain: Sequence[Layer], empty: bool) -> tuple[Any, dict[str, Any]]:
             nodes.append(helper.make_node("Conv", [at, f"w{i}"], [f"c{i}"], **shape_of))
         else:
             nodes.append(helper.make_node("MatMul", [at, f"w{i}"], [f"c{i}"]))
-        at = f"c{i}"
-    nodes.append(helper.make_node("Relu", [at], ["r"]))
+        at = f"c{i}" if i == len(chain) - 1 else marked(f"c{i}")
+    nodes.append(helper.make_node("Relu", [at], ["relu"]))
+    at = "relu" if empty else marked("relu")
     nodes.append(
-        helper.make_node("GlobalAveragePool", ["r"], ["y"])
+        helper.make_node("GlobalAveragePool", [at], ["y"])
         if conv
-        else helper.make_node("Identity", ["r"], ["y"])
+        else helper.make_node("Identity", [at], ["y"])
     )
     graph = helper.make_graph(
         nodes,

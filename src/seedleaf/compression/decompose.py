@@ -45,7 +45,8 @@ class Decompose:
         partly (go as far as it goes: another pass does the rest)."""
         subject, pricer = work.subject, shop.pricer(work.subject)
         kind, caution = str(options.get("kind", "tucker")), float(options.get("caution", 1.0))
-        menu, left = offers(subject, shop, pricer, kind, caution)
+        key = ("offers", kind, caution, shop.table.int8)
+        menu, left = shop.once(subject, key, lambda: offers(subject, shop, pricer, kind, caution))
         if options.get("uniform"):
             chosen = _even(menu, pricer, targets)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -51,7 +52,8 @@ class DistilTrainer(Trainer):
         self, model: nn.Module, config: Config, train: Feed, ctx: Context, teacher: nn.Module, body: Body
     ) -> None:
         super().__init__(model, config, train, ctx)
-        self.teacher = teacher.eval()
+        # The original is shared by all trials of a process and stays on the CPU: a GPU gets a copy.
+        self.teacher = teacher.eval() if ctx.device == "cpu" else copy.deepcopy(teacher).to(ctx.device).eval()
         self.weight, self.heat = float(body["weight"]), float(body["temperature"])
 
     def judge(self, mixed: Mixed, logits: Tensor, y: Tensor) -> Tensor:

@@ -46,7 +46,7 @@ class Drop:
             for name in (b for b in blocks if b not in chosen):
                 saved = pricer.price(None, [*chosen, name])
                 gain = sum((now[m] - saved[m]) / targets[m] for m in over)
-                trial = recalibrated(subject.dropped([*chosen, name]), shop.batches)
+                trial = recalibrated(subject.dropped([*chosen, name]), shop.batches, shop.device)
                 loss = shop.loss(trial.net)
                 rows.append(((loss - before) / max(gain, 1e-9), loss, name))
             _, before, best = min(rows)

@@ -18,7 +18,7 @@ from seedleaf.compression.quantise import write_int8
 from seedleaf.compression.recipe import Recipe
 from seedleaf.compression.registry import PASSES
 from seedleaf.compression.space import training_of
-from seedleaf.compression.trial import APART, Bench, counted, open_bench, with_weights
+from seedleaf.compression.trial import APART, Bench, counted, device_of, open_bench, with_weights
 from seedleaf.core import Config, Context
 from seedleaf.errors import RunError
 from seedleaf.export import (
@@ -49,17 +49,19 @@ def finetune(
     deadline: float,
     threads: int = 1,
     fresh: bool = False,
+    device: str = "cpu",
 ) -> dict[str, float]:
     """Train the network of `recipe` on train+valid for `steps` steps, ending by `deadline`; its checkpoint in `folder`.
 
     `fresh` trains the same network from nothing, without a teacher, by the original's own training config: the control.
     """
     prepare_process()
-    bench = open_bench(setup)
+    device = device_of(device, setup)
+    bench = open_bench(setup, device)
     whole = open_source({**setup, "part": "train+valid"})
     torch.set_num_threads(max(threads, 1))
     seed = seed_for(int(setup.get("seed", 0)), "control" if fresh else "refit")
-    ctx = Context(-1, 0, steps, steps, seed, Path(folder), "cpu", setup, deadline)
+    ctx = Context(-1, 0, steps, steps, seed, Path(folder), device, setup, deadline)
     ctx.folder.mkdir(parents=True, exist_ok=True)
     try:
         with memory_errors():
@@ -68,9 +70,9 @@ def finetune(
             subject = work.subject.fresh() if fresh else work.subject
             training = dict(setup["training"]) if fresh else training_of(config, setup["training"])
             make = trainer_with(bench.original.net, {} if fresh else work.distil)
-            feed = Feed.on("cpu", whole.data.x_train, whole.data.y_train, whole.train)
+            feed = Feed.on(device, whole.data.x_train, whole.data.y_train, whole.train)
             done = {"steps": 0.0, "train_seconds": 0.0, "train_loss": float("nan")}
-            for m in train(copy.deepcopy(subject.net), training, feed, None, ctx, {}, make):
+            for m in train(copy.deepcopy(subject.net).to(device), training, feed, None, ctx, {}, make):
                 done["steps"] = float(m.step)
                 done["train_seconds"] += m.metrics["train_seconds"]
                 done["train_loss"] = m.metrics["train_loss"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -29,15 +29,26 @@ ALIKE = 1e-4  # relative to the largest logit: what rounding may explain
 
 @dataclass(frozen=True, eq=False)
 class ForeignNet:
-    """Somebody's module in a Net (`body`), which normalises raw images for it."""
+    """Somebody's module in a Net (`body`), which normalises raw images for it.
+
+    `known` says of groups why they are refused, or "": what was tried out on the network that this one was made from.
+    """
 
     net: Net
     example: Tensor  # uint8 (2, H, W, C)
+    known: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def skeleton(self) -> Skeleton:
         found = trace(self.net, self.example)
-        groups = tuple(g if g.refused else self._tried(found, g) for g in found.groups)
+        groups = tuple(
+            g
+            if g.refused
+            else replace(g, refused=self.known[g.id])
+            if g.id in self.known
+            else self._tried(found, g)
+            for g in found.groups
+        )
         return Skeleton(found.layers, groups, tuple(shortcuts(self.net, self.example, found.layers)))
 
     def decomposable(self, layer: str) -> bool:
@@ -61,7 +72,7 @@ class ForeignNet:
                 f"the pruned network differs from the masked one by {apart:.2g}: its channels hang together in a way that "
                 "is not understood, so it is not pruned"
             )
-        return ForeignNet(smaller, self.example)
+        return self._child(smaller)
 
     def decomposed(self, factors: Mapping[str, Sequence[Factor]]) -> ForeignNet:
         net = copy.deepcopy(self.net)
@@ -69,7 +80,7 @@ class ForeignNet:
             layer = net.get_submodule(name)
             made = _linears if isinstance(layer, nn.Linear) else _convolutions
             replace_module(net, name, made(layer, chain))  # type: ignore[arg-type]
-        return ForeignNet(net.eval(), self.example)
+        return self._child(net.eval())
 
     def dropped(self, blocks: Sequence[str]) -> ForeignNet:
         net = copy.deepcopy(self.net)
@@ -84,6 +95,10 @@ class ForeignNet:
             if callable(reset):
                 reset()
         return ForeignNet(net, self.example)
+
+    def _child(self, net: Net) -> ForeignNet:
+        """Its groups are as exact as they were here, and every cut is compared with the masked network anyway."""
+        return ForeignNet(net, self.example, {g.id: g.refused for g in self.skeleton.groups})
 
     def to_json(self) -> dict[str, Any]:
         return {"module": type(self.net.body).__qualname__}

@@ -37,9 +37,9 @@ class Signals:
     fisher: Mapping[str, Tensor]
 
 
-def listen(subject: Subject, batches: Batches) -> Signals:
+def listen(subject: Subject, batches: Batches, device: str = "cpu") -> Signals:
     """Gradients of the cross-entropy on `batches`, in eval mode (the statistics of BatchNorm stand still)."""
-    net, skeleton = copy.deepcopy(subject.net).eval(), subject.skeleton
+    net, skeleton = copy.deepcopy(subject.net).to(device).eval(), subject.skeleton
     for parameter in net.parameters():
         parameter.requires_grad_(True)
     modules = dict(net.named_modules())
@@ -50,7 +50,7 @@ def listen(subject: Subject, batches: Batches) -> Signals:
     with torch.enable_grad():
         for x, y in batches():
             net.zero_grad(set_to_none=True)
-            F.cross_entropy(net(x), y).backward()  # type: ignore[no-untyped-call]
+            F.cross_entropy(net(x.to(device)), y.to(device)).backward()  # type: ignore[no-untyped-call]
             for name, weight in weights.items():
                 if weight.grad is not None:
                     fisher[name] += weight.grad**2
@@ -58,7 +58,7 @@ def listen(subject: Subject, batches: Batches) -> Signals:
                 taylor[group.id] += _salience(group, skeleton, modules) ** 2
             n += 1
     many = max(n, 1)
-    return Signals({g: v / many for g, v in taylor.items()}, {k: v / many for k, v in fisher.items()})
+    return Signals({g: v / many for g, v in taylor.items()}, {k: (v / many).cpu() for k, v in fisher.items()})
 
 
 def _salience(group: Group, skeleton: Skeleton, modules: Mapping[str, Any]) -> npt.NDArray[np.float64]:
@@ -70,7 +70,7 @@ def _salience(group: Group, skeleton: Skeleton, modules: Mapping[str, Any]) -> n
                 continue
             rows = (parameter.grad * parameter).detach().flatten(1).sum(1) if parameter.ndim > 1 else None
             each = rows if rows is not None else (parameter.grad * parameter).detach()
-            np.add.at(found, np.asarray(member.root), each.double().numpy()[np.asarray(member.index)])
+            np.add.at(found, np.asarray(member.root), each.double().cpu().numpy()[np.asarray(member.index)])
     return found
 
 

@@ -10,6 +10,7 @@ from seedleaf.compression.skeleton import Layer, Skeleton, Widths, costs_of
 
 METRICS = ("params", "macs", "bytes", "latency_ms")
 Costs = dict[str, float]
+MOST_CALL = 0.7  # of the time of a graph that calling it may explain
 
 
 @dataclass
@@ -17,7 +18,7 @@ class Pricer:
     """Costs of a skeleton at any widths, and without some of its blocks.
 
     `scale` brings what the layers sum to up to what was measured of the original: what they do not explain (activations,
-    sums, the graph itself) is taken to shrink in proportion.
+    sums) is taken to shrink in proportion. `scale["call_ms"]` stays: it is what a graph takes without any layer.
     """
 
     skeleton: Skeleton
@@ -32,7 +33,8 @@ class Pricer:
         """params, macs, bytes and latency_ms with those widths; all of them without."""
         gone = {name for b in self.skeleton.blocks if b.name in dropped for name in b.layers}
         layers = self.skeleton.layers if widths is None else self.skeleton.narrowed(widths)
-        return self.sum(x for x in layers if x.name not in gone)
+        total = self.sum(x for x in layers if x.name not in gone)
+        return {**total, "latency_ms": total["latency_ms"] + self.scale.get("call_ms", 0.0)}
 
     def change(self, widths: Widths, group: str, to: int) -> Costs:
         """How much cheaper it becomes when one group goes from its width to `to`; positive is cheaper."""
@@ -54,10 +56,16 @@ class Pricer:
         return self._memo[key]
 
 
-def scale_of(skeleton: Skeleton, table: BlockTable, measured: Mapping[str, float]) -> dict[str, float]:
-    """How many times what its layers sum to a network was measured to cost."""
+def scale_of(
+    skeleton: Skeleton, table: BlockTable, measured: Mapping[str, float], call_ms: float = 0.0
+) -> dict[str, float]:
+    """How many times what its layers sum to a network was measured to cost, over the `call_ms` that any graph takes."""
     raw = Pricer(skeleton, table).price()
-    return {m: measured[m] / raw[m] if measured.get(m) and raw[m] else 1.0 for m in METRICS}
+    # Of a tiny network the call is nearly all: some of its time must remain the layers'.
+    call = min(call_ms, MOST_CALL * measured.get("latency_ms", 0.0))
+    left = {**measured, "latency_ms": measured.get("latency_ms", 0.0) - call}
+    found = {m: left[m] / raw[m] if left.get(m) and raw[m] else 1.0 for m in METRICS}
+    return {**found, "call_ms": call}
 
 
 def broken(found: Mapping[str, float], targets: Mapping[str, float]) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import tempfile
 import warnings
@@ -92,6 +93,7 @@ def write_int8(source: Path, target: Path, mode: str, images: Pixels) -> None:
                     str(prepared), str(target), per_channel=True, op_types_to_quantize=["MatMul", "Gemm"]
                 )
                 return
+            left = _prepare(prepared)
             reader: Any = _Reader("images", images[:IMAGES])
             quantize_static(
                 str(prepared),
@@ -99,12 +101,57 @@ def write_int8(source: Path, target: Path, mode: str, images: Pixels) -> None:
                 reader,
                 quant_format=QuantFormat.QDQ,
                 op_types_to_quantize=list(OPS),
+                nodes_to_exclude=left,
                 per_channel=True,
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
             )
         except Exception as error:  # it raises whatever its steps raise
             raise RunError(f"the graph cannot be quantised ({mode}): {first_line(error)}") from error
+
+
+def _prepare(path: Path) -> list[str]:
+    """Means over whole maps as pools, which have an int8 kernel; and the names of the nodes that scale the pixels.
+
+    Those stay in float: in int8 the runtime turns them back into sums of threes, which took as long as the first layer. That
+    layer is better in int8 although it is slower by itself: what follows a float one is reordered again and again.
+    """
+    import onnx
+
+    model = onnx.load(str(path))
+    for i, node in enumerate(model.graph.node):
+        node.name = node.name or f"{node.op_type}_{i}"
+    pooled(model)
+    onnx.save(model, str(path))
+    before = itertools.takewhile(lambda n: n.op_type not in ("Conv", "Gemm", "MatMul"), model.graph.node)
+    return [node.name for node in before]
+
+
+def pooled(model: Any) -> None:
+    """In place: means over both sides of maps (N, C, H, W) become global pools, which take maps in any order."""
+    from onnx import helper, numpy_helper
+
+    constants = {w.name: numpy_helper.to_array(w) for w in model.graph.initializer}
+    for at, node in reversed(list(enumerate(model.graph.node))):
+        if node.op_type != "ReduceMean":
+            continue
+        given = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+        axes = given.get("axes", constants.get(node.input[1]) if len(node.input) > 1 else None)
+        if axes is None or sorted(int(a) for a in axes) not in ([2, 3], [-2, -1]):
+            continue
+        keep = bool(given.get("keepdims", 1))
+        pool = helper.make_node(
+            "GlobalAveragePool", [node.input[0]], [node.output[0] if keep else f"{node.output[0]}.pool"]
+        )
+        pool.name = f"{node.name}.pool"
+        new = [pool]
+        if not keep:
+            new.append(
+                helper.make_node("Flatten", list(pool.output), list(node.output), name=f"{node.name}.flat")
+            )
+        model.graph.node.remove(node)
+        for offset, each in enumerate(new):
+            model.graph.node.insert(at + offset, each)
 
 
 class _quiet:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -24,33 +26,41 @@ Recalibrate = Callable[[nn.Module], None]
 
 @dataclass(frozen=True, eq=False)
 class Shop:
-    """`scale` is what Pricer takes; `signals` those of the network as given, where they are known already."""
+    """`scale` is what Pricer takes; `kept` is what was found out about networks that are still there."""
 
     batches: Batches
     table: BlockTable
     scale: Mapping[str, float]
     seed: int = 0
-    kept: dict[int, Signals] = field(default_factory=dict)
+    device: str = "cpu"  # on which networks are measured; they themselves stay on the CPU
+    kept: WeakKeyDictionary[Subject, dict[Hashable, Any]] = field(default_factory=WeakKeyDictionary)
 
     def pricer(self, subject: Subject) -> Pricer:
         return Pricer(subject.skeleton, self.table, self.scale)
 
     def signals(self, subject: Subject) -> Signals:
-        """Measured once per network: the original's serve every trial of a worker."""
-        key = id(subject)
-        if key not in self.kept:
-            self.kept[key] = listen(subject, self.batches)
-        return self.kept[key]
+        """Gradients of `subject` on the calibration images."""
+        found: Signals = self.once(subject, "signals", lambda: listen(subject, self.batches, self.device))
+        return found
+
+    def once(self, subject: Subject, what: Hashable, find: Callable[[], Any]) -> Any:
+        """What `find` gives, found out once per network: what is so of the original serves every trial of a worker."""
+        known = self.kept.setdefault(subject, {})
+        if what not in known:
+            known[what] = find()
+        return known[what]
 
     def recalibrate(self, net: nn.Module) -> None:
-        recalibrate(net, self.batches)
+        recalibrate(net, self.batches, self.device)
 
     def loss(self, net: nn.Module) -> float:
         """Mean cross-entropy on the calibration images."""
         total, n = 0.0, 0
+        there = placed(net, self.device).eval()
         with torch.no_grad():
             for x, y in self.batches():
-                total += float(F.cross_entropy(net.eval()(x), y, reduction="sum"))
+                logits = there(x.to(self.device))
+                total += float(F.cross_entropy(logits, y.to(self.device), reduction="sum"))
                 n += len(y)
         return total / max(n, 1)
 
@@ -72,7 +82,7 @@ def calibration(data: ImageData, rows: Labels, seed: int, n: int = IMAGES) -> Ba
     return batches
 
 
-def recalibrate(net: nn.Module, batches: Batches) -> None:
+def recalibrate(net: nn.Module, batches: Batches, device: str = "cpu") -> None:
     """Measure the statistics of every BatchNorm anew, in place; nothing is trained. A pass has changed what they saw.
 
     It is nearly free and gives back most of what a pass seems to cost before any fine-tuning.
@@ -89,19 +99,26 @@ def recalibrate(net: nn.Module, batches: Batches) -> None:
         m.momentum = None  # a plain average over the batches
         m.train()
     with torch.no_grad():
+        net.to(device)
         for x, _ in batches():
-            net(x)
+            net(x.to(device))
+        net.to("cpu")
     for m, (momentum, training) in zip(norms, before, strict=True):
         m.momentum = momentum
         m.train(training)
     net.eval()
 
 
-def recalibrated(subject: Subject, batches: Batches) -> Subject:
+def placed(net: nn.Module, device: str) -> nn.Module:
+    """`net` itself on the CPU, where all networks live; a copy of it elsewhere."""
+    return net if device == "cpu" else copy.deepcopy(net).to(device)
+
+
+def recalibrated(subject: Subject, batches: Batches, device: str = "cpu") -> Subject:
     """The same network with statistics of its own; `subject` is not touched."""
     found = copy.copy(subject)
     object.__setattr__(found, "net", copy.deepcopy(subject.net))
-    recalibrate(found.net, batches)
+    recalibrate(found.net, batches, device)
     return found
 
 

@@ -17,14 +17,19 @@ ORDERS = ("prune", "drop_prune", "drop", "decompose", "prune_decompose", "decomp
 TILTED = 16  # groups up to which each gets a preference of its own
 
 
-def compress_space(orders: Sequence[str], groups: Sequence[str], int8: str) -> Space:
-    """`orders` are those that can reach the targets, `groups` the prunable ones; `int8` is "search", "always" or "never"."""
+def compress_space(orders: Sequence[str], groups: Sequence[str], int8: str, further: float = 1.0) -> Space:
+    """`orders` are those that can reach the targets, `groups` the prunable ones; `int8` is "search", "always" or "never".
+
+    `further` is how many times below its target the metric of a trade-off may be brought.
+    """
     offered: Any = {name: _options(name, groups) for name in orders}
     quantise = {"always": Const("static"), "never": Const("off")}.get(
         int8, Choice("off", "static", default="static")
     )
+    beyond: Any = {"further": Float(1.0, further, log=True, default=1.0)} if further > 1.0 else {}
     return Space(
         {
+            **beyond,
             "passes": Choice(**offered, default=orders[0]),
             "quantise": quantise,
             "lr": Float(2e-3, 0.2, log=True, default=0.03),
@@ -60,6 +65,7 @@ def _options(order: str, groups: Sequence[str]) -> dict[str, Any]:
             allocations["tilted"] = tilted
         found["criterion"] = Choice("taylor", "magnitude", "bn_scale", default="taylor")
         found["allocation"] = Choice(**allocations, default="greedy")
+        found["rounds"] = Choice(1, 3, default=3)
     if "decompose" in parts:
         found["kind"] = Choice("tucker", "cp", "any", default="any")
         found["rank_caution"] = Float(0.0, 3.0, default=1.0)
@@ -75,13 +81,23 @@ def steps_of(config: Mapping[str, Value], groups: Sequence[str]) -> list[tuple[s
     for i, part in enumerate(parts):
         last = i == len(parts) - 1
         options = _chosen(part, under, groups) | ({} if last else {"partly": True})
-        found.append((part, options, 1.0 if last else share))
+        way = 1.0 if last else share
+        rounds = int(under["rounds"] or 1) if part == "prune" else 1
+        # Equal parts of the way on a log scale; what is left to remove is ranked anew in each, on the network as it then is.
+        for k in range(rounds):
+            found.append((part, options, part_of(way, k, rounds)))
     distil: dict[str, Any] = {}
     if config["distil"] == "on":
         distil = {"weight": config["distil.weight"], "temperature": config["distil.temperature"]}
     found.append(("distil", distil, 1.0))
     found.append(("quantise", {"mode": config["quantise"]}, 1.0))
     return found
+
+
+def part_of(way: float, k: int, rounds: int) -> float:
+    """How much of what is then left of the way to the targets the k-th of `rounds` goes, so that together they go `way`."""
+    each = way / rounds
+    return each / (1.0 - k * each)
 
 
 def _chosen(part: str, under: Mapping[str, Value], groups: Sequence[str]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -27,13 +27,14 @@ from seedleaf.compression.original import open_original
 from seedleaf.compression.pricing import broken
 from seedleaf.compression.recipe import Recipe, Step, Work, applied, fingerprint
 from seedleaf.compression.registry import PASSES
+from seedleaf.compression.scout import looked_at
 from seedleaf.compression.shop import Shop, calibration, towards
 from seedleaf.compression.space import steps_of, training_of
 from seedleaf.compression.subject import Subject
 from seedleaf.core import Config, Context, Measurement
 from seedleaf.errors import LimitError, RunError, TrialError
 from seedleaf.learners.images import Source, open_source
-from seedleaf.learners.trial import memory_errors, prepare_process
+from seedleaf.learners.trial import memory_errors, prepare_process, usable
 from seedleaf.train import checkpoint
 from seedleaf.train.feed import Feed
 from seedleaf.train.loop import train
@@ -53,25 +54,29 @@ class Bench:
     source: Source
     original: Subject
     shop: Shop
+    shop8: Shop  # the same for graphs in int8, whose layers take other times
     found: Mapping[str, Any]  # analysis.json
     groups: tuple[str, ...]
     start: str  # the original's fingerprint
 
 
-def open_bench(setup: Mapping[str, Any]) -> Bench:
-    return _bench(json.dumps(dict(setup), sort_keys=True))
+def open_bench(setup: Mapping[str, Any], device: str = "cpu") -> Bench:
+    """The bench of this process; what passes measure of a network (statistics, gradients, losses) runs on `device`."""
+    return _bench(json.dumps(dict(setup), sort_keys=True), device)
 
 
 @lru_cache(maxsize=2)
-def _bench(text: str) -> Bench:
+def _bench(text: str, device: str) -> Bench:
     setup = json.loads(text)
     source, original = open_source(setup), open_original(setup)
     found = json.loads((Path(setup["original"]) / ANALYSIS).read_text(encoding="utf-8"))
     seed = int(setup.get("seed", 0))
     batches = calibration(source.data, source.train, seed)
-    shop = Shop(batches, BlockTable.from_json(found["table"]), found["scale"], seed)
+    shop = Shop(batches, BlockTable.from_json(found["table"]), found["scale"], seed, device)
+    table8 = BlockTable.from_json(found["table8"], int8=True)
+    shop8 = replace(shop, table=table8, scale=found["scale8"])
     groups = tuple(g.id for g in original.skeleton.free)
-    return Bench(source, original, shop, found, groups, fingerprint(original.net))
+    return Bench(source, original, shop, shop8, found, groups, fingerprint(original.net))
 
 
 def run(config: Config, ctx: Context) -> Iterator[Measurement]:
@@ -81,7 +86,8 @@ def run(config: Config, ctx: Context) -> Iterator[Measurement]:
     macs, bytes, latency_ms (on the scale of the original's), speedup. TrialError where this config cannot meet the targets.
     """
     prepare_process()
-    bench = open_bench(ctx.setup)
+    ctx = replace(ctx, device=device_of(ctx.device, ctx.setup))
+    bench = open_bench(ctx.setup, ctx.device)
     with memory_errors():
         work, _, costs = recipe_of(config, ctx, bench)
         training = training_of(config, ctx.setup["training"])
@@ -101,6 +107,11 @@ def run(config: Config, ctx: Context) -> Iterator[Measurement]:
                 yield m
 
 
+def device_of(device: str, setup: Mapping[str, Any]) -> str:
+    """Where networks are fine-tuned: `device`, or the CPU where this torch or this model cannot use it."""
+    return usable(device) if setup.get("on") != "cpu" else "cpu"
+
+
 def recipe_of(config: Config, ctx: Context, bench: Bench) -> tuple[Work, Recipe, dict[str, float]]:
     """The recipe of a trial, resolved and measured when it starts, taken from its folder when it goes on."""
     path = ctx.folder / RECIPE
@@ -112,9 +123,21 @@ def recipe_of(config: Config, ctx: Context, bench: Bench) -> tuple[Work, Recipe,
         except (OSError, ValueError, KeyError) as error:
             if ctx.start > 0:
                 raise TrialError(f"{path} cannot be read: {error!r}") from error
-    work, recipe, costs = resolve(config, ctx.setup["targets"], bench, ctx.folder)
+    known = looked_at(ctx.setup, config) / RECIPE
+    if known.exists():  # a first look has resolved and measured it
+        body = json.loads(known.read_text(encoding="utf-8"))
+        path.write_text(json.dumps(body), encoding="utf-8")
+        recipe = Recipe.from_json(body["recipe"])
+        return recipe.apply(bench.original, PASSES, bench.shop), recipe, dict(body["costs"])
+    work, recipe, costs = resolve(config, targets_of(config, ctx.setup), bench, ctx.folder)
     path.write_text(json.dumps({"recipe": recipe.to_json(), "costs": costs}), encoding="utf-8")
     return work, recipe, costs
+
+
+def targets_of(config: Config, setup: Mapping[str, Any]) -> dict[str, float]:
+    """The bounds, that of a trade-off as far below as `config` says."""
+    further, metric = float(config.get("further") or 1.0), setup.get("tradeoff")
+    return {m: v / further if m == metric else v for m, v in setup["targets"].items()}
 
 
 def resolve(
@@ -126,12 +149,11 @@ def resolve(
     TrialError where none of ROUNDS keeps the targets.
     """
     aimed = {m: v * (MARGIN if m in MEASURED else 1.0) for m, v in targets.items()}
-    gain = bench.found["int8"] if config["quantise"] != "off" else {}
     best: tuple[float, Work, Recipe, dict[str, float]] | None = None
     why, seen = "", set()
     for _ in range(ROUNDS):
         try:
-            work, recipe = _fold(config, {m: v * float(gain.get(m, 1.0)) for m, v in aimed.items()}, bench)
+            work, recipe = _fold(config, aimed, bench)
         except LimitError as error:
             why = why or str(error)
             break
@@ -162,11 +184,16 @@ def resolve(
 
 def _fold(config: Config, targets: Mapping[str, float], bench: Bench) -> tuple[Work, Recipe]:
     work, recipe = Work(bench.original), Recipe(bench.start)
+    shop = bench.shop if config["quantise"] == "off" else bench.shop8
     for kind, options, share in steps_of(config, bench.groups):
-        wanted = towards(bench.shop.pricer(work.subject).price(), targets, share)
-        body = PASSES[kind].resolve(work, bench.shop, options, wanted)
+        wanted = targets
+        if (
+            share < 1.0
+        ):  # to price a network its structure has to be found out, which takes a while with somebody's
+            wanted = towards(shop.pricer(work.subject).price(), targets, share)
+        body = PASSES[kind].resolve(work, shop, options, wanted)
         step = Step(kind, json.loads(json.dumps(body)))
-        work, recipe = applied(work, step, PASSES, bench.shop), recipe.then(step)
+        work, recipe = applied(work, step, PASSES, shop), recipe.then(step)
     return work, recipe
 
 

@@ -86,10 +86,10 @@ def write(network: nn.Module, spec: ImageSpec) -> onnx.ModelProto | None:
 
 
 def _net(graph: Graph, net: Net, x: str) -> str:
-    x = graph.add("Cast", x, to=TensorProto.FLOAT)
-    x = graph.add("Mul", x, graph.weight(_array(net.scale)))
-    x = graph.add("Add", x, graph.weight(_array(net.shift)))
-    return graph.walk(net.body, graph.add("Transpose", x, perm=[0, 3, 1, 2]))
+    # Turned first: the runtime multiplies whole planes by one number ten times as fast as threes by threes.
+    x = graph.add("Cast", graph.add("Transpose", x, perm=[0, 3, 1, 2]), to=TensorProto.FLOAT)
+    x = graph.add("Mul", x, graph.weight(_array(net.scale)[:, None, None]))
+    return graph.walk(net.body, graph.add("Add", x, graph.weight(_array(net.shift)[:, None, None])))
 
 
 def _sequential(graph: Graph, chain: nn.Sequential, x: str) -> str:

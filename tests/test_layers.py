@@ -28,6 +28,7 @@ TOP = {
     "finish",
     "folder",
     "front",
+    "growing",
     "inspection",
     "job",
     "limits",

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-import seedleaf.planning as planning
+import seedleaf.growing as growing
 from seedleaf.core import Event, History, Limit
 from seedleaf.data.spec import ImageSpec
 from seedleaf.errors import DataError, StudyError
@@ -80,9 +80,9 @@ def test_the_first_network_grows_until_an_epoch_takes_what_is_affordable(
     monkeypatch: pytest.MonkeyPatch, first: float, power: float
 ) -> None:
     machine = Machine(first, power)
-    monkeypatch.setattr(planning, "probe", machine.probe)
+    monkeypatch.setattr(growing, "probe", machine.probe)
     job = Job("x", 900, limits={"params": 500_000.0})
-    room, thirds = planning.grown(machine, job, SPEC, ConvNet(), time.time() + 900)  # type: ignore[arg-type]
+    room, thirds = growing.grown(machine, job, SPEC, ConvNet(), time.time() + 900)  # type: ignore[arg-type]
     affordable = affordable_epoch(890, 5, 60_000, PRESETS["good"])
     config = ConvNet().default(SPEC, [Limit("params", 500_000)], room)
     assert ConvNet().costs(SPEC, config)["macs"] in machine.probed
@@ -98,9 +98,9 @@ def test_the_first_network_grows_until_an_epoch_takes_what_is_affordable(
 def test_where_time_is_short_only_the_first_network_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     for left, looks in ((8.0, 1), (200.0, 2)):
         machine = Machine(0.05, 0.3)
-        monkeypatch.setattr(planning, "probe", machine.probe)
+        monkeypatch.setattr(growing, "probe", machine.probe)
         job = Job("x", 900, limits={"params": 500_000.0})
-        planning.grown(machine, job, SPEC, ConvNet(), time.time() + left)  # type: ignore[arg-type]
+        growing.grown(machine, job, SPEC, ConvNet(), time.time() + left)  # type: ignore[arg-type]
         assert (len(machine.probed) > 1) == (looks > 1)
 
 
@@ -113,9 +113,9 @@ def test_a_larger_network_that_cannot_be_trained_ends_nothing(monkeypatch: pytes
             raise StudyError("out of memory")
         return found
 
-    monkeypatch.setattr(planning, "probe", probe)
+    monkeypatch.setattr(growing, "probe", probe)
     job = Job("x", 900, limits={"params": 500_000.0})
-    room, thirds = planning.grown(machine, job, SPEC, ConvNet(), time.time() + 900)  # type: ignore[arg-type]
+    room, thirds = growing.grown(machine, job, SPEC, ConvNet(), time.time() + 900)  # type: ignore[arg-type]
     assert len(machine.probed) == 2
     assert (room, thirds) == (1.0, [0.3] * 3)
 
@@ -140,6 +140,6 @@ class Failing:
 def test_a_probe_that_fails_leaves_no_worker_busy() -> None:
     workers = Failing()
     with pytest.raises(StudyError, match="cannot be trained here: out of memory"):
-        planning.probe(workers, Job("x", 60, workers=2), {})  # type: ignore[arg-type]
+        growing.probe(workers, Job("x", 60, workers=2), {})  # type: ignore[arg-type]
     assert workers.asked == 3, "one of two calls is tried again"
     assert not workers.waiting

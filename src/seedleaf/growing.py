@@ -1,0 +1,91 @@
+"""The first network of a run: as large as limits and the time allow, by what its steps take here."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from seedleaf.core import Limit
+from seedleaf.data.spec import ImageSpec
+from seedleaf.errors import StudyError
+from seedleaf.executors.base import OWN_DEVICE, Returned
+from seedleaf.executors.local import LocalExecutor
+from seedleaf.job import Job
+from seedleaf.learners.base import Learner
+from seedleaf.timing import PRESETS, affordable_epoch, delivery_seconds
+
+# It grows until an epoch takes what is affordable: seconds ~ multiply-adds^POWER on a CPU, less on a GPU.
+POWER, LEAST_POWER = 0.9, 0.3
+GROWTHS = 3  # tries
+WORTH_GROWING = 1.15  # what is not larger by that is not worth a try
+LARGEST = 100.0  # times the work of the lightest default
+TOO_SLOW = 1.3  # of what is affordable
+PROBED, AROUND = 24, 0.5  # batches of a probe; seconds beside them
+PROBE_SHARE = 0.05  # the most of the time that is left
+
+
+def probe(executor: LocalExecutor, job: Job, config: Mapping[str, Any]) -> list[float]:
+    """Seconds of a step of `config` in each third of a training while every worker is busy; the last is an epoch."""
+    setup = executor.settings.setup
+
+    def call() -> int:
+        name = "seedleaf.learners.trial:seconds_per_step"
+        return executor.call(name, config=dict(config), setup=dict(setup), device=OWN_DEVICE)
+
+    calls = {call() for _ in range(job.workers)}
+    seconds: list[list[float]] = []
+    tries = 2  # a worker may be killed by accident
+    why: str | None = None
+    while calls:
+        for report in executor.poll(1.0):
+            if isinstance(report, Returned) and report.call in calls:
+                calls.discard(report.call)
+                if report.error is None:
+                    seconds.append([float(v) for v in report.value])
+                    continue
+                tries -= 1
+                why = why if tries > 0 else report.error
+                if why is None:
+                    calls.add(call())
+    if why is not None:  # once nobody is busy with it any more
+        raise StudyError(f"the default network cannot be trained here: {why}")
+    return [max(third) for third in zip(*seconds, strict=True)]
+
+
+def grown(
+    executor: LocalExecutor, job: Job, spec: ImageSpec, learner: Learner, deadline: float
+) -> tuple[float, list[float]]:
+    """How many times the work of the lightest default the one that the time allows may have, and its seconds by third.
+
+    A GPU takes hardly longer for a network of ten times the work, a CPU about as much longer, so what a larger one takes
+    is measured before it is begun with.
+    """
+    asked = tuple(Limit(k, v) for k, v in job.limits.items())
+
+    def macs(room: float) -> float:
+        return float(learner.costs(spec, learner.default(spec, asked, room))["macs"])
+
+    room, power, first = 1.0, POWER, learner.default(spec, asked)
+    thirds = probe(executor, job, first)
+    epoch = max(spec.n_train / float(first["batch_size"] or 1), 1.0)  # in batches
+    for _ in range(GROWTHS):
+        left = deadline - time.time()
+        delivery = delivery_seconds(spec.n_test, spec.n_train, thirds[-1], executor.start_seconds)
+        wanted = affordable_epoch(left, delivery, spec.n_train, PRESETS[job.preset])
+        more = min(room * (wanted / thirds[-1]) ** (1 / power), LARGEST)
+        growth = macs(more) / macs(room)
+        if more <= room or growth < WORTH_GROWING:
+            break
+        if AROUND + growth * PROBED * thirds[-1] / epoch > PROBE_SHARE * left:
+            break  # with so little time, what a look at a larger one costs is worth more
+        try:
+            taken = probe(executor, job, learner.default(spec, asked, more))
+        except StudyError:  # that this one cannot be trained (memory, say) ends nothing: the lighter one can
+            break
+        if taken[-1] > wanted * TOO_SLOW:
+            break
+        power = min(max(math.log(max(taken[-1] / thirds[-1], 1.0)) / math.log(growth), LEAST_POWER), POWER)
+        room, thirds = more, taken
+    return room, thirds

@@ -14,8 +14,10 @@ import argparse
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,13 +76,45 @@ def run(system: str, python: str, split: Split, seconds: float) -> None:
     env = {**os.environ, "OMP_NUM_THREADS": "2"}
     if system == "seedleaf":
         env["PYTHONPATH"] = str(PEER.parents[2] / "src")
-    done = subprocess.run(
-        command, cwd=split.folder, env=env, capture_output=True, text=True, timeout=10 * seconds + 300
-    )
-    if done.returncode:
+    log = split.folder / f"{system}.log"
+    with log.open("w") as said:
+        process = subprocess.Popen(
+            command, cwd=split.folder, env=env, stdout=said, stderr=said, start_new_session=True
+        )
+        peak = watched(process, 10 * seconds + 300)
+    if process.returncode:
         out.mkdir(exist_ok=True)
-        (out / "failed.txt").write_text(done.stderr[-4000:])
-        print(f"{split.folder.name} {system}: failed: {done.stderr.strip().splitlines()[-1:]}", flush=True)
+        why = log.read_text(errors="replace")
+        (out / "failed.txt").write_text(why[-4000:])
+        print(f"{split.folder.name} {system}: failed: {why.strip().splitlines()[-1:]}", flush=True)
+        return
+    noted = json.loads((out / "told.json").read_text())
+    (out / "told.json").write_text(json.dumps({**noted, "peak_mb": peak / 1e6}))
+
+
+def watched(process: subprocess.Popen[bytes], seconds: float) -> int:
+    """Wait until it ends, or end it after so many seconds; the most bytes that it and what it started held at once."""
+    peak, end = 0, time.monotonic() + seconds
+    while process.poll() is None:
+        peak = max(peak, held(process.pid))
+        if time.monotonic() > end:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        time.sleep(0.5)
+    return peak
+
+
+def held(session: int) -> int:
+    """Bytes of all processes of that session, what they share counted once (PSS)."""
+    total = 0
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            if int((place / "stat").read_text().rpartition(")")[2].split()[3]) == session:
+                rolled = (place / "smaps_rollup").read_text()
+                total += 1024 * int(rolled.partition("\nPss:")[2].split()[0])
+        except (OSError, ValueError, IndexError):
+            continue  # it has just ended
+    return total
 
 
 def losses(split: Split, system: str) -> np.ndarray | None:
@@ -117,7 +151,7 @@ def behind(split: Split, systems: list[str]) -> tuple[float, str]:
 
 def told(split: Split, system: str, key: str) -> float:
     path = split.folder / system / "told.json"
-    return float(json.loads(path.read_text())[key]) if path.exists() else np.nan
+    return float(json.loads(path.read_text()).get(key, np.nan)) if path.exists() else np.nan
 
 
 def tables(splits: list[Split], systems: list[str], seconds: float) -> str:
@@ -145,10 +179,12 @@ def tables(splits: list[Split], systems: list[str], seconds: float) -> str:
         ("bytes", "file, kB", 1e-3),
         ("row_ms", "one row, ms", 1.0),
         ("seconds", "wall, s", 1.0),
+        ("peak_mb", "memory at its peak, MB", 1.0),
     ):
-        values = [[scale * told(s, x, key) for s in splits] for x in systems]
-        lines.append(f"| {name}, median | " + " | ".join(f"{np.nanmedian(v):.3g}" for v in values) + " |")
-        lines.append(f"| {name}, most | " + " | ".join(f"{np.nanmax(v):.3g}" for v in values) + " |")
+        values = [np.array([scale * told(s, x, key) for s in splits]) for x in systems]
+        for most, of in (("median", np.median), ("most", np.max)):
+            shown = [f"{of(v[np.isfinite(v)]):.3g}" if np.isfinite(v).any() else "–" for v in values]
+            lines.append(f"| {name}, {most} | " + " | ".join(shown) + " |")
     return "\n".join([*lines, "", *against(splits, systems, seconds)])
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from tables.fit import against, behind, loss, losses, split_of, tables
+from tables.fit import against, behind, loss, losses, split_of, tables, watched
 
 
 def answered(folder: Path, system: str, answer: np.ndarray, seconds: float, size: int, row: float) -> None:
@@ -65,3 +67,14 @@ def test_what_is_behind_is_told(tmp_path: Path) -> None:
     assert "median 0.033; 1 of 1 splits" in text
     assert "data-0" in text.splitlines()[-1]
     assert "| **mean rank** | 2.50 | 2.50 | 1.00 |" in tables([split], ["seedleaf", "autogluon", "hgb"], 10.0)
+
+
+def test_memory_of_all_that_a_command_starts_is_watched_and_what_takes_too_long_is_ended() -> None:
+    holds = "import time; held = bytearray(b'1' * 150_000_000); time.sleep(1.5)"
+    starts = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {holds!r}])"
+    process = subprocess.Popen([sys.executable, "-c", starts], start_new_session=True)
+    assert 150e6 < watched(process, 60) < 300e6
+    assert process.returncode == 0
+    forever = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"], start_new_session=True)
+    watched(forever, 0.1)
+    assert forever.returncode != 0

@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from seedleaf.data.tables.written import CELLS
 from seedleaf.errors import TrialError, first_line
+from seedleaf.learners.tables.packed import serialised
 
 Array = npt.NDArray[Any]
 
@@ -197,7 +198,7 @@ class Graph:
         helper.set_model_props(made, dict(notes or {}))
         if made.ByteSize() >= 2**31:
             raise TrialError("the model is too large for a file: over 2 GB")
-        return bytes(made.SerializeToString())
+        return serialised(made)
 
     def take_in(self, model: bytes, prefix: str) -> str:
         """Add the nodes of another model over the same inputs; the name of its first output."""

@@ -19,7 +19,7 @@ from seedleaf.learners.tables.graph import ML, Graph
 
 Array = npt.NDArray[Any]
 SUM, LEQ = 1, 0  # aggregate function and node mode of TreeEnsemble
-LEAF_BYTES = 26  # that a leaf takes in a file, with the split it hangs on
+LEAF_BYTES = 20  # that a leaf takes in a file, with the split it hangs on
 
 
 @dataclass(frozen=True, eq=False)

@@ -140,6 +140,7 @@ def verdict(run: Compressing, final: Mapping[str, Any]) -> dict[str, Any]:
         gain, error = 100 * control["gain"]["mean"], 100 * control["gain"]["se"]
         text += f"; the same network from scratch, trained as long, is {abs(gain):.2f} ± {error:.2f} points "
         text += "worse" if gain >= 0 else "better"
+        text += " (within the noise)" if abs(gain) < 2 * error else ""
     else:
         text += f"; the control from scratch failed: {(run.study.history.note('control') or {}).get('error')}"
     return {"text": text, "drop": drop, "se": se, "kept_drop": drop <= run.job.max_drop, "missed": missed}
@@ -149,7 +150,8 @@ def said_of(final: Mapping[str, Any]) -> str:
     """What a delivered network gained in speed and what that cost."""
     was, now = final["original"]["latency_ms"]["median"], final["latency_ms"]["median"]
     text = f"{final['speedup']:.2f} times faster than the original ({was:.3f} to {now:.3f} ms)"
-    return f"{text} at {-100 * final['drop']['mean']:+.2f} ± {100 * final['drop']['se']:.2f} points of test accuracy"
+    change = round(-100 * final["drop"]["mean"], 2) + 0.0  # not "-0.00"
+    return f"{text} at {change:+.2f} ± {100 * final['drop']['se']:.2f} points of test accuracy"
 
 
 def broken_bounds(run: Compressing, final: Mapping[str, Any]) -> str:

@@ -67,7 +67,7 @@ def test_narrow_networks_are_all_that_is_searched_where_room_is_short(place: str
     from dataclasses import replace
 
     kind = kind_of(open_source(place).schema, True)
-    wide, narrow = (space_of(replace(kind, room=room)) for room in (None, 4_000))
+    wide, narrow = (space_of(replace(kind, room=room)) for room in (None, 2_000))
     assert wide.complete({"learner": "mlp"})["learner.width"] == 128
     assert narrow.complete({"learner": "mlp"})["learner.width"] < 128
     assert [c["learner"] for c in small(narrow)] == ["boosting", "linear", "boosting"]

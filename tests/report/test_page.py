@@ -13,7 +13,7 @@ import pytest
 from synthetic import SHAPES, many
 
 from seedleaf.report import write_report
-from seedleaf.report.text import duration, esc, figure, script_json, short, size
+from seedleaf.report.text import duration, esc, figure, script_json, short, size, table
 
 VOID = {"meta", "br", "input", "path", "link", "img"}
 LOADING = {"src", "srcset", "data", "poster", "action", "xlink:href", "formaction", "background"}
@@ -210,3 +210,8 @@ def test_text_helpers() -> None:
     assert [short(v) for v in (950, 14_210, 999_900, 1_240_000)] == ["950", "14.2k", "1M", "1.24M"]
     assert [size(v) for v in (12, 58_213, 2_500_000)] == ["12 B", "58.2 kB", "2.5 MB"]
     assert [duration(v) for v in (0.42, 58.2, 245, 7800)] == ["0.4 s", "58 s", "4 min 05 s", "2 h 10 min"]
+
+
+def test_numbers_are_set_right_and_sentences_are_not() -> None:
+    page = table(("n", "what"), [("16", "16 of 20 channels stay")], words=(1,))
+    assert '<td class="n">16</td><td>16 of 20 channels stay</td>' in page

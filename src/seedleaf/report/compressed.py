@@ -52,4 +52,5 @@ def _layers(final: Mapping[str, Any]) -> str:
         return ""
     rows = [tuple(esc(row.get(k, "")) for k in ("pass", "layer", "what", "why")) for row in layers[:LISTED]]
     more = f'<p class="hint">And {len(layers) - LISTED} more.</p>' if len(layers) > LISTED else ""
-    return f"<h3>What was done, layer by layer</h3>{table(('pass', 'layer', 'what', 'why'), rows)}{more}"
+    listed = table(("pass", "layer", "what", "why"), rows, words=(2, 3))
+    return f"<h3>What was done, layer by layer</h3>{listed}{more}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 
 from seedleaf.core import Value
@@ -102,15 +102,22 @@ def plural(n: int, word: str) -> str:
     return f"{n:,} {word}" if n == 1 else f"{n:,} {word}s"
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]], caption: str = "", css: str = "") -> str:
-    """A table of cells that are HTML already; cells that start with a digit or a sign are set right."""
+def table(
+    head: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    caption: str = "",
+    css: str = "",
+    words: Collection[int] = (),
+) -> str:
+    """A table of cells that are HTML already; cells that start with a digit or a sign are set right, but for those of the
+    columns `words`, which are sentences."""
     ths = "".join(f'<th scope="col">{h}</th>' for h in head)
-    body = "".join(f"<tr>{''.join(_cell(c) for c in row)}</tr>" for row in rows)
+    body = "".join(f"<tr>{''.join(_cell(c, k in words) for k, c in enumerate(row))}</tr>" for row in rows)
     label = f"<caption>{caption}</caption>" if caption else ""
     inside = f"{label}<thead><tr>{ths}</tr></thead><tbody>{body}</tbody>"
     return f'<div class="scroll"><table class="{css}">{inside}</table></div>'
 
 
-def _cell(content: str) -> str:
+def _cell(content: str, words: bool) -> str:
     numeric = content[:1].isdigit() or content[:1] in "−±∞" or content == MISSING
-    return f'<td class="n">{content}</td>' if numeric and content else f"<td>{content}</td>"
+    return f'<td class="n">{content}</td>' if numeric and content and not words else f"<td>{content}</td>"

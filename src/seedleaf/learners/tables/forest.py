@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from seedleaf.learners.tables.graph import Graph
+from seedleaf.learners.tables.graph import Graph, as_half
 from seedleaf.learners.tables.model import Effort, Kind, Matrix, Rows
 from seedleaf.learners.tables.options import coded, filled
 from seedleaf.learners.tables.trees import LEAF_BYTES, Tree, ensemble_graph, from_forest, shares_graph
@@ -36,7 +36,8 @@ class Forest:
         total = sum(
             tree.value[e.tree_.apply(x)] for e, tree in zip(self.model.estimators_, self._trees, strict=True)
         )
-        return np.asarray(total, np.float64)
+        found = np.asarray(total, np.float64)
+        return found / found.sum(1, keepdims=True) if self.n_classes else found
 
     @cached_property
     def _trees(self) -> list[Tree]:
@@ -45,14 +46,15 @@ class Forest:
         for e in self.model.estimators_:
             value = e.tree_.value[:, 0, :]
             # Half precision holds a share to one in two thousand; it halves the file of a forest of many classes.
-            share = value / value.sum(1, keepdims=True) if self.n_classes else value
-            found.append(from_forest(e.tree_, share / n))
+            shares = as_half(value / value.sum(1, keepdims=True)) if self.n_classes else value / n
+            found.append(from_forest(e.tree_, shares))
         return found
 
     def graph(self, g: Graph, x: str) -> str:
         if self.n_classes == 0:
             return ensemble_graph(g, x, self._trees, 1)
-        return shares_graph(g, x, self._trees, "float32")
+        summed = shares_graph(g, x, self._trees, "float16")
+        return g.add("Div", summed, g.total(summed))
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class ForestFamily:
             ("random", True): ensemble.RandomForestClassifier,
             ("random", False): ensemble.RandomForestRegressor,
         }
-        nodes = effort.most(MOST_NODES, LEAF_BYTES + 2 + 4 * train.n_classes)
+        nodes = effort.most(MOST_NODES, LEAF_BYTES + 2 + 2 * train.n_classes)
         trees = min(int(own["trees"]), max(nodes // FEWEST, 1))
         model = names[str(own["kind"]), bool(train.n_classes)](
             n_estimators=1,

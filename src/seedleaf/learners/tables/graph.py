@@ -31,6 +31,13 @@ KINDS = {
 }
 
 
+def as_half(values: Array) -> npt.NDArray[np.float32]:
+    """The nearest numbers that half precision holds, infinite beyond 65,504: what a file keeps of weights is what they are
+    in Python, too."""
+    with np.errstate(over="ignore"):
+        return values.astype(np.float16).astype(np.float32)
+
+
 @dataclass
 class Graph:
     """A graph under construction. `add` and `constant` return names; equal constants are stored once."""
@@ -91,11 +98,14 @@ class Graph:
         moved = self.add("Sub", x, self.constant(shift, dtype))
         return self.add("Mul", moved, self.constant(scale, dtype))
 
-    def dense(self, x: str, weight: Array, bias: Array | None = None, dtype: str = "float32") -> str:
-        """x @ weight + bias, weight (in, out)."""
+    def dense(
+        self, x: str, weight: Array, bias: Array | None = None, dtype: str = "float32", halved: bool = False
+    ) -> str:
+        """x @ weight + bias, weight (in, out). `halved`: the weight is what `as_half` made and takes half of the room."""
+        w = self.cast(self.constant(weight, "float16"), dtype) if halved else self.constant(weight, dtype)
         if bias is not None and np.ndim(bias) == 1 and np.ndim(weight) == 2 and dtype == "float32":
-            return self.add("Gemm", x, self.constant(weight, dtype), self.constant(bias, dtype))
-        out = self.add("MatMul", x, self.constant(weight, dtype))
+            return self.add("Gemm", x, w, self.constant(bias, dtype))
+        out = self.add("MatMul", x, w)
         return out if bias is None else self.add("Add", out, self.constant(bias, dtype))
 
     def text(self, *values: str) -> str:

@@ -17,7 +17,7 @@ import pytest
 from seedleaf import Fidelity, Float, Study
 from seedleaf.core import Task
 from seedleaf.errors import StudyError, StudyFailed
-from seedleaf.executors import local
+from seedleaf.executors import local, watch
 from seedleaf.executors.base import Ended, Report, Returned, Settings, Stepped
 from seedleaf.executors.local import LocalExecutor
 
@@ -308,7 +308,7 @@ def test_stop_abandons_the_step_and_keeps_the_worker(make: Make) -> None:
 
 
 def test_stop_is_bounded_even_if_the_function_ignores_it(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local, "GRACE", 0.5)
+    monkeypatch.setattr(watch, "GRACE", 0.5)
     executor = make("will_not_stop")
     executor.submit(task())
     wait_for(executor, Stepped)
@@ -404,7 +404,7 @@ def test_a_worker_killed_in_a_call_is_told_and_the_call_can_be_repeated(make: Ma
 
 
 def test_a_call_that_hangs_ends(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local, "CALL_PATIENCE", 1.0)
+    monkeypatch.setattr(watch, "CALL_PATIENCE", 1.0)
     executor = make("saving", patience=1.0)
     executor.call("toys:pid_of_call", folder=str(tmp_path))
     assert str(wait_for(executor, Returned).error).startswith("hung: no answer in")
@@ -415,7 +415,7 @@ def test_a_call_that_hangs_ends_soon_after_its_deadline(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: str
 ) -> None:
     """However long a step may take."""
-    monkeypatch.setattr(local, "LATE", 0.5)
+    monkeypatch.setattr(watch, "LATE", 0.5)
     executor = make(
         "saving", patience=2.0, calls_until=time.time() + (1000.0 if told == "by the call" else 1.0)
     )

@@ -79,9 +79,10 @@ def fit(
     that is searched for, not the least error alone.
 
     A table is a CSV, TSV (also .gz) or Parquet file, or a pandas DataFrame; the eight options from `target` on are for
-    tables alone (docs/fitting-tables.md): the column to predict, a file of test rows, the column whose rows stay together,
-    the column to split in the order of, "classification" or "regression", the number of folds, what to judge by, and
-    the families of learners that are searched ("boosting,linear", or a list; without it all that come along).
+    tables alone (docs/fitting-tables.md): the column to predict, a file of test rows (or "none": no row is held out),
+    the column whose rows stay together, the column to split in the order of, "classification" or "regression", the number of
+    folds, what to judge by, and the families of learners that are searched ("boosting,linear", or a list; without it all that
+    come along).
 
     `memory` ("2G", bytes; 70 % of what is free) is what the whole run may hold, its workers included: fewer workers are
     started where it is short, and a trial that goes over fails.
@@ -102,7 +103,7 @@ def fit(
     if families is not None:
         asked_for = families.split(",") if isinstance(families, str) else families
         given["families"] = [name.strip() for name in asked_for if name.strip()]
-    if given["test"] is not None:
+    if test is not None and str(test) != "none":  # see data/tables/load.py
         given["test"] = str(Path(str(test)).absolute())
     modality = modality_of(data)
     job = Job(

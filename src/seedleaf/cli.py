@@ -83,7 +83,7 @@ def fit(
         typer.Option(help="Tables: the column to predict; default: target, label, class, y, else last."),
     ] = None,
     test: Annotated[
-        str | None, typer.Option(help="Tables: a file of test rows; default: a fifth is held out.")
+        str | None, typer.Option(help="Tables: a file of test rows, or none; default: a fifth is held out.")
     ] = None,
     group: Annotated[
         str | None, typer.Option(help="Tables: rows equal in this column stay together.")
@@ -155,7 +155,7 @@ def check(
         typer.Option(help="The column to predict; default: target, label, class or y, else the last."),
     ] = None,
     test: Annotated[
-        str | None, typer.Option(help="A file with test rows; default: some are held out.")
+        str | None, typer.Option(help="A file with test rows, or none; default: a fifth is held out.")
     ] = None,
     group: Annotated[
         str | None, typer.Option(help="Rows that are equal in this column stay together.")

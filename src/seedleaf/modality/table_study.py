@@ -239,8 +239,9 @@ def describe(spec: TableSpec, study: Study) -> list[str]:
     chosen = schema.notes.get("target", "")
     task = schema.target.task if not kind.n_classes else f"{kind.n_classes} classes"
     parts = ((kind.n_numbers, "numbers"), (kind.n_categories, "categories"), (kind.n_texts, "texts"))
+    tested = f"{schema.n_test:,}" if schema.n_test else "no"
     lines = [
-        f"data      {schema.name}: {schema.n_train:,} training and {schema.n_test:,} test rows, "
+        f"data      {schema.name}: {schema.n_train:,} training and {tested} test rows, "
         + ", ".join(f"{n} {what}" for n, what in parts if n),
         f"target    {schema.target.name}{f' ({chosen})' if chosen else ''}, {task}; "
         f"{len(schema.findings)} findings{', first: ' + schema.findings[0].message if schema.findings else ''}",

@@ -81,8 +81,8 @@ def fit(
     A table is a CSV, TSV (also .gz) or Parquet file, or a pandas DataFrame; the eight options from `target` on are for
     tables alone (docs/fitting-tables.md): the column to predict, a file of test rows (or "none": no row is held out),
     the column whose rows stay together, the column to split in the order of, "classification" or "regression", the number of
-    folds, what to judge by, and the families of learners that are searched ("boosting,linear", or a list; without it all that
-    come along).
+    folds, what to judge by, and the families of learners that are searched ("boosting,linear", or a list; without it
+    all that come along).
 
     `memory` ("2G", bytes; 70 % of what is free) is what the whole run may hold, its workers included: fewer workers are
     started where it is short, and a trial that goes over fails.

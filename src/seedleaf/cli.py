@@ -100,6 +100,12 @@ def fit(
             "rmse, mae, r2, rmsle, mape."
         ),
     ] = None,
+    families: Annotated[
+        str | None,
+        typer.Option(
+            help="Tables: search these alone: linear, forest, boosting, mlp, knn, svm; default: all."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Find, train, export and measure a light model of images or of a table."""
@@ -132,6 +138,7 @@ def fit(
             task=task,
             folds=folds,
             metric=metric,
+            families=families,
             view=_view(f"seedleaf fit {data}", time, as_json),
             command=_command(),
             began=process_started(),

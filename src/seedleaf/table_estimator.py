@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]
         max_latency: str | float | None = None,
         memory: str | int | None = None,
         folds: int | None = None,
+        families: str | Sequence[str] | None = None,
         workers: int | None = None,
         random_state: int | np.random.RandomState | None = None,
         out: str | Path | None = None,
@@ -42,6 +44,7 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]
         self.max_latency = max_latency
         self.memory = memory
         self.folds = folds
+        self.families = families
         self.workers = workers
         self.random_state = random_state
         self.out = out
@@ -64,6 +67,7 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]
             max_latency=self.max_latency,
             memory=self.memory,
             folds=self.folds,
+            families=self.families,
             workers=self.workers,
             seed=seed_of(self.random_state),
             out=self.out if self.out is not None else scratch_folder(self),

@@ -183,12 +183,12 @@ def verdict(run: Run, winner: Trial, compared: Returned | None) -> dict[str, Any
             "gain": 0.0,
             "se": 0.0,
         }
-    family = family_name(winner.config)
+    family, default = family_name(winner.config), family_name(run.default.config)
     if compared is None or compared.error is not None:
-        return {"text": f"the winner is {family}; what it gained over the default boosting is not known"}
+        return {"text": f"the winner is {family}; what it gained over the default {default} is not known"}
     gain, se = compared.value["gain"], compared.value["se"]
     kind = "log loss" if spec.kind.n_classes else "squared error"
-    text = f"{family} gained {gain:+.4g} ± {se:.2g} in {kind} over the default boosting on the folds"
+    text = f"{family} gained {gain:+.4g} ± {se:.2g} in {kind} over the default {default} on the folds"
     if gain < 2 * se:
         text += ": within the noise"
     return {"text": text, "gain": gain, "se": se}

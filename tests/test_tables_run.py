@@ -141,13 +141,22 @@ def test_the_command_line_shows_and_exports_it(fitted: Result, tmp_path: Path) -
     assert "ms a row" in lines
 
 
-def test_a_regression_in_a_frame_beats_the_mean(tmp_path: Path) -> None:
+def test_a_regression_in_a_frame_all_of_which_is_trained_on_beats_the_mean(tmp_path: Path) -> None:
     import pandas as pd
 
+    from seedleaf.summary import as_lines
+
     frame = pd.DataFrame(messy("regression", 250))
-    result = seedleaf.fit(frame, target="y", time_limit="15s", folds=2, workers=1, out=tmp_path / "run")
-    test = result.best.metrics["test"]
-    assert test["r2"] > 0.4
+    asked: dict[str, Any] = {"target": "y", "test": "none", "folds": 2, "workers": 1}
+    result = seedleaf.fit(frame, time_limit="15s", out=tmp_path / "run", **asked)
+    spec = (result.history.note("data") or {})["spec"]
+    assert (spec["n_train"], spec["n_test"]) == (250, 0)
+    assert result.best.metrics["test"] == {"n": 0}
+    reached, mean = result.best.metrics["cross_validated"]["rmse"], result.history.note("baseline") or {}
+    assert reached < 0.8 * mean["rmse"]
+    assert f"folds   rmse {reached:.4g} (no test rows)" in "\n".join(as_lines(result))
+    assert "none for a test" in (result.folder / "report.html").read_text(encoding="utf-8")
+    assert f"cross-validated rmse | {reached:.4g} |" in (result.best.path / "README.md").read_text()
     assert np.asarray(result.predict(frame)).shape == (250,)
     with pytest.raises(DataError, match="has no probabilities"):
         result.predict_proba(frame)

@@ -42,7 +42,8 @@ class Split:
 
 def read_frame(data: Path) -> pd.DataFrame:
     """A table with a column "target". A file without names, as adult comes raw, keeps its cells: blanks, "?"."""
-    frame = pd.read_csv(data, sep=None, engine="python", skipinitialspace=True)
+    separator = "\t" if ".tsv" in data.name else ","
+    frame = pd.read_csv(data, sep=separator, skipinitialspace=True)
     if any(str(name).replace(".", "", 1).isdigit() for name in frame.columns):
         frame = pd.read_csv(data, header=None, dtype=str, keep_default_na=False)
         frame.columns = [f"column{k + 1}" for k in range(frame.shape[1])]

@@ -90,7 +90,13 @@ def seedleaf(x: pd.DataFrame, y: pd.Series, seconds: float, n_classes: int, out:
 
     task = "classification" if n_classes else "regression"
     result = ours.fit(
-        out.parent / "train.csv", target="target", task=task, time_limit=seconds, workers=2, out=out / "run"
+        out.parent / "train.csv",
+        target="target",
+        task=task,
+        test="none",  # the others hold no test rows back either; fit.py has its own
+        time_limit=seconds,
+        workers=2,
+        out=out / "run",
     )
     size = (result.best.path / "model.onnx").stat().st_size
     order = np.argsort(result.classes) if n_classes else None

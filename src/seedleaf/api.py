@@ -63,6 +63,7 @@ def fit(
     task: str | None = None,
     folds: int | None = None,
     metric: str | None = None,
+    families: str | Sequence[str] | None = None,
     view: View | None = None,
     command: str = "seedleaf.fit(…)",
     began: float | None = None,
@@ -77,9 +78,11 @@ def fit(
     ones, the final training with those of its trial. With `tradeoff` "macs" or "params" the whole front of error against
     that is searched for, not the least error alone.
 
-    A table is a CSV, TSV (also .gz) or Parquet file, or a pandas DataFrame; the seven options from `target` on are for
-    tables alone (docs/fitting-tables.md): the column to predict, a file of test rows, the column whose rows stay together,
-    the column to split in the order of, "classification" or "regression", the number of folds, what to judge by.
+    A table is a CSV, TSV (also .gz) or Parquet file, or a pandas DataFrame; the eight options from `target` on are for
+    tables alone (docs/fitting-tables.md): the column to predict, a file of test rows (or "none": no row is held out),
+    the column whose rows stay together, the column to split in the order of, "classification" or "regression", the number of
+    folds, what to judge by, and the families of learners that are searched ("boosting,linear", or a list; without it
+    all that come along).
 
     `memory` ("2G", bytes; 70 % of what is free) is what the whole run may hold, its workers included: fewer workers are
     started where it is short, and a trial that goes over fails.
@@ -94,10 +97,13 @@ def fit(
     limits = {k: float(parse_count(v)) for k, v in asked.items() if v is not None}
     if max_latency is not None:
         limits["latency_ms"] = parse_milliseconds(max_latency)
-    given = dict(
+    given: dict[str, Any] = dict(
         target=target, test=test, group=group, order_by=order_by, task=task, folds=folds, metric=metric
     )
-    if given["test"] is not None:
+    if families is not None:
+        asked_for = families.split(",") if isinstance(families, str) else families
+        given["families"] = [name.strip() for name in asked_for if name.strip()]
+    if test is not None and str(test) != "none":  # see data/tables/load.py
         given["test"] = str(Path(str(test)).absolute())
     modality = modality_of(data)
     job = Job(

@@ -83,7 +83,7 @@ def fit(
         typer.Option(help="Tables: the column to predict; default: target, label, class, y, else last."),
     ] = None,
     test: Annotated[
-        str | None, typer.Option(help="Tables: a file of test rows; default: a fifth is held out.")
+        str | None, typer.Option(help="Tables: a file of test rows, or none; default: a fifth is held out.")
     ] = None,
     group: Annotated[
         str | None, typer.Option(help="Tables: rows equal in this column stay together.")
@@ -98,6 +98,12 @@ def fit(
         typer.Option(
             help="Tables: logloss, accuracy, error, auc, average_precision, balanced_accuracy, f1, macro_f1, mcc; "
             "rmse, mae, r2, rmsle, mape."
+        ),
+    ] = None,
+    families: Annotated[
+        str | None,
+        typer.Option(
+            help="Tables: search these alone: linear, forest, boosting, mlp, knn, svm; default: all."
         ),
     ] = None,
     as_json: Json = False,
@@ -132,6 +138,7 @@ def fit(
             task=task,
             folds=folds,
             metric=metric,
+            families=families,
             view=_view(f"seedleaf fit {data}", time, as_json),
             command=_command(),
             began=process_started(),
@@ -148,7 +155,7 @@ def check(
         typer.Option(help="The column to predict; default: target, label, class or y, else the last."),
     ] = None,
     test: Annotated[
-        str | None, typer.Option(help="A file with test rows; default: some are held out.")
+        str | None, typer.Option(help="A file with test rows, or none; default: a fifth is held out.")
     ] = None,
     group: Annotated[
         str | None, typer.Option(help="Rows that are equal in this column stay together.")

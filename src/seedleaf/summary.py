@@ -74,7 +74,9 @@ def _tested(metrics: Mapping[str, Any]) -> str:
     names = dict.fromkeys((str(metrics["metric"]), "accuracy", "auc", "r2"))
     shown = ", ".join(f"{k} {test[k]:.4g}" for k in names if k in test)
     size, median = metrics["bytes"] / 1000, metrics["latency_ms"]["median"]
-    return f"test    {shown or 'no test rows'}, {size:,.0f} kB, {median:.3f} ms a row"
+    folds = ", ".join(f"{k} {v:.4g}" for k, v in dict(metrics.get("cross_validated") or {}).items())
+    said = f"test    {shown}" if shown else f"folds   {folds} (no test rows)"
+    return f"{said}, {size:,.0f} kB, {median:.3f} ms a row"
 
 
 def _smaller(result: Result, front: list[dict[str, Any]]) -> str:

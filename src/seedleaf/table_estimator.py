@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]
         max_latency: str | float | None = None,
         memory: str | int | None = None,
         folds: int | None = None,
+        families: str | Sequence[str] | None = None,
         workers: int | None = None,
         random_state: int | np.random.RandomState | None = None,
         out: str | Path | None = None,
@@ -42,6 +44,7 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]
         self.max_latency = max_latency
         self.memory = memory
         self.folds = folds
+        self.families = families
         self.workers = workers
         self.random_state = random_state
         self.out = out
@@ -57,12 +60,14 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]
             frame,
             target=name,
             task=task,
+            test="none",
             time_limit=self.time_limit,
             metric=self.metric,
             max_bytes=self.max_bytes,
             max_latency=self.max_latency,
             memory=self.memory,
             folds=self.folds,
+            families=self.families,
             workers=self.workers,
             seed=seed_of(self.random_state),
             out=self.out if self.out is not None else scratch_folder(self),
@@ -114,8 +119,9 @@ class TabularClassifier(ClassifierMixin, _Tabular):  # type: ignore[misc]
     """Find and fit a classifier of rows within `time_limit`; the parameters are those of `seedleaf.fit`.
 
     X is a pandas DataFrame of numbers, texts, categories and dates, or an array (N, D); NaN and None are missing. y
-    holds any labels. A fifth of the rows is kept back to measure the result: see `result_.best.metrics`. Without `out`
-    the run's folder goes away with the estimator; `export` writes the model.
+    holds any labels. All rows are trained on, for scikit-learn's users test by themselves; how good the winner was on rows
+    that it had not seen stands in `result_.best.metrics["cross_validated"]`. Without `out` the run's folder goes away
+    with the estimator; `export` writes the model.
     """
 
     def fit(self, X: Any, y: Any) -> TabularClassifier:

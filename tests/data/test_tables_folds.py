@@ -153,3 +153,17 @@ def test_folds_whose_training_rows_have_one_class_are_left_out() -> None:
     later = pd.DataFrame({"x": np.arange(140) % 11, "t": range(140), "y": ["p"] * 115 + ["q"] * 25})
     with pytest.raises(DataError, match="the training rows have one class of y alone"):
         judged(load_table(later, order_by="t"))
+
+
+def test_without_a_test_every_row_is_trained_on() -> None:
+    table = pd.DataFrame(
+        {"x": np.arange(40) % 7, "when": 2.5 * np.arange(40)[::-1], "target": np.arange(40) % 2}
+    )
+    whole = load_table(table, test="none")
+    assert (whole.schema.n_train, whole.schema.n_test, len(whole.y_test)) == (40, 0, 0)
+    assert list(whole.train["x"]) == [k % 7 for k in range(40)]
+    assert all(len(column) == 0 for column in whole.test.values())
+    ordered = load_table(table, test="none", order_by="when")
+    assert list(ordered.train["x"]) == [k % 7 for k in range(40)][::-1]
+    with pytest.raises(DataError, match="class of its own"):
+        load_table(pd.DataFrame({"x": range(9), "target": list("abcdefghi")}), test="none")

@@ -60,6 +60,7 @@ def make(run: Run, end: float, staged: Path) -> Made:
         "members": [{"trial": t.id, "learner": family_name(t.config), "weight": w} for t, w in taken.members],
         "power": taken.power,
         "models": len(taken.places),
+        "cross_validated": {spec.goal.name: winner.metrics.get(spec.goal.name)},
         **delivered,
         **(_told(decision, weighed, spec) if weighed else {}),
         **limits_told(run.study, delivered),
@@ -71,6 +72,7 @@ def make(run: Run, end: float, staged: Path) -> Made:
         "members",
         "power",
         "test",
+        "cross_validated",
         "bytes",
         "latency_ms",
         "onnx_max_difference",
@@ -181,12 +183,12 @@ def verdict(run: Run, winner: Trial, compared: Returned | None) -> dict[str, Any
             "gain": 0.0,
             "se": 0.0,
         }
-    family = family_name(winner.config)
+    family, default = family_name(winner.config), family_name(run.default.config)
     if compared is None or compared.error is not None:
-        return {"text": f"the winner is {family}; what it gained over the default boosting is not known"}
+        return {"text": f"the winner is {family}; what it gained over the default {default} is not known"}
     gain, se = compared.value["gain"], compared.value["se"]
     kind = "log loss" if spec.kind.n_classes else "squared error"
-    text = f"{family} gained {gain:+.4g} ± {se:.2g} in {kind} over the default boosting on the folds"
+    text = f"{family} gained {gain:+.4g} ± {se:.2g} in {kind} over the default {default} on the folds"
     if gain < 2 * se:
         text += ": within the noise"
     return {"text": text, "gain": gain, "se": se}
@@ -207,8 +209,8 @@ def card(spec: TableSpec, final: Mapping[str, Any], told: Mapping[str, Any]) -> 
 | | |
 |---|---|
 | learner | {" + ".join(f"{m['weight']:.2f} {m['learner']}" for m in final["members"])} |
-| trained on | {schema.n_train:,} rows, tested on {test["n"]:,} |
-{rows}
+| trained on | {schema.n_train:,} rows, tested on {format(test["n"], ",") if test["n"] else "none"} |
+{rows or _folded(final)}
 | file | {final["bytes"]:,} bytes{_allowed(final, "bytes")} |
 | latency, one row, one thread | {latency["median"]:.3f} ms (p90 {latency["p90"]:.3f}){_allowed(final, "latency_ms")} |
 
@@ -216,6 +218,11 @@ def card(spec: TableSpec, final: Mapping[str, Any], told: Mapping[str, Any]) -> 
 
 {_use(spec)}
 """
+
+
+def _folded(final: Mapping[str, Any]) -> str:
+    """What stands in for a test: the winner on rows that its models of the folds had not seen."""
+    return "\n".join(f"| cross-validated {k} | {v:.4g} |" for k, v in final["cross_validated"].items())
 
 
 def _said_from(final: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from seedleaf.job import Job
 from seedleaf.learners.tables.categories import MOST_COLUMNS
 from seedleaf.learners.tables.metrics import Metric, metric_for
 from seedleaf.learners.tables.model import Kind
-from seedleaf.learners.tables.registry import DEFAULT, LADDER, begun_with, ladder, portfolio, small
+from seedleaf.learners.tables.registry import begun_with, default_of, families_of, ladder, portfolio, small
 from seedleaf.learners.tables.source import open_source
 from seedleaf.modality.table_beside import kept_seconds
 from seedleaf.modality.table_limits import beyond, check_reachable
@@ -70,24 +70,26 @@ def worker_bytes(spec: TableSpec) -> int:
     return IMPORTED + kind.n_rows * (2 * stored + WIDE * width)
 
 
-def pace(spec: TableSpec, deadline: float) -> Mapping[str, Any]:
-    """What trials are told of time: when the search ends, and how long one fit may take."""
+def pace(spec: TableSpec, deadline: float, steps: int) -> Mapping[str, Any]:
+    """What trials are told of time: when the search ends, and how long one fit may take, or one of the ladder's `steps`."""
     left = deadline - time.time()
     search = max((1 - REFIT_SHARE) * (left - DELIVERY), 1.0)
     return {
         "deadline": time.time() + search,
         "fit_seconds": max(FIT_SHARE * search / spec.folds, SHORTEST_FIT),
         "ladder_seconds": max(LADDER_SHARE * search, SHORTEST_FIT),
-        "ladder": list(range(len(LADDER))),
+        "ladder": list(range(steps)),
     }
 
 
-def open_study(store: SqlStore, job: Job, spec: TableSpec, executor: LocalExecutor) -> tuple[Study, float]:
+def open_study(
+    store: SqlStore, job: Job, spec: TableSpec, executor: LocalExecutor, deadline: float
+) -> tuple[Study, float]:
     """The run's study, with the ladder queued when it is new; and the seconds to keep for delivery."""
     header, goal = History.fold(store.read(STUDY)).header, spec.goal
     try:
         # A run from before goes on in the space that it was begun in, whatever has been added to it since.
-        space = begun_with(header.get("space", {}), spec.kind)
+        space = begun_with(header.get("space", {}), spec.kind, job.options.get("families", ()))
         first = (*(small(space) if "bytes" in job.limits else ()), *portfolio(space))
         study = Study(
             space,
@@ -110,6 +112,9 @@ def open_study(store: SqlStore, job: Job, spec: TableSpec, executor: LocalExecut
             f"the run on {job.data} was begun by seedleaf {then} in a way that {__version__} cannot go on with ({why}): "
             "fit again"
         ) from None
+    first_steps = ladder(space)
+    told = {**executor.settings.setup, **pace(spec, deadline, len(first_steps))}
+    executor.settings = replace(executor.settings, setup=told)
     if study.history.note("plan") is None:
         study.note("run", **run_note(job))
         source = open_source(str(executor.settings.setup["data"]))
@@ -119,9 +124,9 @@ def open_study(store: SqlStore, job: Job, spec: TableSpec, executor: LocalExecut
         study.note("plan", folds=spec.folds, delivery=DELIVERY)
     if study.history.note("default") is None:
         known = [t.id for t in study.trials if t.given]
-        for config in list(ladder(space).values())[len(known) :]:
+        for config in list(first_steps.values())[len(known) :]:
             known.append(study.enqueue(config, budget=1))  # all of them once before one goes on
-        study.note("default", trial=known[list(ladder(space)).index(DEFAULT)])
+        study.note("default", trial=known[list(first_steps).index(default_of(space))])
     # A machine on which workers start slowly, busy or small, delivers as slowly.
     slow = min(max(executor.start_seconds / QUICK_START, 1.0), 4.0)
     delivery = min(DELIVERY * slow, MOST_DELIVERY * job.time_limit)
@@ -234,17 +239,19 @@ def describe(spec: TableSpec, study: Study) -> list[str]:
     chosen = schema.notes.get("target", "")
     task = schema.target.task if not kind.n_classes else f"{kind.n_classes} classes"
     parts = ((kind.n_numbers, "numbers"), (kind.n_categories, "categories"), (kind.n_texts, "texts"))
+    tested = f"{schema.n_test:,}" if schema.n_test else "no"
     lines = [
-        f"data      {schema.name}: {schema.n_train:,} training and {schema.n_test:,} test rows, "
+        f"data      {schema.name}: {schema.n_train:,} training and {tested} test rows, "
         + ", ".join(f"{n} {what}" for n, what in parts if n),
         f"target    {schema.target.name}{f' ({chosen})' if chosen else ''}, {task}; "
         f"{len(schema.findings)} findings{', first: ' + schema.findings[0].message if schema.findings else ''}",
     ]
     base, goal = study.history.note("baseline") or {}, spec.goal
     lines.append(f"baseline  {base.get('what')}: {goal.name} {base.get(goal.name, float('nan')):.4g}")
+    space = study.problem.space
     lines.append(
-        f"search    {len(study.problem.space)} parameters, {study.sampler.name} + {study.scheduler.name}, "
-        f"{spec.folds} folds, {goal.name}"
+        f"search    {', '.join(families_of(space))}: {len(space)} parameters, {study.sampler.name} + "
+        f"{study.scheduler.name}, {spec.folds} folds, {goal.name}"
     )
     return lines
 

@@ -14,6 +14,7 @@ from seedleaf.executors.local import LocalExecutor
 from seedleaf.job import Job
 from seedleaf.learners.tables import source as stored
 from seedleaf.learners.tables.metrics import fits, metric_for
+from seedleaf.learners.tables.registry import chosen
 from seedleaf.modality import table_beside, table_finish, table_study
 from seedleaf.modality.base import Made
 from seedleaf.modality.table_limits import KNOWN
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 TEXTS = (".csv", ".tsv", ".tab", ".txt", ".dat", ".data")
 SUFFIXES = (*TEXTS, *(f"{suffix}.gz" for suffix in TEXTS), ".parquet", ".pq")
-OPTIONS = ("target", "test", "group", "order_by", "task", "folds", "metric")
+OPTIONS = ("target", "test", "group", "order_by", "task", "folds", "metric", "families")
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,13 @@ class Tables:
                 f"a limit on {', '.join(unknown)} is for images; tables know --max-bytes, --max-latency"
             )
         if job.learner != "convnet":
-            raise StudyError("a learner cannot be asked for with a table: all of them are tried")
+            raise StudyError(
+                "a learner cannot be asked for with a table: all of them are tried, or those of --families"
+            )
         if unknown := [k for k in job.options if k not in OPTIONS]:
             raise StudyError(f"tables know no option {unknown[0]!r}; there are: {', '.join(OPTIONS)}")
+        if "families" in job.options:
+            chosen(job.options["families"])
         if not 2 <= int(job.options.get("folds", 2)) <= 20:
             raise StudyError(f"folds must be 2 to 20, got {job.options['folds']}")
 
@@ -96,9 +101,7 @@ class Tables:
         executor: LocalExecutor,
         deadline: float,
     ) -> tuple[Study, float]:
-        told = {**executor.settings.setup, **table_study.pace(spec, deadline)}
-        executor.settings = replace(executor.settings, setup=told)
-        return table_study.open_study(store, job, spec, executor)
+        return table_study.open_study(store, job, spec, executor, deadline)
 
     def search_until(self, study: Study, job: Job, end: float) -> Callable[[History], str | None]:
         return table_study.search_until(study, end)

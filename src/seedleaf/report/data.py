@@ -56,10 +56,10 @@ def _table_sentence(spec: Mapping[str, object], names: Sequence[str]) -> str:
     gone = f", {plural(len(dropped), 'column')} dropped" if isinstance(dropped, Mapping) and dropped else ""
     what = f"{len(names)} classes" if names else "a number"
     n_train, n_test = number(spec, "n_train"), number(spec, "n_test")
+    tested = f"{count(n_test)} for the test, touched once at the end" if n_test > 0 else "none for a test"
     return (
         f"<b>{esc(spec.get('name') or 'data')}</b>: {plural(n_columns, 'feature')}{gone}; target "
-        f"<b>{esc(spec.get('target') or '')}</b>, {what}; {count(n_train)} rows for training and cross-validation, "
-        f"{count(n_test)} for the test, touched once at the end."
+        f"<b>{esc(spec.get('target') or '')}</b>, {what}; {count(n_train)} rows for training and cross-validation, {tested}."
     )
 
 

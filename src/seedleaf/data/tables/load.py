@@ -24,6 +24,7 @@ from seedleaf.errors import DataError
 
 TARGETS = ("target", "label", "class", "y")  # by these names a target is known, without case
 SAMPLED_ROWS, SAMPLED_CELLS = 1_000, 50_000
+NO_TEST = "none"  # in place of a test file: every row is trained on
 WHY_GROUP = "it says which rows belong together"
 
 
@@ -43,7 +44,8 @@ def load_table(
     `source` and `test` are CSV or TSV files (also .gz), Parquet files, or pandas DataFrames. `target` is named, else the
     column called target, label, class or y, else the last one. `task` is "classification" or "regression" where the target
     does not say it. Without `test` a fifth of the rows is held out: stratified, whole groups of `group`, or the last by
-    `order_by`. Copies of rows are dropped before. Columns that the audit would drop and that `keep` names stay.
+    `order_by`; with "none" no row is. Copies of rows are dropped before. Columns that the audit would drop and that `keep`
+    names stay.
     Raises DataError, naming the file, for what cannot be used.
     """
     asked = tuple(name for name in (target, group, order_by) if name)
@@ -55,8 +57,10 @@ def load_table(
     findings += found
     if order_by is not None:
         table = _in_order(table, order_by, findings)
-    rest, given = read_test(test, table, goal, findings)
+    whole = isinstance(test, str) and test == NO_TEST
+    rest, given = read_test(None if whole else test, table, goal, findings)
     parts = _split(table, rest, goal, group, order_by, seed, findings)
+    parts = parts if not whole else _Parts(table, goal.read(table.columns[goal.name]), *parts.none)
     columns = infer_columns(parts.train.without({name}), parts.rest.without({name}), group)
     sheet = Sheet(table.source, columns, goal, parts.train, parts.y, parts.rest if given else None, seed=seed)
     findings += audit(sheet, keep)
@@ -71,6 +75,11 @@ class _Parts:
     y: Array
     rest: RawTable
     y_rest: Array
+
+    @property
+    def none(self) -> tuple[RawTable, Array]:
+        """A rest without rows."""
+        return self.rest.take(np.arange(0)), self.y_rest[:0]
 
 
 def choose_target(table: RawTable, target: str | None) -> tuple[str, str]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from seedleaf.core import Config, Value
-from seedleaf.errors import SpaceError
+from seedleaf.errors import SpaceError, StudyError
 from seedleaf.learners.tables.boosting import Boosting
 from seedleaf.learners.tables.forest import ForestFamily
 from seedleaf.learners.tables.knn import KnnFamily
@@ -22,8 +22,15 @@ FAMILIES: Mapping[str, Family] = {
 }
 # Those that rarely win share one option: in a short search they must not take the time of the others.
 OTHERS = ("knn", "svm")
-DEFAULT = "boosting"
-LADDER = ("linear", "boosting", "mlp", "forest")
+LADDER = ("linear", "boosting", "mlp", "forest")  # what is tried first, in this order
+STRONG = (
+    "boosting",
+    "forest",
+    "mlp",
+    "linear",
+    "knn",
+    "svm",
+)  # the first of those that are searched is the default
 # In the order in which each added most to those before it, on tables that benchmarks/RESULTS.md names.
 PORTFOLIO: tuple[tuple[str, Mapping[str, Value]], ...] = (
     ("boosting", {"leaves": 8, "rate": 0.05, "columns": 0.5}),
@@ -44,22 +51,32 @@ SMALL: tuple[tuple[str, Mapping[str, Value]], ...] = (
 )
 
 
-def space_of(kind: Kind) -> Space:
-    """Everything that may vary for a table of that kind."""
-    spaces: dict[str, Any] = {name: dict(f.space(kind)) for name, f in FAMILIES.items()}
+def chosen(names: Sequence[str]) -> tuple[str, ...]:
+    """The families of those names, in their one order. StudyError where there is no such family, or none is named."""
+    if unknown := [name for name in names if name not in FAMILIES]:
+        raise StudyError(f"tables know no family {unknown[0]!r}; there are: {', '.join(FAMILIES)}")
+    if not names:
+        raise StudyError(f"no family is named; there are: {', '.join(FAMILIES)}")
+    return tuple(name for name in FAMILIES if name in names)
+
+
+def space_of(kind: Kind, names: Sequence[str] = ()) -> Space:
+    """Everything that may vary for a table of that kind: of the families of those names, or of all."""
+    spaces: dict[str, Any] = {name: dict(FAMILIES[name].space(kind)) for name in names or FAMILIES}
     branches = {name: space for name, space in spaces.items() if name not in OTHERS}
-    branches["other"] = {"family": Choice({name: spaces[name] for name in OTHERS}, default=OTHERS[0])}
-    return Space(learner=Choice(branches, default=DEFAULT))
+    if others := [name for name in OTHERS if name in spaces]:
+        branches["other"] = {"family": Choice({name: spaces[name] for name in others}, default=others[0])}
+    best = next(name for name in STRONG if name in spaces)
+    return Space(learner=Choice(branches, default=best if best in branches else "other"))
 
 
-def begun_with(body: Mapping[str, Any], kind: Kind) -> Space:
-    """The space of a run that goes on: what its log began with, or today's. SpaceError where it has learners that are not
-    known here."""
+def begun_with(body: Mapping[str, Any], kind: Kind, names: Sequence[str] = ()) -> Space:
+    """The space of a run that goes on: what its log began with, or today's of the families of those names. SpaceError where
+    it has learners that are not known here."""
     if not body:
-        return space_of(kind)
+        return space_of(kind, names)
     space = Space.from_json(body)
-    named = [n.param for n in space.nodes if n.key in ("learner", "learner.family")]
-    unknown = {str(o) for p in named for o in _options(p)} - {*FAMILIES, "other"}
+    unknown = set(families_of(space)) - set(FAMILIES)
     if unknown:
         raise SpaceError(f"there is no learner {min(unknown)!r} here")
     return space
@@ -67,13 +84,28 @@ def begun_with(body: Mapping[str, Any], kind: Kind) -> Space:
 
 def brought_up(config: Config, kind: Kind) -> Config:
     """A config of a space from before with what its family has been given since, at the defaults."""
-    return {**space_of(kind).walk(lambda n: config.get(n.key, default_value(n.param))), **config}
+    today = space_of(kind, (family_name(config),))
+    return {**today.walk(lambda n: config.get(n.key, default_value(n.param))), **config}
+
+
+def families_of(space: Space) -> tuple[str, ...]:
+    """The families that a space has."""
+    named = [n.param for n in space.nodes if n.key in ("learner", "learner.family")]
+    return tuple(str(o) for p in named for o in _options(p) if o != "other")
 
 
 def ladder(space: Space) -> dict[str, Config]:
-    """The configs that are tried first, each by its family's name: the plain, the strong, the net, then what is left."""
-    known = dict.fromkeys(str(o) for n in space.nodes if n.key == "learner" for o in _options(n.param))
-    return {name: space.complete({"learner": name}) for name in LADDER if name in known}
+    """The configs that are tried first, each by its family's name: the plain, the strong, the net, then what is left; of a
+    space that has none of these, all that it has."""
+    known = families_of(space)
+    names = [name for name in LADDER if name in known] or known
+    return {name: space.complete(family_config(name)) for name in names}
+
+
+def default_of(space: Space) -> str:
+    """The family whose default the others are compared with; it stands on the ladder."""
+    known = ladder(space)
+    return next(name for name in STRONG if name in known)
 
 
 def _options(param: Param) -> tuple[Value, ...]:
@@ -93,9 +125,11 @@ def portfolio(space: Space) -> tuple[Config, ...]:
 
 
 def small(space: Space) -> tuple[Config, ...]:
-    """What is tried after the defaults where bytes are limited."""
+    """What is tried after the defaults where bytes are limited, of the families that this space has."""
     found = []
     for name, own in SMALL:
+        if name not in families_of(space):
+            continue
         default = space.complete({"learner": name})
         there = {f"learner.{k}": v for k, v in own.items() if f"learner.{k}" in default}
         found.append(space.complete({"learner": name, **there}))

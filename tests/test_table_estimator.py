@@ -76,7 +76,9 @@ def test_parameters_are_those_of_fit_and_are_passed_on(stand_in: None, tmp_path:
     asked = model.fit(X, np.arange(20) % 2).result_.asked  # type: ignore[attr-defined]
     assert asked.pop("command") == "TabularClassifier.fit"
     seed = {k: v for k, v in given.items() if k != "random_state"} | {"seed": 7}
-    assert asked == {**seed, "target": "target_", "task": "classification"}, "X has a column called target"
+    assert asked == {**seed, "target": "target_", "task": "classification", "test": "none"}, (
+        "X has a column called target"
+    )
 
 
 def test_labels_of_any_kind_come_back(stand_in: None) -> None:

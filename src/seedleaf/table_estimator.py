@@ -60,6 +60,7 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]
             frame,
             target=name,
             task=task,
+            test="none",
             time_limit=self.time_limit,
             metric=self.metric,
             max_bytes=self.max_bytes,
@@ -118,8 +119,9 @@ class TabularClassifier(ClassifierMixin, _Tabular):  # type: ignore[misc]
     """Find and fit a classifier of rows within `time_limit`; the parameters are those of `seedleaf.fit`.
 
     X is a pandas DataFrame of numbers, texts, categories and dates, or an array (N, D); NaN and None are missing. y
-    holds any labels. A fifth of the rows is kept back to measure the result: see `result_.best.metrics`. Without `out`
-    the run's folder goes away with the estimator; `export` writes the model.
+    holds any labels. All rows are trained on, for scikit-learn's users test by themselves; how good the winner was on rows
+    that it had not seen stands in `result_.best.metrics["cross_validated"]`. Without `out` the run's folder goes away
+    with the estimator; `export` writes the model.
     """
 
     def fit(self, X: Any, y: Any) -> TabularClassifier:

@@ -1,8 +1,8 @@
-# make demo: environment, then the main job on the handwritten digits; make test: every check and test; make test-vision: the extra vision.
+# make demo: environment, then the main job on the handwritten digits; make test: every check and test; make test-vision, test-boosters: the extras of those names.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: env demo test test-vision check clean
+.PHONY: env demo test test-vision test-boosters check clean
 env: .venv/ready
 
 .venv/ready: pyproject.toml constraints.txt scripts/setup
@@ -24,8 +24,16 @@ test: env
 test-vision: .venv-vision/ready
 	.venv-vision/bin/python -m pytest tests/learners/test_backbones.py
 
+# Boosted trees of other packages: an environment of its own, too.
+.venv-boosters/ready: pyproject.toml constraints.txt scripts/setup
+	PYTHON=$(PYTHON) scripts/setup .venv-boosters dev,boosters
+	touch $@
+
+test-boosters: .venv-boosters/ready
+	.venv-boosters/bin/python -m pytest tests/learners/test_table_boosters.py
+
 check: env
 	scripts/check
 
 clean:
-	rm -rf .venv .venv-vision .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-vision .venv-boosters .pytest_cache .mypy_cache .ruff_cache

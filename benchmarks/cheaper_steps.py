@@ -33,9 +33,10 @@ from seedleaf.learners.images import Source, network, training_feed
 from seedleaf.learners.trial import prepare_process, seconds_by_third
 from seedleaf.seeds import rng_for
 from seedleaf.space import Problem
+from seedleaf.train.evaluate import evaluate
 from seedleaf.train.feed import Feed
-from seedleaf.train.loop import Trainer, evaluate
 from seedleaf.train.ramp import AXES, Ramp
+from seedleaf.train.trainer import Trainer
 
 SHARED = Path(__file__).resolve().parents[1] / ".." / "shared" / "data" / "images"
 SETS = {"fashion": SHARED / "fashion_mnist.npz", "cifar": SHARED / "cifar10_12k_3k.npz"}

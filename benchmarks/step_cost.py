@@ -22,7 +22,7 @@ from seedleaf.data.spec import ImageSpec
 from seedleaf.learners.base import LEARNERS
 from seedleaf.learners.trial import prepare_process
 from seedleaf.train.feed import Feed
-from seedleaf.train.loop import Trainer
+from seedleaf.train.trainer import Trainer
 
 BATCHES = 8  # per block
 CASES: dict[str, tuple[tuple[int, int, int], Config]] = {

@@ -103,7 +103,8 @@ def fit(
     families: Annotated[
         str | None,
         typer.Option(
-            help="Tables: search these alone: linear, forest, boosting, mlp, knn, svm; default: all."
+            help="Tables: search these alone: linear, forest, boosting, mlp, knn, svm (default: these); "
+            "lightgbm, xgboost, catboost [extra boosters]."
         ),
     ] = None,
     as_json: Json = False,

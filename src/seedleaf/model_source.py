@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from seedleaf.compression.melt import branches, melt, plain_plan
 from seedleaf.compression.original import check_foreign, check_traceable, save_foreign, save_own
-from seedleaf.compression.own import plan_from_json
+from seedleaf.compression.plan_json import plan_from_json
 from seedleaf.data.spec import ImageData, ImageSpec
 from seedleaf.errors import CheckpointError, DataError, RunError, SeedleafError, first_line
 from seedleaf.folder import read_history

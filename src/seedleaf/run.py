@@ -157,6 +157,7 @@ def resume(
     if time_limit is not None:
         job = replace(job, time_limit=time_limit)
     job.check()
+    modality_named(job.kind).check(job)  # what was installed then may not be now
     return carry_out(folder, job, job.data, view, began)
 
 

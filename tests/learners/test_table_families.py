@@ -19,7 +19,9 @@ from seedleaf.job import Job
 from seedleaf.learners.tables.model import Kind
 from seedleaf.learners.tables.registry import (
     FAMILIES,
+    KNOWN,
     LADDER,
+    OTHERS,
     begun_with,
     brought_up,
     chosen,
@@ -37,7 +39,9 @@ from seedleaf.store import SqlStore
 KIND = Kind(n_rows=5_000, n_numbers=4, n_categories=2, n_texts=1, n_classes=3)
 
 
-@pytest.mark.parametrize("names", [*((name,) for name in FAMILIES), ("knn", "linear"), ("svm", "knn"), ()])
+@pytest.mark.parametrize(
+    "names", [*((name,) for name in KNOWN), ("mlp", "catboost"), ("knn", "linear"), ("svm", "knn"), ()]
+)
 def test_any_subset_has_a_ladder_a_default_and_a_portfolio(names: tuple[str, ...]) -> None:
     space = space_of(KIND, names)
     assert set(families_of(space)) == set(names or FAMILIES)
@@ -55,6 +59,7 @@ def test_any_subset_has_a_ladder_a_default_and_a_portfolio(names: tuple[str, ...
 
 def test_all_named_are_all() -> None:
     assert space_of(KIND, chosen([*reversed(FAMILIES)])) == space_of(KIND)
+    assert families_of(space_of(KIND, list(KNOWN))) == (*[n for n in KNOWN if n not in OTHERS], *OTHERS)
     assert list(ladder(space_of(KIND))) == ["linear", "boosting", "mlp", "forest"]
     assert default_of(space_of(KIND)) == "boosting"
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from seedleaf.errors import TrialError
-from seedleaf.learners.tables.distance import chosen_rows, halved, squared
+from seedleaf.learners.tables.distance import chosen_rows, halved, in_batches
 from seedleaf.learners.tables.knn import KnnFamily
 from seedleaf.learners.tables.model import Effort, Rows
 from seedleaf.learners.tables.svm import SvmFamily, _machines
@@ -85,5 +85,7 @@ def test_kept_rows_have_every_class_and_no_more_than_asked() -> None:
     assert len(rows) == 2_000, "two hundred thousand cells"
     assert 17 in rows
     assert len(chosen_rows(x[:100], y[:100], True, 4_000, np.random.default_rng(0))) == 100
-    apart = squared(np.array([[3.0, 4.0]], np.float32), halved(np.zeros((1, 2), np.float32)))
-    assert apart[0, 0] == pytest.approx(25.0)
+    apart = in_batches(np.array([[3.0, 4.0]], np.float32), halved(np.zeros((1, 2), np.float32)), lambda d: d)
+    assert apart.tolist() == [[25.0]]
+    none = in_batches(np.zeros((0, 2), np.float32), halved(np.zeros((3, 2), np.float32)), lambda d: d)
+    assert none.shape == (0, 3)

@@ -16,9 +16,10 @@ from seedleaf.space import Choice, Space
 from seedleaf.train.augment import DISTORTIONS
 from seedleaf.train.ema import Ema
 from seedleaf.train.feed import Feed, Loader
-from seedleaf.train.loop import Clock, Trainer, train
+from seedleaf.train.loop import train
 from seedleaf.train.optim import LOSSES, OPTIMIZERS, SCHEDULES
 from seedleaf.train.regime import training_space
+from seedleaf.train.trainer import Clock, Trainer
 
 SPACE = Space(training_space(512, mirror=True, mirrored=True, shift=0.1))
 ROWS = [

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -66,6 +66,7 @@ def trained(
 
 
 @AXIS
+@settings(deadline=None)
 @given(full=st.integers(1, 400))
 def test_levels_grow_and_the_last_third_is_whole(axis: str, full: int) -> None:
     ramp = Ramp(axis, full)
@@ -86,6 +87,7 @@ def test_epochs_are_whole_and_every_other_axis_begins_at_about_a_quarter() -> No
         assert level.rows * level.side**2 == pytest.approx(1.0 if axis == "epochs" else 0.25, abs=0.02)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=120), st.integers(0, 5))
 def test_any_first_part_is_a_stratified_one(labels: list[int], seed: int) -> None:
     y = np.array(labels)
@@ -178,6 +180,7 @@ def test_what_is_no_axis_is_told_with_those_there_are() -> None:
         resolve("depth", 1000, 28, 28)
 
 
+@settings(deadline=None)
 @given(st.integers(2, 10**6), st.integers(1, 64), st.integers(1, 64))
 def test_auto_always_finds_an_axis_that_may_be_used(n: int, height: int, width: int) -> None:
     found = resolve(AUTO, n, height, width)

@@ -13,9 +13,9 @@ from seedleaf.core import Config, Context
 from seedleaf.seeds import rng_for
 from seedleaf.space import Space
 from seedleaf.train.feed import Feed
-from seedleaf.train.loop import Trainer
 from seedleaf.train.recorded import WARM_UP, may_record
 from seedleaf.train.regime import training_space
+from seedleaf.train.trainer import Trainer
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 

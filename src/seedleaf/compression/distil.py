@@ -16,7 +16,7 @@ from seedleaf.compression.shop import Shop
 from seedleaf.core import Config, Context
 from seedleaf.train.augment import Mixed
 from seedleaf.train.feed import Feed
-from seedleaf.train.loop import Trainer
+from seedleaf.train.trainer import Trainer
 
 
 @dataclass(frozen=True)

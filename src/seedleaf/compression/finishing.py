@@ -33,8 +33,8 @@ from seedleaf.learners.images import open_source
 from seedleaf.learners.trial import memory_errors, prepare_process
 from seedleaf.seeds import seed_for
 from seedleaf.train import checkpoint
+from seedleaf.train.evaluate import probabilities as torch_probabilities
 from seedleaf.train.feed import Feed
-from seedleaf.train.loop import probabilities as torch_probabilities
 from seedleaf.train.loop import train
 
 Body = dict[str, Any]

@@ -20,7 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from seedleaf.compression.foreign import ForeignNet
-from seedleaf.compression.own import OwnNet, plan_from_json, plan_to_json
+from seedleaf.compression.own import OwnNet
+from seedleaf.compression.plan_json import plan_from_json, plan_to_json
 from seedleaf.compression.subject import Subject
 from seedleaf.data.spec import ImageSpec
 from seedleaf.errors import CheckpointError, DataError, RunError, first_line

@@ -41,6 +41,7 @@ class Returned:
 
 Report = Stepped | Ended | Returned
 
+Message = dict[str, Any]  # what goes over the line between a driver and a worker, as JSON
 
 # As an argument of `Executor.call`: the device of whichever worker takes the call.
 OWN_DEVICE = "the worker's own"

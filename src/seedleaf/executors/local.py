@@ -12,10 +12,10 @@ from typing import Any
 
 from seedleaf.core import Measurement, Task
 from seedleaf.errors import StudyError
-from seedleaf.executors.base import OWN_DEVICE, Ended, Report, Returned, Settings, Stepped
+from seedleaf.executors.base import OWN_DEVICE, Ended, Message, Report, Returned, Settings, Stepped
 from seedleaf.executors.memory import hold_back
 from seedleaf.executors.watch import GRACE, Fault, Watch, call_patience, fault
-from seedleaf.executors.worker import Message, Worker
+from seedleaf.executors.worker import Worker
 
 STARTS = 3  # workers in a row that may be killed while they import before that is held to be no accident
 

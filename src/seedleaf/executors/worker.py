@@ -1,6 +1,6 @@
 """One worker as its driver sees it: a process, the line to it, and what it is doing now.
 
-The other end of the line is `executors/child.py`.
+The other end of the line is `line.py`, in the process that `child.py` is.
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from seedleaf.core import Task
-
-Message = dict[str, Any]
+from seedleaf.executors.base import Message
 
 # One thread each: two intra-op threads beside a busy process made a step up to 30 times slower, because the threads of
 # OpenMP spin while they wait. Passive waiting keeps that from happening where a worker is later given more threads.

@@ -15,8 +15,9 @@ from seedleaf.learners.images import network, open_source
 from seedleaf.learners.trial import HORIZON, batch_seconds, load_model, memory_errors, usable
 from seedleaf.seeds import seed_for
 from seedleaf.train import CHECKPOINT
+from seedleaf.train.evaluate import evaluate
 from seedleaf.train.feed import Feed
-from seedleaf.train.loop import Trainer, evaluate
+from seedleaf.train.trainer import Trainer
 
 WHOLE = {"part": "train+valid", "fidelity": "epochs"}  # all rows, and every step whole
 ROUNDS = 3  # in which one thread and several take turns, as what else runs on the machine changes

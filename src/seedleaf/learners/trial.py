@@ -26,9 +26,10 @@ from seedleaf.errors import TrialError, first_line
 from seedleaf.learners.base import learner_named
 from seedleaf.learners.images import Source, network, open_source, training_feed
 from seedleaf.train import checkpoint
+from seedleaf.train.evaluate import probabilities
 from seedleaf.train.feed import Feed, smaller
-from seedleaf.train.loop import Trainer, probabilities
 from seedleaf.train.recorded import WARM_UP
+from seedleaf.train.trainer import Trainer
 
 if TYPE_CHECKING:
     from seedleaf.data.spec import ImageSpec

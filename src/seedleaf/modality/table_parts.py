@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from seedleaf.finish import Run
 
 Members = Sequence[tuple[Trial, float]]  # with their weights
-BAGGED = ("boosting", "mlp")  # what varies from fit to fit
+BAGGED = ("boosting", "mlp", "lightgbm", "xgboost", "catboost")  # what varies from fit to fit
 MORE_ROWS = 1.1  # trees or epochs for the fit on all rows over those that were best on fewer
 GROW_ON = 2.5  # the same where the clock had ended the fits: their loss still fell
 WORTH_IT = 0.5  # of the time that a fit needs: with less, the folds' models are better than a fit cut short

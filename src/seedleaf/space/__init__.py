@@ -17,7 +17,8 @@ from seedleaf.space.conditions import (
 from seedleaf.space.nodes import Node
 from seedleaf.space.params import Bool, Choice, Const, Float, Int, Param
 from seedleaf.space.problem import Problem
-from seedleaf.space.space import Space, fingerprint
+from seedleaf.space.space import Space
+from seedleaf.space.text import fingerprint
 
 __all__ = [
     "Above",

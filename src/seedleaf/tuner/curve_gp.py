@@ -14,7 +14,8 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.optimize import minimize
 
-from seedleaf.tuner.kernels import Array, Ints, matern32, matern52, squared_distances
+from seedleaf.distances import squared_distances
+from seedleaf.tuner.kernels import Array, Ints, matern32, matern52
 
 JITTER = 1e-6
 # The parts of the covariance: centre and spread of a normal prior on the logarithm of each weight. Losses are

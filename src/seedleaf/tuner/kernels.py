@@ -27,12 +27,6 @@ def matern32(distance: Array, scale: float) -> tuple[Array, Array]:
     return (1 + r) * e, r * r * e
 
 
-def squared_distances(a: Array, b: Array) -> Array:
-    """Between the rows of a, shape (n, k), and of b, shape (m, k)."""
-    out: Array = (a * a).sum(1)[:, None] + (b * b).sum(1) - 2 * a @ b.T
-    return np.maximum(out, 0.0, out=out)
-
-
 @dataclass(frozen=True)
 class Embedding:
     """Unit vectors of a conditional space as points of a Euclidean space.

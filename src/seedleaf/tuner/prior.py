@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seedleaf.core import Config, History, Value
+from seedleaf.space import Node, Space
 from seedleaf.space.encode import decode
 from seedleaf.space.problem import Problem
-from seedleaf.space.space import Node, Space
 from seedleaf.tuner.base import best_trial, ranked
 from seedleaf.tuner.draws import acceptable, mutate
 from seedleaf.tuner.evidence import deepest, vectors

@@ -54,14 +54,11 @@ class Boosted:
         for row in self.trees:
             for k, tree in enumerate(row):
                 raw[:, k] += tree.predict(wide, none, np.zeros(0, np.uint32), 1)
-        return _answer(raw, self.n_classes)
+        return answered(raw, self.n_classes)
 
     def graph(self, g: Graph, x: str) -> str:
         trees = [from_boosting(tree.nodes, k) for row in self.trees for k, tree in enumerate(row)]
-        raw = g.add("Add", ensemble_graph(g, x, trees, len(self.base)), g.constant(self.base, "float32"))
-        if self.n_classes == 0:
-            return raw
-        return binary_graph(g, raw) if self.n_classes == 2 else probabilities_graph(g, raw)
+        return answer_graph(g, ensemble_graph(g, x, trees, len(self.base)), self.base, self.n_classes)
 
 
 @dataclass(frozen=True)
@@ -107,7 +104,7 @@ class Boosting:
             growth.grow()
             done += 1
             growth.add_last(raw, binned)
-            answer = _answer(raw, valid.n_classes)
+            answer = answered(raw, valid.n_classes)
             loss = float(metrics.row_losses(valid.y, answer, valid.n_classes).mean())
             if loss < best_loss - 1e-6:
                 best, best_loss = done, loss
@@ -134,16 +131,9 @@ class _Growth:
         self.bins = self.mapper.fit_transform(wide)
         self.missing = np.isnan(wide).any(0).astype(np.uint8)
         self.make = grower.TreeGrower
-        self.base = self._base()
+        self.base = base_of(train)
         self.raw = np.asfortranarray(np.repeat(self.base[None], len(train.x), axis=0))
         self.trees: list[list[Any]] = []
-
-    def _base(self) -> Floats:
-        """The best answer that is the same for every row: 0, log odds, or the logs of the shares."""
-        if self.n_classes == 0:
-            return np.zeros(1)
-        shares = np.log(np.bincount(self.y, minlength=self.n_classes) / len(self.y))
-        return np.asarray(shares[1:] - shares[:1] if self.n_classes == 2 else shares - shares.mean())
 
     def binned(self, x: Matrix) -> npt.NDArray[np.uint8]:
         return np.asarray(self.mapper.transform(np.ascontiguousarray(x, np.float64)))
@@ -179,7 +169,7 @@ class _Growth:
         """First and second derivatives (N, n_out) of the loss; one row of the second where they are all the same."""
         if self.n_classes == 0:
             return self.raw - self.y[:, None], np.ones((1, 1))
-        p = _answer(self.raw, self.n_classes)
+        p = answered(self.raw, self.n_classes)
         if self.n_classes == 2:
             p = p[:, 1:]
             return p - self.y[:, None], p * (1 - p)
@@ -196,7 +186,24 @@ class _Growth:
         return Boosted(self.base, self.trees[:rounds], self.n_classes)
 
 
-def _answer(raw: Floats, n_classes: int) -> Floats:
+def base_of(rows: Rows) -> Floats:
+    """The best scores (n_out) that are the same for every row: 0, log odds, or the logs of the shares."""
+    if rows.n_classes == 0:
+        return np.zeros(1)
+    shares = np.log(np.bincount(rows.y, minlength=rows.n_classes) / len(rows.y))
+    return np.asarray(shares[1:] - shares[:1] if rows.n_classes == 2 else shares - shares.mean())
+
+
+def answered(raw: Floats, n_classes: int) -> Floats:
+    """Scores (N, n_out) as values (N, 1) or probabilities (N, n_classes)."""
     if n_classes == 0:
         return raw
     return sigmoid(raw[:, 0]) if n_classes == 2 else softmax(raw)
+
+
+def answer_graph(g: Graph, scores: str, base: Floats, n_classes: int) -> str:
+    """`answered` of float32 scores (N, n_out) and what they are added to."""
+    raw = g.add("Add", scores, g.constant(base, "float32"))
+    if n_classes == 0:
+        return raw
+    return binary_graph(g, raw) if n_classes == 2 else probabilities_graph(g, raw)

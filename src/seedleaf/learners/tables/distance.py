@@ -1,4 +1,4 @@
-"""Squared distances to kept training rows, in Python and in the graph alike: what neighbours and kernels are made of."""
+"""Rows that a model keeps, and the squared distances to them: in batches in Python, and the same in the graph."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from seedleaf.distances import squared_distances
 from seedleaf.learners.tables.graph import Graph
 from seedleaf.learners.tables.model import Matrix
 
@@ -37,15 +38,8 @@ def chosen_rows(x: Matrix, y: Array, classes: bool, most: int, rng: np.random.Ge
     return np.sort(order[np.concatenate([one_each, rest])[: max(most, len(one_each))]])
 
 
-def squared(x: Matrix, kept: Halves) -> Floats:
-    """(N, D) rows, (M, D) kept ones -> (N, M)."""
-    a, b = x.astype(np.float64), kept.astype(np.float64)
-    apart = np.square(a).sum(1)[:, None] + np.square(b).sum(1) - 2.0 * (a @ b.T)
-    return np.asarray(np.maximum(apart, 0.0))
-
-
 def squared_graph(g: Graph, x: str, kept: Halves) -> str:
-    """The same for a float32 (N, D) tensor: float64 (N, M)."""
+    """Squared distances of a float32 (N, D) tensor to (M, D) kept rows: float64 (N, M)."""
     wide = g.cast(x, "float64")
     rows = g.cast(g.constant(kept, "float16"), "float64")
     own = g.total(g.add("Mul", wide, wide))
@@ -56,7 +50,10 @@ def squared_graph(g: Graph, x: str, kept: Halves) -> str:
 
 
 def in_batches(x: Matrix, kept: Halves, answer: Callable[[Floats], Floats]) -> Floats:
-    """What `answer` makes of the distances, for a few rows at a time."""
+    """What `answer` makes of the squared distances (rows, M), for a few of the (N, D) rows at a time."""
     size = max(A_BATCH // max(len(kept), 1), 1)
-    parts = [answer(squared(x[i : i + size], kept)) for i in range(0, len(x), size)]
-    return np.concatenate(parts) if parts else answer(squared(x, kept))
+    rows = kept.astype(np.float64)
+    starts = range(0, len(x), size) or (0,)  # of no rows there is an answer, too
+    return np.concatenate(
+        [answer(squared_distances(x[i : i + size].astype(np.float64), rows)) for i in starts]
+    )

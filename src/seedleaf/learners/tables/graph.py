@@ -27,6 +27,7 @@ KINDS = {
     "float32": TensorProto.FLOAT,
     "float16": TensorProto.FLOAT16,
     "int64": TensorProto.INT64,
+    "int32": TensorProto.INT32,
     "bool": TensorProto.BOOL,
 }
 

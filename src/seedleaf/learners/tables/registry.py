@@ -3,34 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from typing import Any
 
 from seedleaf.core import Config, Value
 from seedleaf.errors import SpaceError, StudyError
 from seedleaf.learners.tables.boosting import Boosting
+from seedleaf.learners.tables.catboost import CatBoost
 from seedleaf.learners.tables.forest import ForestFamily
 from seedleaf.learners.tables.knn import KnnFamily
+from seedleaf.learners.tables.lightgbm import LightGbm
 from seedleaf.learners.tables.linear import LinearFamily
 from seedleaf.learners.tables.mlp import MlpFamily
 from seedleaf.learners.tables.model import Family, Kind
 from seedleaf.learners.tables.svm import SvmFamily
+from seedleaf.learners.tables.xgboost import XgBoost
 from seedleaf.space import Choice, Param, Space
 from seedleaf.space.draw import default_value
 
 FAMILIES: Mapping[str, Family] = {
     f.name: f for f in (LinearFamily(), ForestFamily(), Boosting(), MlpFamily(), KnnFamily(), SvmFamily())
 }
+# Families of other packages: extra -> what it brings. They are searched where they are named, and only there.
+EXTRAS: Mapping[str, Sequence[Family]] = {"boosters": (LightGbm(), XgBoost(), CatBoost())}
+KNOWN: Mapping[str, Family] = {**FAMILIES, **{f.name: f for some in EXTRAS.values() for f in some}}
 # Those that rarely win share one option: in a short search they must not take the time of the others.
 OTHERS = ("knn", "svm")
-LADDER = ("linear", "boosting", "mlp", "forest")  # what is tried first, in this order
-STRONG = (
-    "boosting",
-    "forest",
-    "mlp",
+LADDER = (
     "linear",
-    "knn",
-    "svm",
-)  # the first of those that are searched is the default
+    "boosting",
+    "lightgbm",
+    "xgboost",
+    "catboost",
+    "mlp",
+    "forest",
+)  # what is tried first, in this order
+# The first of those that are searched is the default.
+STRONG = ("boosting", "lightgbm", "catboost", "xgboost", "forest", "mlp", "linear", "knn", "svm")
 # In the order in which each added most to those before it, on tables that benchmarks/RESULTS.md names.
 PORTFOLIO: tuple[tuple[str, Mapping[str, Value]], ...] = (
     ("boosting", {"leaves": 8, "rate": 0.05, "columns": 0.5}),
@@ -52,17 +61,22 @@ SMALL: tuple[tuple[str, Mapping[str, Value]], ...] = (
 
 
 def chosen(names: Sequence[str]) -> tuple[str, ...]:
-    """The families of those names, in their one order. StudyError where there is no such family, or none is named."""
-    if unknown := [name for name in names if name not in FAMILIES]:
-        raise StudyError(f"tables know no family {unknown[0]!r}; there are: {', '.join(FAMILIES)}")
+    """The families of those names, in their one order. StudyError where there is no such family, it is not installed, or
+    none is named."""
+    if unknown := [name for name in names if name not in KNOWN]:
+        raise StudyError(f"tables know no family {unknown[0]!r}; there are: {', '.join(KNOWN)}")
     if not names:
-        raise StudyError(f"no family is named; there are: {', '.join(FAMILIES)}")
-    return tuple(name for name in FAMILIES if name in names)
+        raise StudyError(f"no family is named; there are: {', '.join(KNOWN)}")
+    for extra, families in EXTRAS.items():
+        for f in families:
+            if f.name in names and any(find_spec(module) is None for module in f.modules):
+                raise StudyError(f"the family {f.name!r} is not installed: pip install 'seedleaf[{extra}]'")
+    return tuple(name for name in KNOWN if name in names)
 
 
 def space_of(kind: Kind, names: Sequence[str] = ()) -> Space:
-    """Everything that may vary for a table of that kind: of the families of those names, or of all."""
-    spaces: dict[str, Any] = {name: dict(FAMILIES[name].space(kind)) for name in names or FAMILIES}
+    """Everything that may vary for a table of that kind: of the families of those names, or of all but the extras."""
+    spaces: dict[str, Any] = {name: dict(KNOWN[name].space(kind)) for name in names or FAMILIES}
     branches = {name: space for name, space in spaces.items() if name not in OTHERS}
     if others := [name for name in OTHERS if name in spaces]:
         branches["other"] = {"family": Choice({name: spaces[name] for name in others}, default=others[0])}
@@ -76,7 +90,7 @@ def begun_with(body: Mapping[str, Any], kind: Kind, names: Sequence[str] = ()) -
     if not body:
         return space_of(kind, names)
     space = Space.from_json(body)
-    unknown = set(families_of(space)) - set(FAMILIES)
+    unknown = set(families_of(space)) - set(KNOWN)
     if unknown:
         raise SpaceError(f"there is no learner {min(unknown)!r} here")
     return space
@@ -152,4 +166,4 @@ def split_config(config: Mapping[str, Any]) -> tuple[Family, dict[str, Any]]:
     name = family_name(config)
     prefix = "learner.family." if name in OTHERS else "learner."
     own = {k.removeprefix(prefix): v for k, v in config.items() if k.startswith(prefix)}
-    return FAMILIES[name], own
+    return KNOWN[name], own

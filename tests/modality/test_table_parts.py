@@ -11,7 +11,7 @@ import pytest
 
 from seedleaf.core import Fidelity, Trial
 from seedleaf.learners.tables.trial import model_file
-from seedleaf.modality.table_parts import Members, bag, plan, refit_seconds, spare
+from seedleaf.modality.table_parts import Members, averaged, bag, plan, refit_seconds, spare
 from seedleaf.modality.table_study import candidates, hopeless, search_until, winner_of
 from seedleaf.space import Choice, Space
 from seedleaf.study import Study
@@ -129,3 +129,11 @@ def test_a_search_that_can_finish_no_folds_ends_at_once() -> None:
     waiting = studied([("mlp", [0.4], 2, 0)])
     waiting.enqueue({"learner": "mlp", "x": 7}, budget=1)
     assert not hopeless(waiting, 1.0), "a default has not had its first fold"
+
+
+def test_beside_a_fit_on_all_rows_two_folds_are_enough() -> None:
+    models = [Path(f"fold{j}") for j in range(FOLDS)]
+    assert averaged(models, models, whole=True) == models[:2]
+    assert averaged(models, models, whole=False) == models
+    assert averaged([], models[:3], whole=False) == models[:3], "cut off, or nothing that is bagged"
+    assert averaged([], models, whole=True) == []

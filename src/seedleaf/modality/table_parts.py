@@ -1,7 +1,8 @@
 """What a delivered table model is made of: a member's models of the folds, its fit on all training rows, or both.
 
 Averaging the models of the folds costs no further fit and, where a learner's answers vary from fit to fit, gains more than
-the fifth of the rows that each of them lacks; one more fit on all rows beside them wins that back where there is time.
+the fifth of the rows that each of them lacks; one more fit on all rows wins that back where there is time, and then two of
+them beside it are enough.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ Members = Sequence[tuple[Trial, float]]  # with their weights
 BAGGED = ("boosting", "mlp", "lightgbm", "xgboost", "catboost")  # what varies from fit to fit
 MORE_ROWS = 1.1  # trees or epochs for the fit on all rows over those that were best on fewer
 GROW_ON = 2.5  # the same where the clock had ended the fits: their loss still fell
+BESIDE = 2  # models of the folds beside a fit on all rows: more of them are bytes for nothing (benchmarks/RESULTS.md)
 WORTH_IT = 0.5  # of the time that a fit needs: with less, the folds' models are better than a fit cut short
 
 
@@ -60,6 +62,11 @@ def spare(trial: Trial, folder: Path) -> list[Path]:
     """The models of those folds that it has done, as they were written."""
     places = [folder / model_file(j) for j in range(trial.step)]
     return [p for p in places if is_written(p)]
+
+
+def averaged(bagged: Sequence[Path], spared: Sequence[Path], whole: bool) -> list[Path]:
+    """Which models of the folds go into the file, `whole` = beside a fit on all rows."""
+    return list(bagged[:BESIDE] if whole else bagged or spared)
 
 
 def plan(
@@ -157,7 +164,7 @@ def make_parts(run: Run, members: Members, end: float) -> tuple[list[Models], fl
     made = []
     for (trial, weight), bagged, spared in zip(members, bags, spares, strict=True):
         whole = [_place(run, trial)] if trial.id in trained else []
-        made.append(Models(trial, weight, whole, bagged or ([] if whole else spared), spared))
+        made.append(Models(trial, weight, whole, averaged(bagged, spared, bool(whole)), spared))
     return made, sum(trained.values())
 
 

@@ -37,6 +37,7 @@ from seedleaf.tuner.tpe import TpeSampler
 
 DELIVERY = 2.0  # seconds of an idle machine: joining, checking, measuring, the report
 MOST_DELIVERY = 0.2  # of the time: on a machine that is slow to start, a model late is better than none
+BLENDED, BLENDING = 3, 0.5  # of them come into the file, mostly; seconds that choosing them takes
 LOOKED_AT = 24  # of the best trials, when a few are blended
 REFIT_SHARE = 0.15  # of the time, at most, for the winner's fit on all rows
 FIT_SHARE = 0.4  # of the search, for one config on all folds: boosting cut off after a few trees misleads more than it saves
@@ -213,9 +214,10 @@ def _fold_seconds(trial: Trial) -> float:
     return max((m.seconds for m in trial.measurements), default=0.0)
 
 
-def search_until(study: Study, end: float) -> Callable[[History], str | None]:
-    """When the search ends: what the fit of the best config on all rows needs is kept before `end`."""
+def search_until(study: Study, end: float, workers: int = 1) -> Callable[[History], str | None]:
+    """When the search ends: what fits of the best config and of those beside it need, on all rows, is kept before `end`."""
     begun = time.time()
+    in_turn = math.ceil(BLENDED / workers)
     longest = max(REFIT_SHARE * (end - begun), 0.5)
 
     def until(history: History) -> str | None:
@@ -227,7 +229,7 @@ def search_until(study: Study, end: float) -> Callable[[History], str | None]:
         if best is None:  # a model that comes late is better than none, but not after twice the time
             late = not beyond(study) and now < end + (end - begun) + GRACE
             return None if late or now < end else "time"
-        needed = min(refit_seconds(best, study.problem.full), longest)
+        needed = min(in_turn * refit_seconds(best, study.problem.full) + BLENDING, longest)
         return "time" if now >= end - needed else None
 
     return until

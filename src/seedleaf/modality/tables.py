@@ -104,7 +104,7 @@ class Tables:
         return table_study.open_study(store, job, spec, executor, deadline)
 
     def search_until(self, study: Study, job: Job, end: float) -> Callable[[History], str | None]:
-        return table_study.search_until(study, end)
+        return table_study.search_until(study, end, job.workers)
 
     def describe(self, spec: TableSpec, study: Study) -> list[str]:
         return table_study.describe(spec, study)

@@ -170,6 +170,8 @@ def test_what_cannot_be_is_refused_before_anything_starts(tmp_path: Path) -> Non
         seedleaf.fit(file, folds=1)
     with pytest.raises(StudyError, match="target: for tables only"):
         seedleaf.fit("digits", target="y")
+    with pytest.raises(DataError, match="none does not exist"):  # a path, not the word
+        seedleaf.fit(file, test=Path("none"), out=tmp_path / "run", workers=1)
     for wrong, said in (({"target": "z"}, "no column 'z'"), ({"metric": "rmse"}, "no metric for binary")):
         with pytest.raises((DataError, StudyError), match=said):
             seedleaf.fit(file, out=tmp_path / "run", workers=1, **wrong)  # type: ignore[arg-type]

@@ -18,6 +18,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +45,8 @@ def read_frame(data: Path) -> pd.DataFrame:
     """A table with a column "target". A file without names, as adult comes raw, keeps its cells: blanks, "?"."""
     separator = "\t" if ".tsv" in data.name else ","
     frame = pd.read_csv(data, sep=separator, skipinitialspace=True)
+    if frame.shape[1] < 2:
+        sys.exit(f"{data} has one column: only commas and, in .tsv files, tabs separate them here")
     if "target" not in frame and any(str(n).replace(".", "", 1).isdigit() for n in frame.columns):
         frame = pd.read_csv(data, header=None, dtype=str, keep_default_na=False)
         frame.columns = [f"column{k + 1}" for k in range(frame.shape[1])]
@@ -97,25 +100,37 @@ def watched(process: subprocess.Popen[bytes], seconds: float) -> int:
     """Wait until it ends, or end it after so many seconds; the most bytes that it and what it started held at once."""
     peak, end = 0, time.monotonic() + seconds
     while process.poll() is None:
-        peak = max(peak, held(process.pid))
+        all_of_it = with_descendants(process.pid)
+        peak = max(peak, sum(map(held, all_of_it)))
         if time.monotonic() > end:
-            os.killpg(process.pid, signal.SIGKILL)
+            for pid in all_of_it:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             process.wait()
         time.sleep(0.5)
     return peak
 
 
-def held(session: int) -> int:
-    """Bytes of all processes of that session, what they share counted once (PSS)."""
-    total = 0
+def with_descendants(pid: int) -> set[int]:
+    """A process and all that came from it, in whatever sessions."""
+    parents = {}
     for place in Path("/proc").glob("[0-9]*"):
-        try:
-            if int((place / "stat").read_text().rpartition(")")[2].split()[3]) == session:
-                rolled = (place / "smaps_rollup").read_text()
-                total += 1024 * int(rolled.partition("\nPss:")[2].split()[0])
-        except (OSError, ValueError, IndexError):
-            continue  # it has just ended
-    return total
+        with suppress(OSError, IndexError):  # it has just ended
+            parents[int(place.name)] = int((place / "stat").read_text().rpartition(")")[2].split()[1])
+    found, new = {pid}, {pid}
+    while new:
+        new = {child for child, parent in parents.items() if parent in new} - found
+        found |= new
+    return found
+
+
+def held(pid: int) -> int:
+    """Bytes of a process, its part of what it shares with others (PSS)."""
+    try:
+        rolled = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        return 1024 * int(rolled.partition("\nPss:")[2].split()[0])
+    except (OSError, IndexError):
+        return 0
 
 
 def losses(split: Split, system: str) -> np.ndarray | None:

@@ -102,8 +102,8 @@ def fit(
     )
     if families is not None:
         asked_for = families.split(",") if isinstance(families, str) else families
-        given["families"] = [name.strip() for name in asked_for if name.strip()]
-    if test is not None and str(test) != "none":  # see data/tables/load.py
+        given["families"] = [name for each in asked_for if (name := str(each).strip())]
+    if test is not None and test != "none":  # see data/tables/load.py
         given["test"] = str(Path(str(test)).absolute())
     modality = modality_of(data)
     job = Job(

@@ -72,6 +72,7 @@ def _stages(
             raise RunError(f"{folder / LOG} has lost its log, though there are trials: it cannot go on")
         if is_done(history, job):
             return handed_back(folder, job)
+        modality_named(job.kind).check(job)  # what was installed when it was begun may not be now
         job.save(folder)
         used = used_seconds(history)
         deadline = began + job.time_limit - used
@@ -157,7 +158,6 @@ def resume(
     if time_limit is not None:
         job = replace(job, time_limit=time_limit)
     job.check()
-    modality_named(job.kind).check(job)  # what was installed then may not be now
     return carry_out(folder, job, job.data, view, began)
 
 

@@ -19,7 +19,7 @@ from seedleaf.estimator import scratch_folder, seed_of
 from seedleaf.table_predictor import TablePredictor
 
 Array = npt.NDArray[Any]
-FEWEST = 8  # rows: a fifth is held back, the rest must have two folds
+FEWEST = 8  # rows: two folds of fewer say nothing
 
 
 class _Tabular(BaseEstimator):  # type: ignore[misc]

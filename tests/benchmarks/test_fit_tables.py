@@ -71,7 +71,9 @@ def test_what_is_behind_is_told(tmp_path: Path) -> None:
 
 def test_memory_of_all_that_a_command_starts_is_watched_and_what_takes_too_long_is_ended() -> None:
     holds = "import time; held = bytearray(b'1' * 150_000_000); time.sleep(1.5)"
-    starts = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {holds!r}])"
+    starts = (
+        f"import subprocess, sys; subprocess.run([sys.executable, '-c', {holds!r}], start_new_session=True)"
+    )
     process = subprocess.Popen([sys.executable, "-c", starts], start_new_session=True)
     assert 150e6 < watched(process, 60) < 300e6
     assert process.returncode == 0

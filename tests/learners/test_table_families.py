@@ -58,16 +58,22 @@ def test_any_subset_has_a_ladder_a_default_and_a_portfolio(names: tuple[str, ...
 
 
 def test_all_named_are_all() -> None:
-    assert space_of(KIND, chosen([*reversed(FAMILIES)])) == space_of(KIND)
+    assert (
+        space_of(KIND, [*reversed(FAMILIES)])
+        == space_of(KIND, chosen([*reversed(FAMILIES)]))
+        == space_of(KIND)
+    )
+    assert space_of(KIND, ["mlp", "linear", "mlp"]) == space_of(KIND, ["linear", "mlp"])
     assert families_of(space_of(KIND, list(KNOWN))) == (*[n for n in KNOWN if n not in OTHERS], *OTHERS)
     assert list(ladder(space_of(KIND))) == ["linear", "boosting", "mlp", "forest"]
     assert default_of(space_of(KIND)) == "boosting"
 
 
 @pytest.mark.parametrize(
-    ("given", "said"), [("linear,ridge", "no family 'ridge'"), (" ,", "no family is named")]
+    ("given", "said"),
+    [("linear,ridge", "no family 'ridge'"), ([1], "no family '1'"), (" ,", "no family is named")],
 )
-def test_an_unknown_family_is_one_line_before_any_work(given: str, said: str, tmp_path: Path) -> None:
+def test_an_unknown_family_is_one_line_before_any_work(given: Any, said: str, tmp_path: Path) -> None:
     (tmp_path / "data.csv").write_text("a,y\n1,2\n")
     with pytest.raises(StudyError, match=f"{said}.*there are: linear, forest, boosting, mlp, knn, svm"):
         seedleaf.fit(tmp_path / "data.csv", families=given, out=tmp_path / "run")

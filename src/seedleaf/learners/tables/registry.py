@@ -75,8 +75,10 @@ def chosen(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def space_of(kind: Kind, names: Sequence[str] = ()) -> Space:
-    """Everything that may vary for a table of that kind: of the families of those names, or of all but the extras."""
-    spaces: dict[str, Any] = {name: dict(KNOWN[name].space(kind)) for name in names or FAMILIES}
+    """Everything that may vary for a table of that kind: of the families of those names, in whatever order they are named,
+    or of all but the extras."""
+    named = [name for name in KNOWN if name in names] or list(FAMILIES)
+    spaces: dict[str, Any] = {name: dict(KNOWN[name].space(kind)) for name in named}
     branches = {name: space for name, space in spaces.items() if name not in OTHERS}
     if others := [name for name in OTHERS if name in spaces]:
         branches["other"] = {"family": Choice({name: spaces[name] for name in others}, default=others[0])}

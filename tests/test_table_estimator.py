@@ -165,7 +165,7 @@ def table() -> tuple[pd.DataFrame, pd.Series]:
 
 @pytest.fixture(scope="module")
 def fitted(table: tuple[pd.DataFrame, pd.Series]) -> TabularClassifier:
-    return TabularClassifier(time_limit="18s", folds=2, workers=1, max_bytes="60k").fit(*table)
+    return TabularClassifier(time_limit="24s", folds=2, workers=1, max_bytes="60k").fit(*table)
 
 
 def test_a_short_fit_learns_and_keeps_the_limit(

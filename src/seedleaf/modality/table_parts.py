@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from seedleaf.core import Trial
 from seedleaf.finish import call_all
+from seedleaf.learners.tables.registry import split_config
 from seedleaf.learners.tables.trial import model_file
 from seedleaf.learners.tables.written import is_written
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from seedleaf.finish import Run
 
 Members = Sequence[tuple[Trial, float]]  # with their weights
-BAGGED = ("boosting", "mlp", "lightgbm", "xgboost", "catboost")  # what varies from fit to fit
 MORE_ROWS = 1.1  # trees or epochs for the fit on all rows over those that were best on fewer
 GROW_ON = 2.5  # the same where the clock had ended the fits: their loss still fell
 BESIDE = 2  # models of the folds beside a fit on all rows: more of them are bytes for nothing (benchmarks/RESULTS.md)
@@ -53,7 +53,7 @@ def was_cut(trial: Trial) -> bool:
 
 def bag(trial: Trial, folder: Path, folds: int) -> list[Path]:
     """The models of the folds where averaging them is as good as a fit on all rows; else nothing."""
-    able = trial.step == folds and trial.config["learner"] in BAGGED and not was_cut(trial)
+    able = trial.step == folds and split_config(trial.config)[0].varies and not was_cut(trial)
     places = spare(trial, folder)
     return places if able and len(places) == folds else []
 

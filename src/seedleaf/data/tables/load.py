@@ -59,8 +59,7 @@ def load_table(
         table = _in_order(table, order_by, findings)
     whole = isinstance(test, str) and test == NO_TEST
     rest, given = read_test(None if whole else test, table, goal, findings)
-    parts = _split(table, rest, goal, group, order_by, seed, findings)
-    parts = parts if not whole else _Parts(table, goal.read(table.columns[goal.name]), *parts.none)
+    parts = _split(table, rest, goal, group, order_by, seed, findings, whole)
     columns = infer_columns(parts.train.without({name}), parts.rest.without({name}), group)
     sheet = Sheet(table.source, columns, goal, parts.train, parts.y, parts.rest if given else None, seed=seed)
     findings += audit(sheet, keep)
@@ -75,11 +74,6 @@ class _Parts:
     y: Array
     rest: RawTable
     y_rest: Array
-
-    @property
-    def none(self) -> tuple[RawTable, Array]:
-        """A rest without rows."""
-        return self.rest.take(np.arange(0)), self.y_rest[:0]
 
 
 def choose_target(table: RawTable, target: str | None) -> tuple[str, str]:
@@ -148,6 +142,7 @@ def _split(
     order_by: str | None,
     seed: int,
     findings: list[Finding],
+    whole: bool,
 ) -> _Parts:
     y = goal.read(table.columns[goal.name])
     if rest is not None:
@@ -161,6 +156,8 @@ def _split(
         copies = sum(f.count for f in findings if f.kind == "duplicate-rows" and "dropped" in f.action)
         less = f" ({plural(copies, 'copy of a row', 'copies of rows')} left out)" if copies else ""
         raise DataError(f"{table.source}: {error}{less}") from None
+    if whole:  # what cannot be split cannot be judged on folds either: that has been refused
+        train, held = np.arange(len(y)), held[:0]
     return _Parts(table.take(train), y[train], table.take(held), y[held])
 
 

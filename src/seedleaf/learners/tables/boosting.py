@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from seedleaf.errors import TrialError
 from seedleaf.learners.tables import metrics
 from seedleaf.learners.tables.graph import Graph
 from seedleaf.learners.tables.model import (
@@ -24,15 +23,13 @@ from seedleaf.learners.tables.model import (
 )
 from seedleaf.learners.tables.options import coded
 from seedleaf.learners.tables.trees import LEAF_BYTES, ensemble_graph, from_boosting
+from seedleaf.learners.tables.watched import Watch
 from seedleaf.space import Choice, Float, Int, Param
 
 Floats = npt.NDArray[np.float64]
 
-ROUNDS = 1_500  # the most boosting rounds
 MOST_LEAVES = 120_000  # of all trees together, which are two megabytes
-PATIENCE = 4.0  # over the rate: rounds without an improvement before it ends
 THREADS = 1  # a second one waits more than it works on trees of this size
-PATIENT = (15, 100)  # rounds, at least and at most
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,51 +63,36 @@ class Boosting:
     name: str = "boosting"
     plainness: int = 3
     native: bool = True  # missing values have a branch of their own
+    varies: bool = True
     modules: tuple[str, ...] = ("sklearn.ensemble",)
 
     def space(self, kind: Kind) -> Mapping[str, Param]:
-        small, tiny = kind.n_rows < 2_500, kind.n_rows < 1_200
-        return {
-            "rate": Float(0.02, 0.3, log=True, prior=0.08),
-            "leaves": Int(4, 96, log=True, prior=6 if tiny else 12 if small else 31),
-            "least": Int(2, 80, log=True, prior=10 if small else 20),
-            "l2": Float(1e-3, 30.0, log=True, prior=1.0),
-            "columns": Float(0.3, 1.0, prior=0.7),
-            "bins": Choice(63, 127, 255, ordered=True, default=255),
-            **coded(kind, "target" if kind.high_cardinality else "onehot"),
-        }
+        return {**leaf_by_leaf(kind), **coded(kind, "target" if kind.high_cardinality else "onehot")}
 
     def fit(self, own: Mapping[str, Any], train: Rows, valid: Rows | None, effort: Effort) -> Boosted:
         growth = _Growth(own, train, effort)
-        outputs = len(growth.base)
         leaves = effort.most(MOST_LEAVES, LEAF_BYTES)
-        most = max(min(ROUNDS, leaves // (int(own["leaves"]) * outputs)), 2 if effort.room is None else 1)
-        if effort.rounds is not None or valid is None:
-            return self._blind(growth, min(effort.rounds or 100, most), effort)
-        low, high = PATIENT
-        patience = int(np.clip(PATIENCE / float(own["rate"]), low, high))
-        return self._watched(growth, valid, most, patience, effort)
-
-    def _blind(self, growth: _Growth, rounds: int, effort: Effort) -> Boosted:
-        while len(growth.trees) < rounds and (not growth.trees or effort.left() > 0):
+        watch = Watch(own, valid, leaves // (int(own["leaves"]) * len(growth.base)), effort)
+        judge = None if watch.valid is None else _Judge(growth, watch.valid)
+        while watch.more():
             growth.grow()
-        return growth.upto(rounds)
+            watch.told(None if judge is None else judge.loss())
+        return growth.upto(watch.rounds())
 
-    def _watched(self, growth: _Growth, valid: Rows, most: int, patience: int, effort: Effort) -> Boosted:
-        best, best_loss, done = 0, np.inf, 0
-        binned = growth.binned(valid.x)
-        raw = np.repeat(growth.base[None], len(valid.x), axis=0)
-        while done < most and done - best < patience and (done == 0 or effort.left() > 0):
-            growth.grow()
-            done += 1
-            growth.add_last(raw, binned)
-            answer = answered(raw, valid.n_classes)
-            loss = float(metrics.row_losses(valid.y, answer, valid.n_classes).mean())
-            if loss < best_loss - 1e-6:
-                best, best_loss = done, loss
-        if not best:
-            raise TrialError("diverged: the loss of the first trees is not finite")
-        return growth.upto(best)
+
+class _Judge:
+    """The loss of a growth on rows that it does not learn from."""
+
+    def __init__(self, growth: _Growth, rows: Rows) -> None:
+        self.growth, self.rows = growth, rows
+        self.binned = growth.binned(rows.x)
+        self.raw = np.repeat(growth.base[None], len(rows.x), axis=0)
+
+    def loss(self) -> float:
+        """After the latest round, each of which is to be asked about once."""
+        self.growth.add_last(self.raw, self.binned)
+        answer = answered(self.raw, self.rows.n_classes)
+        return float(metrics.row_losses(self.rows.y, answer, self.rows.n_classes).mean())
 
 
 class _Growth:
@@ -184,6 +166,19 @@ class _Growth:
 
     def upto(self, rounds: int) -> Boosted:
         return Boosted(self.base, self.trees[:rounds], self.n_classes)
+
+
+def leaf_by_leaf(kind: Kind) -> dict[str, Param]:
+    """What may vary wherever trees grow leaf by leaf on binned columns."""
+    small, tiny = kind.n_rows < 2_500, kind.n_rows < 1_200
+    return {
+        "rate": Float(0.02, 0.3, log=True, prior=0.08),
+        "leaves": Int(4, 96, log=True, prior=6 if tiny else 12 if small else 31),
+        "least": Int(2, 80, log=True, prior=10 if small else 20),
+        "l2": Float(1e-3, 30.0, log=True, prior=1.0),
+        "columns": Float(0.3, 1.0, prior=0.7),
+        "bins": Choice(63, 127, 255, ordered=True, default=255),
+    }
 
 
 def base_of(rows: Rows) -> Floats:

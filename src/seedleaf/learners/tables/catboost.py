@@ -19,10 +19,11 @@ import numpy.typing as npt
 from seedleaf.errors import TrialError, first_line
 from seedleaf.learners.tables.boosting import MOST_LEAVES, THREADS, base_of
 from seedleaf.learners.tables.graph import Graph
+from seedleaf.learners.tables.grown import Grown, spread_out
 from seedleaf.learners.tables.model import Effort, Kind, Rows
 from seedleaf.learners.tables.options import coded
 from seedleaf.learners.tables.trees import round_down
-from seedleaf.learners.tables.watched import Grown, Watch, spread_out
+from seedleaf.learners.tables.watched import Watch
 from seedleaf.space import Choice, Float, Int, Param
 
 
@@ -31,6 +32,7 @@ class CatBoost:
     name: str = "catboost"
     plainness: int = 3
     native: bool = True
+    varies: bool = True
     modules: tuple[str, ...] = ("catboost",)
 
     def space(self, kind: Kind) -> Mapping[str, Param]:

@@ -53,7 +53,7 @@ class Forest:
     def graph(self, g: Graph, x: str) -> str:
         if self.n_classes == 0:
             return ensemble_graph(g, x, self._trees, 1)
-        summed = shares_graph(g, x, self._trees, "float16")
+        summed = shares_graph(g, x, self._trees)
         return g.add("Div", summed, g.total(summed))
 
 
@@ -62,6 +62,7 @@ class ForestFamily:
     name: str = "forest"
     plainness: int = 2
     native: bool = False
+    varies: bool = False
     modules: tuple[str, ...] = ("sklearn.ensemble",)
 
     def space(self, kind: Kind) -> Mapping[str, Param]:

@@ -83,6 +83,7 @@ class KnnFamily:
     name: str = "knn"
     plainness: int = 1
     native: bool = False
+    varies: bool = False
     modules: tuple[str, ...] = ()
 
     def space(self, kind: Kind) -> Mapping[str, Param]:

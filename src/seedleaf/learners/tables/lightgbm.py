@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 
 from seedleaf.errors import TrialError, first_line
-from seedleaf.learners.tables.boosting import MOST_LEAVES, THREADS, base_of
+from seedleaf.learners.tables.boosting import MOST_LEAVES, THREADS, base_of, leaf_by_leaf
+from seedleaf.learners.tables.grown import Grown, spread_out
 from seedleaf.learners.tables.model import Effort, Kind, Rows
 from seedleaf.learners.tables.options import coded
 from seedleaf.learners.tables.trees import LEAF_BYTES, Tree, ensemble_graph, round_down
-from seedleaf.learners.tables.watched import Grown, Watch, spread_out
-from seedleaf.space import Bool, Choice, Float, Int, Param
+from seedleaf.learners.tables.watched import Watch
+from seedleaf.space import Bool, Choice, Float, Param
 
 
 @dataclass(frozen=True)
@@ -25,17 +26,12 @@ class LightGbm:
     name: str = "lightgbm"
     plainness: int = 3
     native: bool = True
+    varies: bool = True
     modules: tuple[str, ...] = ("lightgbm",)
 
     def space(self, kind: Kind) -> Mapping[str, Param]:
-        small, tiny = kind.n_rows < 2_500, kind.n_rows < 1_200
         return {
-            "rate": Float(0.02, 0.3, log=True, prior=0.08),
-            "leaves": Int(4, 96, log=True, prior=6 if tiny else 12 if small else 31),
-            "least": Int(2, 80, log=True, prior=10 if small else 20),
-            "l2": Float(1e-3, 30.0, log=True, prior=1.0),
-            "columns": Float(0.3, 1.0, prior=0.7),
-            "bins": Choice(63, 127, 255, ordered=True, default=255),
+            **leaf_by_leaf(kind),
             # Of the rows of a round: all, a share drawn anew, or those with large slopes and a share of the others.
             "rows": Choice(all={}, some=dict(share=Float(0.4, 0.95, prior=0.8)), steep={}, default="all"),
             "random": Bool(default=False),  # one random threshold a column in place of the best

@@ -42,6 +42,7 @@ class LinearFamily:
     name: str = "linear"
     plainness: int = 1
     native: bool = False  # it needs every value
+    varies: bool = False
     modules: tuple[str, ...] = ("scipy.optimize",)
 
     def space(self, kind: Kind) -> Mapping[str, Param]:

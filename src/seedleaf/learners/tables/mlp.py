@@ -77,6 +77,7 @@ class MlpFamily:
     name: str = "mlp"
     plainness: int = 4
     native: bool = False
+    varies: bool = True
     modules: tuple[str, ...] = ("torch",)
 
     def space(self, kind: Kind) -> Mapping[str, Param]:

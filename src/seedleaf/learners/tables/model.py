@@ -102,6 +102,10 @@ class Family(Protocol):
     def native(self) -> bool:
         """Does it take missing numbers as they are?"""
 
+    @property
+    def varies(self) -> bool:
+        """Do its answers vary from fit to fit, so that averaging the models of the folds gains?"""
+
     def space(self, kind: Kind) -> Mapping[str, Param]:
         """What may vary, its features among it; the defaults are a config that is known to do well."""
 

@@ -23,15 +23,15 @@ def serialised(model: onnx.ModelProto) -> bytes:
     """What `model.SerializeToString()` means, in fewer bytes. `model` stays as it is."""
     around = onnx.ModelProto()
     around.CopyFrom(model)
-    graph = onnx.GraphProto()
-    graph.CopyFrom(around.graph)
+    nodes = b"".join(_field(NODE, _node(node)) for node in around.graph.node)
+    around.graph.ClearField("node")
+    graph = _field(GRAPH, nodes + around.graph.SerializeToString())
     around.ClearField("graph")
-    nodes = b"".join(_field(NODE, _node(node)) for node in graph.node)
-    graph.ClearField("node")
-    return bytes(around.SerializeToString()) + _field(GRAPH, nodes + graph.SerializeToString())
+    return bytes(around.SerializeToString()) + graph
 
 
 def _node(node: onnx.NodeProto) -> bytes:
+    """Takes the node apart."""
     parts = [_field(ATTRIBUTE, _attribute(a)) for a in node.attribute]
     node.ClearField("attribute")
     return bytes(node.SerializeToString()) + b"".join(parts)

@@ -142,9 +142,9 @@ def portfolio(space: Space) -> tuple[Config, ...]:
 
 def small(space: Space) -> tuple[Config, ...]:
     """What is tried after the defaults where bytes are limited, of the families that this space has."""
-    found = []
+    found, known = [], families_of(space)
     for name, own in SMALL:
-        if name not in families_of(space):
+        if name not in known:
             continue
         default = space.complete({"learner": name})
         there = {f"learner.{k}": v for k, v in own.items() if f"learner.{k}" in default}

@@ -79,6 +79,7 @@ class SvmFamily:
     name: str = "svm"
     plainness: int = 3
     native: bool = False
+    varies: bool = False
     modules: tuple[str, ...] = ("sklearn.svm", "scipy.optimize")
 
     def space(self, kind: Kind) -> Mapping[str, Param]:

@@ -123,8 +123,8 @@ def ensemble_graph(g: Graph, x: str, trees: Sequence[Tree], n_out: int) -> str:
     )
 
 
-def shares_graph(g: Graph, x: str, trees: Sequence[Tree], dtype: str) -> str:
-    """The sum over all trees of the rows (K) at their leaves: float32 (N, K).
+def shares_graph(g: Graph, x: str, trees: Sequence[Tree]) -> str:
+    """The sum over all trees of the rows (K) at their leaves, which half precision holds: float32 (N, K).
 
     A leaf of a TreeEnsemble holds one number, so each tree gives the place of its leaf in one table of all leaves.
     """
@@ -140,9 +140,9 @@ def shares_graph(g: Graph, x: str, trees: Sequence[Tree], dtype: str) -> str:
     if n >= 2**24:
         raise TrialError("a forest of so many leaves cannot be numbered in float32")
     places = g.cast(ensemble_graph(g, x, numbered, len(trees)), "int64")
-    table = g.constant(np.concatenate(rows), dtype)
+    table = g.constant(np.concatenate(rows), "float16")
     found = g.add("Gather", table, places, axis=0)
-    return g.total(found if dtype == "float32" else g.cast(found, "float32"), 1, keep=False)
+    return g.total(g.cast(found, "float32"), 1, keep=False)
 
 
 def _planted(tree: Tree) -> Tree:

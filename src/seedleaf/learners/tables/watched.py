@@ -1,42 +1,23 @@
-"""What families of boosted trees from other packages share: when to stop, and the model that comes of their scores."""
+"""When boosting ends, whoever grows the trees: by patience, the clock, the room in a file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from seedleaf.errors import TrialError
-from seedleaf.learners.tables.boosting import PATIENCE, PATIENT, ROUNDS, answer_graph, answered
-from seedleaf.learners.tables.graph import Graph
-from seedleaf.learners.tables.model import Effort, Matrix, Rows
+from seedleaf.learners.tables.model import Effort, Rows
 
-Floats = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True, eq=False)
-class Grown:
-    """`scores` are what the package itself answers, (N, n_out) on top of `base`; `written` writes the same into a graph."""
-
-    base: Floats
-    scores: Callable[[Matrix], Floats]
-    written: Callable[[Graph, str], str]
-    n_classes: int
-    rounds: int
-
-    def predict(self, x: Matrix) -> Floats:
-        return answered(self.base + self.scores(x).reshape(len(x), -1), self.n_classes)
-
-    def graph(self, g: Graph, x: str) -> str:
-        return answer_graph(g, self.written(g, x), self.base, self.n_classes)
+ROUNDS = 1_500  # the most boosting rounds
+PATIENCE = 4.0  # over the rate: rounds without an improvement before it ends
+PATIENT = (15, 100)  # rounds, at least and at most
 
 
 class Watch:
-    """Says after each round whether another is worth it, as `Boosting` does: by the loss on the rows that may say when to
-    stop; without those as many rounds as were asked for."""
+    """Says after each round whether another is worth it: by the loss on the rows that may say when to stop; without those
+    as many rounds as were asked for. `most` is what a file has room for."""
 
     def __init__(self, own: Mapping[str, Any], valid: Rows | None, most: int, effort: Effort) -> None:
         blind = effort.rounds is not None or valid is None
@@ -65,8 +46,3 @@ class Watch:
         if not self.best:
             raise TrialError("diverged: the loss of the first trees is not finite")
         return self.best
-
-
-def spread_out(base: Floats, n: int) -> Floats:
-    """The base scores of n rows: (n), or (n, n_out) where there are several outputs."""
-    return np.repeat(base, n) if len(base) == 1 else np.repeat(base[None], n, axis=0)

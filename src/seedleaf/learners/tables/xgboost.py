@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from seedleaf.learners.tables.boosting import MOST_LEAVES, THREADS, base_of
+from seedleaf.learners.tables.grown import Floats, Grown, spread_out
 from seedleaf.learners.tables.model import Effort, Kind, Matrix, Rows
 from seedleaf.learners.tables.options import coded
 from seedleaf.learners.tables.trees import LEAF_BYTES, Tree, ensemble_graph
-from seedleaf.learners.tables.watched import Floats, Grown, Watch, spread_out
+from seedleaf.learners.tables.watched import Watch
 from seedleaf.space import Choice, Float, Int, Param
 
 
@@ -22,6 +23,7 @@ class XgBoost:
     name: str = "xgboost"
     plainness: int = 3
     native: bool = True
+    varies: bool = True
     modules: tuple[str, ...] = ("xgboost",)
 
     def space(self, kind: Kind) -> Mapping[str, Param]:

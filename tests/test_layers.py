@@ -44,6 +44,7 @@ TOP = {
     "summary",
     "table_estimator",
     "table_predictor",
+    "tuning",
     "workers",
 }
 # room -> the rooms that it may import; a room is the first name below seedleaf

@@ -16,7 +16,7 @@ __version__ = "0.1.0"
 _WHERE = {
     "fit": "seedleaf.api",
     "check": "seedleaf.inspection",
-    "tune": "seedleaf.api",
+    "tune": "seedleaf.tuning",
     "resume": "seedleaf.api",
     "compress": "seedleaf.compressing",
     "load": "seedleaf.api",
@@ -61,7 +61,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from seedleaf.api import fit, load, resume, tune
+    from seedleaf.api import fit, load, resume
     from seedleaf.compressing import compress
     from seedleaf.core import Fidelity, Measurement
     from seedleaf.errors import SeedleafError
@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from seedleaf.space import Bool, Choice, Const, Float, Int, Space
     from seedleaf.study import Study
     from seedleaf.table_estimator import TabularClassifier, TabularRegressor
+    from seedleaf.tuning import tune
 
 
 def __getattr__(name: str) -> Any:

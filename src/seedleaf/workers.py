@@ -63,3 +63,9 @@ __all__ = [
     "refit_threads",
     "why_no_cuda",
 ]
+
+
+def at_least_one(what: str, value: int) -> int:
+    if int(value) != value or value < 1:
+        raise ValueError(f"{what} must be a whole number of at least 1, got {value}")
+    return int(value)

@@ -11,7 +11,15 @@ from torch.nn import functional as F
 from seedleaf.errors import TrialError
 from seedleaf.train.feed import Feed
 
-EVAL_BATCH, GPU_EVAL_BATCH = 256, 2048
+EVAL_BATCH = 256
+GPU_EVAL_BATCH, GPU_EVAL_VALUES = 2048, 2048 * 64 * 64 * 3  # images, and numbers in them, at most
+
+
+def batch_of(feed: Feed) -> int:
+    """How many images of `feed` are answered at once: on a GPU many, as long as they are small."""
+    if feed.resident is None:
+        return EVAL_BATCH
+    return min(max(GPU_EVAL_VALUES // max(math.prod(feed.x.shape[1:]), 1), 1), GPU_EVAL_BATCH)
 
 
 @torch.inference_mode()
@@ -20,7 +28,7 @@ def evaluate(model: nn.Module, feed: Feed, side: float = 1.0) -> dict[str, float
     model.eval()
     wrong: Tensor | float = 0.0
     nll: Tensor | float = 0.0
-    for x, y in feed.in_order(EVAL_BATCH if feed.resident is None else GPU_EVAL_BATCH, side):
+    for x, y in feed.in_order(batch_of(feed), side):
         logits = model(x)
         nll = nll + F.cross_entropy(logits, y, reduction="sum").to(torch.float64)
         wrong = wrong + (logits.argmax(1) != y).sum()

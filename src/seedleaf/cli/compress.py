@@ -1,0 +1,72 @@
+"""`seedleaf compress RUN`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from seedleaf.cli.shared import Json, Time, command_line, show_result, view_of
+from seedleaf.guard import guarded
+
+if TYPE_CHECKING:
+    from seedleaf.result import Result
+
+
+def compress(
+    model: Annotated[
+        Path, typer.Argument(help="The folder of a run: its delivered network.", show_default=False)
+    ],
+    data: Annotated[str | None, typer.Option(help="What it was fitted on; default: as its run says.")] = None,
+    speedup: Annotated[
+        float | None, typer.Option(help="So many times faster, measured in ONNX Runtime.")
+    ] = None,
+    max_params: Annotated[str | None, typer.Option(help="At most so many parameters: 20000, 20k.")] = None,
+    max_macs: Annotated[str | None, typer.Option(help="At most so many multiply-adds an image: 5M.")] = None,
+    max_latency: Annotated[
+        float | None, typer.Option(help="At most so many ms an image, one thread.")
+    ] = None,
+    max_bytes: Annotated[str | None, typer.Option(help="A file of at most so many bytes: 100k.")] = None,
+    max_drop: Annotated[float, typer.Option(help="Percent points of accuracy that may be lost.")] = 0.5,
+    time: Time = "10m",
+    int8: Annotated[str, typer.Option(help="auto (searched), always or never.")] = "auto",
+    tradeoff: Annotated[
+        str, typer.Option(help="latency_ms, params, macs or bytes: search the front of error against it.")
+    ] = "",
+    workers: Annotated[
+        int | None, typer.Option(help="Worker processes; default: one per core or GPU.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Every random draw follows from it.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="The run's folder; default: runs/DATA-compressed-N.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Make a trained network smaller and faster: prune, decompose, quantise, distil, searched and measured."""
+    from seedleaf.timing import process_started
+
+    def work() -> Result:
+        from seedleaf.compressing import compress as compress_model
+
+        return compress_model(
+            model,
+            data,
+            speedup=speedup,
+            max_params=max_params,
+            max_macs=max_macs,
+            max_latency=max_latency,
+            max_bytes=max_bytes,
+            max_drop=max_drop,
+            time_limit=time or "10m",
+            int8=int8,
+            tradeoff=tradeoff,
+            workers=workers,
+            seed=seed,
+            out=out,
+            view=view_of(f"seedleaf compress {model}", time or "10m", as_json),
+            command=command_line(),
+            began=process_started(),
+        )
+
+    show_result(guarded(work, as_json), as_json)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from seedleaf.core import Measurement, Trial
 from seedleaf.errors import BudgetError
 from seedleaf.timing import (
+    LONGEST_REFIT,
     MOST_EPOCHS,
     PRESETS,
     delivery_seconds,
@@ -158,6 +159,7 @@ def test_a_refit_has_at_least_one_step_and_at_most_twice_a_full_training(seconds
     assert 1 <= refit_steps(seconds, full) <= 2 * full
     assert refit_steps(seconds, full) <= refit_steps(seconds + 1, full)
     assert refit_steps(math.inf, full) == 2 * full
+    assert refit_steps(math.inf, full, LONGEST_REFIT) == LONGEST_REFIT * full
 
 
 def test_the_refits_step_is_judged_by_the_typical_one() -> None:

@@ -6,7 +6,8 @@
 Every method gets the same wall time for everything (search, final training, export) on the same rows. The known networks are
 scaled by width to the largest that keeps the limit; how they are trained is searched (TPE and ASHA from the same default,
 which is more than the best of some random configs). They are made of our own blocks: named after what they follow,
-without claiming to be the published ones to the last detail.
+without claiming to be the published ones to the last detail. "optuna" is Optuna 5's TPE and Hyperband over the same space,
+on one worker, in all else as the others: the first network, limits, trainer, and the last training of the best.
 """
 
 from __future__ import annotations
@@ -16,130 +17,31 @@ import json
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, cast
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 import seedleaf.modality.images
-from seedleaf.core import Config, Context, Limit, Measurement
-from seedleaf.data.spec import ImageSpec
+from light.known import KNOWN, Fixed
+from light.optuna_hyperband import OptunaHyperband
 from seedleaf.folder import new_folder
 from seedleaf.job import Job
-from seedleaf.learners.convnet import ConvNet
-from seedleaf.learners.netspace import STAGES, may_mirror, surely_mirrors, usual_shift
-from seedleaf.learners.pace import Pace
 from seedleaf.run import begin
 from seedleaf.seeds import rng_for
-from seedleaf.space import Choice, Const, Space
 from seedleaf.timing import parse_count, parse_seconds
-from seedleaf.train.regime import training_space
-
-if TYPE_CHECKING:
-    from torch import nn
+from seedleaf.tuner.registry import SCHEDULERS
 
 SHARED = Path(__file__).resolve().parents[2] / ".." / "shared" / "data" / "images"
 SETS = {"fashion": "fashion_mnist.npz", "cifar": "cifar10_12k_3k.npz"}
-SCALES = tuple(4.0 * 0.93**k for k in range(60))  # of all widths, largest first
-
-Stage = tuple[str, int, int, Mapping[str, Any]]  # block, width, repeats, options
-
-
-@dataclass(frozen=True)
-class Known:
-    """A network by its stem, stages and activation, in the widths that its authors gave it (or their proportions)."""
-
-    stem: int
-    stages: tuple[Stage, ...]
-    activation: str = "relu"
-
-
-def _stages(block: str, widths: Sequence[int], repeats: Sequence[int], **options: Any) -> tuple[Stage, ...]:
-    return tuple((block, w, r, options) for w, r in zip(widths, repeats, strict=True))
-
-
-KNOWN: Mapping[str, Known] = {
-    "resnet": Known(16, _stages("conv", (16, 32, 64), (3, 3, 3), kernel=3)),
-    "mobilenetv2": Known(
-        16, _stages("inverted", (16, 24, 32, 64), (1, 2, 3, 3), kernel=3, expansion=6, se=0.0)
-    ),
-    "mobilenetv3": Known(
-        16, _stages("inverted", (16, 24, 40, 56), (1, 2, 3, 2), kernel=5, expansion=4, se=0.25), "hard_swish"
-    ),
-    "shufflenetv2": Known(24, _stages("shuffle", (48, 96, 192), (3, 3, 3), kernel=3)),
-}
 SEARCHES = {
     "seedleaf": {},
     "random": {"sampler": "random", "scheduler": "full"},
     "random asha": {"sampler": "random"},
+    "optuna": {"sampler": "random", "scheduler": OptunaHyperband.name},  # the sampler is not asked
 }
-
-
-@dataclass(frozen=True)
-class Fixed:
-    """A known network as a learner: what varies is how it is trained."""
-
-    known: Known
-    base: ConvNet = field(default_factory=ConvNet)
-    pace: Pace | None = None
-
-    @property
-    def name(self) -> str:
-        return self.base.name
-
-    def paced(self, pace: Pace) -> Fixed:
-        return self
-
-    def architecture(self, scale: float, spec: ImageSpec) -> dict[str, Any]:
-        def wide(width: int, unit: int) -> int:
-            return max(round(width * scale / unit), 1) * unit
-
-        found: dict[str, Any] = {
-            "resolution": Const(1.0),
-            "stem_kernel": Const(3),
-            "stem_width": Const(wide(self.known.stem, 4)),
-            "stem_stride": Const(1 if min(spec.height, spec.width) < 16 else 2 if spec.channels == 1 else 1),
-            "activation": Const(self.known.activation),
-        }
-        for name in STAGES:
-            found[name] = Choice(none={})
-        for name, (block, width, repeats, options) in zip(STAGES, self.known.stages, strict=False):
-            values = {"width": wide(width, 8 if block == "shuffle" else 4), "repeats": repeats, **options}
-            nested = {k: Const(v) for k, v in values.items()}
-            found[name] = Choice(**{block: {**nested, "form": Choice(plain={})}})
-        return found
-
-    def space(self, spec: ImageSpec, limits: Sequence[Limit] = ()) -> Space:
-        training = training_space(
-            spec.n_train, mirror=may_mirror(spec), mirrored=surely_mirrors(spec), shift=usual_shift(spec)
-        )
-        for scale in SCALES:
-            space = Space({**self.architecture(scale, spec), **training})
-            if self.base.keeps(spec, space.default(), limits):
-                return space
-        raise SystemExit("the smallest of this network is too large for the limit")
-
-    def default(self, spec: ImageSpec, limits: Sequence[Limit] = (), room: float = 1.0) -> Config:
-        return self.space(spec, limits).default()
-
-    def smallest(self, spec: ImageSpec, limits: Sequence[Limit] = ()) -> Config:
-        return self.default(spec, limits)
-
-    def costs(self, spec: ImageSpec, config: Mapping[str, Any]) -> dict[str, float]:
-        return self.base.costs(spec, config)
-
-    def build(
-        self,
-        spec: ImageSpec,
-        config: Config,
-        mean: Sequence[float] | None = None,
-        std: Sequence[float] | None = None,
-    ) -> nn.Module:
-        return self.base.build(spec, config, mean, std)
-
-    def fit(self, config: Config, ctx: Context) -> Iterator[Measurement]:
-        return self.base.fit(config, ctx)
 
 
 def rows_of(data: str, n_train: int, n_test: int) -> Any:
@@ -159,6 +61,7 @@ def rows_of(data: str, n_train: int, n_test: int) -> Any:
 def one(method: str, source: Path, size: str, seed: int, given: argparse.Namespace) -> dict[str, Any]:
     """One run; its row."""
     plain = seedleaf.modality.images.learner_named
+    cast(dict[str, Any], SCHEDULERS)[OptunaHyperband.name] = lambda: OptunaHyperband(seed)
     if method in KNOWN:
         seedleaf.modality.images.learner_named = lambda name: Fixed(KNOWN[method])
     try:

@@ -21,6 +21,7 @@ from seedleaf.machine import cores
 from seedleaf.store import SqlStore
 from seedleaf.study import Study
 from seedleaf.timing import (
+    LONGEST_REFIT,
     PRESETS,
     delivery_seconds,
     plan_time,
@@ -28,6 +29,7 @@ from seedleaf.timing import (
     refit_steps,
 )
 from seedleaf.train.ramp import AXES, Ramp, resolve
+from seedleaf.train.regime import for_long
 
 # Networks that take much longer than the default would eat the search: without a limit on MACs this is the limit.
 MACS_OVER_DEFAULT = 2.5
@@ -126,6 +128,9 @@ def open_study(
         study.note("baseline", **trivial_baseline(spec))
         study.note("plan", **known)
     if study.history.note("default") is None:
+        epochs = float(known["refit"]) / max(float(known["epoch_seconds"]), 1e-9)
+        params = learner.costs(spec, default)["params"]
+        default = for_long(default, params, spec.n_train, epochs)
         given = next((t.id for t in study.trials if t.given), None)
         trial = study.enqueue(default, budget=study.problem.full) if given is None else given
         study.note("default", trial=trial)
@@ -171,7 +176,7 @@ def step_share(history: History) -> Callable[[int], float]:
 def search_until(study: Study, job: Job, end: float) -> Callable[[History], str | None]:
     """When the search ends: what the refit of the best config so far needs is kept before `end`."""
     planned = float((study.history.note("plan") or {})["refit"])
-    longest, share = refit_steps(float("inf"), study.problem.full), step_share(study.history)
+    longest, share = refit_steps(float("inf"), study.problem.full, LONGEST_REFIT), step_share(study.history)
 
     def until(history: History) -> str | None:
         now = time.time()

@@ -24,6 +24,9 @@ EPOCHS_WANTED = (
     30.0  # of the final training on ROWS_OF_THOSE images; fewer images need more, as there are fewer batches
 )
 ROWS_OF_THOSE, ROWS_POWER, MOST_WANTED = 60_000, 0.5, 150.0
+# The final training of pictures, in the search's full trainings. A third of the time is some two to four of them: with
+# less than that the light winners of a GPU were done long before their time was over.
+LONGEST_REFIT = 4.0
 FRONT_FROM = 30.0  # seconds of training time: with less, the front is delivered as the search left it
 
 
@@ -111,9 +114,9 @@ def refit_step_seconds(trial: Trial, share: Callable[[int], float] = lambda step
     return 1.25 * trained[len(trained) // 2]
 
 
-def refit_steps(seconds_in_steps: float, full: int) -> int:
-    """Steps of the final training: as many as fit, at most twice the search's full budget."""
-    return max(int(min(0.97 * seconds_in_steps, 2 * full)), 1)
+def refit_steps(seconds_in_steps: float, full: int, longest: float = 2.0) -> int:
+    """Steps of the final training: as many as fit, at most `longest` times the search's full budget."""
+    return max(int(min(0.97 * seconds_in_steps, longest * full)), 1)
 
 
 def parse_seconds(text: str | float | int) -> float:

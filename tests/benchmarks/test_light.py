@@ -10,10 +10,11 @@ import torch
 from torch import nn
 
 from light.cells import cell_network, signature
+from light.known import KNOWN, Fixed
 from light.latency import power_law
 from light.nb201 import Chosen
 from light.proxies import PROXIES
-from light.search import KNOWN, Fixed, show
+from light.search import show
 from seedleaf import Choice, Space
 from seedleaf.core import Limit
 from seedleaf.learners.convnet import ConvNet

@@ -23,7 +23,7 @@ from seedleaf.learners.tables.source import Source, kind_of, open_source, save
 from seedleaf.learners.tables.trial import run
 from seedleaf.learners.tables.written import write
 
-LIMIT = 24_000
+LIMIT = 20_000
 
 
 @pytest.fixture(scope="module", params=["multiclass", "regression"])

@@ -58,9 +58,16 @@ class LightGbm:
                 watch.told(float(booster.eval_valid()[0][2]) if watch.valid is not None else None)
         except lightgbm.basic.LightGBMError as error:
             raise TrialError(f"lightgbm failed: {first_line(error)}") from error
-        rounds = watch.rounds() if watch.done else 0
-        if not rounds:
-            raise TrialError("lightgbm found nothing to split: there are too few rows, or none differ")
+        if not watch.done:  # nothing can be split: the same answer for every row
+            bare = [columns([(0, 0.0, -1, -1, False, True, 0.0)], k) for k in range(len(base))]
+            return Grown(
+                base,
+                lambda x: np.zeros((len(x), len(base))),
+                lambda g, x: ensemble_graph(g, x, bare, len(base)),
+                train.n_classes,
+                0,
+            )
+        rounds = watch.rounds()
         body = booster.dump_model(num_iteration=rounds)["tree_info"]
         trees = [read(t["tree_structure"], i % len(base)) for i, t in enumerate(body)]
         return Grown(

@@ -64,11 +64,11 @@ def alike(one: bytes, other: bytes, rows: Array) -> None:
     np.testing.assert_allclose(single, b[:1], rtol=0, atol=3e-6 * np.abs(a).max())
 
 
-@pytest.mark.parametrize("deep", [False, True], ids=["shallow", "deep"])
+@pytest.mark.parametrize("shed", [0.0, 0.8, 1.0])
 def test_several_ensembles_answer_alike_in_less_than_half_the_bytes(
-    deep: bool, monkeypatch: pytest.MonkeyPatch
+    shed: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(levels, "SHALLOW", 3 if deep else 10)
+    monkeypatch.setattr(levels, "SHED", shed)
     x, y = make_classification(1_500, 8, n_informative=6, n_classes=3, random_state=1)
     rng = np.random.default_rng(0)
     x[rng.random(x.shape) < 0.1] = np.nan

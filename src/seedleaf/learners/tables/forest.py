@@ -15,11 +15,11 @@ from seedleaf.learners.tables.graph import Graph
 from seedleaf.learners.tables.model import Effort, Kind, Matrix, Rows
 from seedleaf.learners.tables.options import coded, filled
 from seedleaf.learners.tables.trees import (
-    LEAF_BYTES,
     Tree,
     ensemble_graph,
     from_forest,
     leaf_values,
+    leaves_within,
     shares_graph,
 )
 from seedleaf.space import Choice, Float, Int, Param
@@ -92,7 +92,7 @@ class ForestFamily:
             ("random", True): ensemble.RandomForestClassifier,
             ("random", False): ensemble.RandomForestRegressor,
         }
-        nodes = effort.most(MOST_NODES, LEAF_BYTES + 2 + train.n_classes)
+        nodes = leaves_within(effort, MOST_NODES, 2 + train.n_classes, exact=False)
         trees = min(int(own["trees"]), max(nodes // FEWEST, 1))
         model = names[str(own["kind"]), bool(train.n_classes)](
             n_estimators=1,

@@ -26,15 +26,14 @@ CODES = 2**16  # pairs that two bytes can number
 DEEPEST = 64  # levels beyond which a walk is slower than its bytes are worth
 OPERATOR = "TreeEnsemble"
 FEWEST = 1_000  # splits of a graph below which the nodes of a walk take more room than the operator
-SHALLOW = (
-    10  # levels up to which trees are walked apart from deeper ones: all of a walk go as deep as the deepest
-)
+SHED = 0.8  # of the trees that are walked: where fewer go deeper, the others are left where they are
 
 
 @dataclass(frozen=True, eq=False)
 class Trees:
     """T trees, their nodes level by level. `inner` (M) says of a node whether it is a split. Of each split `column`,
-    `threshold` and `gap_left`, where a gap goes; of each leaf `value`; of each tree `target`, one of `outs`."""
+    `threshold` and `gap_left`, where a gap goes; of each leaf `value`; of each tree `target`, one of `outs`, and
+    of how many levels it is (`depths`, the deepest tree first)."""
 
     inner: Array
     column: Array
@@ -43,7 +42,7 @@ class Trees:
     value: Array
     target: Array
     outs: int
-    depth: int
+    depths: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,20 +112,14 @@ def level_by_level(operators: Sequence[Operator], columns: Sequence[Mapping[int,
             parts[key].append(part)
         n_split, n_leaf, outs = n_split + len(o.column), n_leaf + len(o.value), outs + o.outs
     x = {k: np.concatenate(v) for k, v in parts.items()}
-    place, leaf, tree = x["root"], np.zeros(len(x["root"]), bool), np.arange(len(x["root"]))
-    target, depth = np.zeros(len(place), np.int64), -1
-    inner, splits, leaves = [], [], []
-    while len(place):
-        here = place[~leaf]
-        inner.append(~leaf)
-        splits.append(here)
-        leaves.append(place[leaf])
-        target[tree[leaf]] = x["to"][place[leaf]]
-        tree = np.repeat(tree[~leaf], 2)
-        place = np.column_stack([x["yes"][here], x["no"][here]]).ravel()
-        leaf = np.column_stack([x["yl"][here], x["nl"][here]]).ravel()
-        depth += 1
+    _, depths = _descent(x, np.arange(len(x["root"])))
+    deepest_first = np.argsort(-depths, kind="stable")
+    levels, _ = _descent(x, deepest_first)
+    inner, splits, leaves = ([level[k] for level in levels] for k in range(3))
     order, ends = np.concatenate(splits), np.concatenate(leaves)
+    target = np.zeros(len(depths), np.int64)
+    for _, _, places, trees in levels:
+        target[trees] = x["to"][places]
     return Trees(
         np.concatenate(inner),
         x["f"][order],
@@ -135,8 +128,24 @@ def level_by_level(operators: Sequence[Operator], columns: Sequence[Mapping[int,
         x["v"][ends],
         target,
         outs,
-        depth,
+        depths[deepest_first],
     )
+
+
+def _descent(x: Mapping[str, Array], trees: Array) -> tuple[list[tuple[Array, Array, Array, Array]], Array]:
+    """Level by level over all `trees` in that order: which nodes are splits, the places of those, the places of leaves and
+    which of the trees these are of. And of each tree how many levels of splits it has."""
+    place, leaf, tree = x["root"][trees], np.zeros(len(trees), bool), np.arange(len(trees))
+    depths = np.zeros(len(trees), np.int64)
+    levels: list[tuple[Array, Array, Array, Array]] = []
+    while len(place):
+        here = place[~leaf]
+        depths[tree] = len(levels)
+        levels.append((~leaf, here, place[leaf], tree[leaf]))
+        tree = np.repeat(tree[~leaf], 2)
+        place = np.column_stack([x["yes"][here], x["no"][here]]).ravel()
+        leaf = np.column_stack([x["yl"][here], x["nl"][here]]).ravel()
+    return levels, depths
 
 
 def walk(g: Graph) -> None:
@@ -146,7 +155,7 @@ def walk(g: Graph) -> None:
     if sum(len(o.column) for o in operators.values()) < FEWEST:
         return
     alone = {o.out: level_by_level([o], [{c: c for c in set(o.column.tolist())}]) for o in operators.values()}
-    walked = [o for o in operators.values() if alone[o.out].depth <= DEEPEST]
+    walked = [o for o in operators.values() if alone[o.out].depths[0] <= DEEPEST]
     hanging = {o.out for o in walked}
     before: list[Any] = []
     after: list[Any] = []
@@ -167,7 +176,7 @@ def walk(g: Graph) -> None:
         leaf = _descended(g, x, trees, None)
         found[table[1].output[0]] = g.add("Gather", g.constant(rows, str(rows.dtype)), leaf, axis=0)
         gone |= {table[0].output[0], table[1].output[0]}
-    for group in _grouped(plain, alone):
+    for group in _grouped(plain):
         trees, x = _columns(g, group)
         found |= _summed(g, _descended(g, x, trees, trees.value), trees, group)
     g.nodes += [onnx.helper.make_node("Identity", [name], [old]) for old, name in found.items()]
@@ -197,21 +206,21 @@ def _table_of(
     return casts[0], reads[0]
 
 
-def _grouped(operators: Sequence[Operator], alone: Mapping[str, Trees]) -> list[list[Operator]]:
-    """Operators that are walked together: alike in depth, and where splits recur no more different ones of them than two
-    bytes number. `alone`: the trees of each."""
-    groups: dict[tuple[bool, bool], list[list[Operator]]] = {}
-    sizes: dict[tuple[bool, bool], int] = {}
+def _grouped(operators: Sequence[Operator]) -> list[list[Operator]]:
+    """Operators that are walked together: those whose splits recur, no more different ones than two bytes number, and the
+    others."""
+    groups: dict[bool, list[list[Operator]]] = {}
+    sizes: dict[bool, int] = {}
     for o in operators:
         pairs = np.stack([o.column.astype(np.float64), o.threshold.astype(np.float64), o.gap_left])
         different = np.unique(pairs, axis=1).shape[1]
-        kind = alone[o.out].depth <= SHALLOW, 2 * different < len(o.column)
-        size = sizes.get(kind, CODES) + different
-        if kind not in groups or (kind[1] and size >= CODES):
-            groups.setdefault(kind, []).append([])
+        recur = 2 * different < len(o.column)
+        size = sizes.get(recur, CODES) + different
+        if recur not in groups or (recur and size >= CODES):
+            groups.setdefault(recur, []).append([])
             size = different
-        groups[kind][-1].append(o)
-        sizes[kind] = size
+        groups[recur][-1].append(o)
+        sizes[recur] = size
     return [group for known in groups.values() for group in known]
 
 
@@ -270,24 +279,36 @@ def _descended(g: Graph, x: str, t: Trees, value: Array | None) -> str:
     seen = g.add("Gather", x, first(column), axis=1)
     beyond = g.add("Greater", seen, first(threshold))
     at = g.add("Add", first(left), g.cast(beyond, "int32"))
-    wide, long = g.constant([-1, n_trees], "int64"), g.constant([-1], "int64")
+    long = g.constant([-1], "int64")
     at = g.add("Reshape", at, long)
 
     def read(table: str) -> str:
         # Of one dimension GatherElements is several times as quick as Gather.
         return g.add("GatherElements", table, at, axis=0)
 
-    for _ in range(t.depth - 1):
-        seen = g.add("GatherElements", x, g.add("Reshape", read(column), wide), axis=1)
+    def grid(flat: str, trees: int) -> str:
+        return g.add("Reshape", flat, g.constant([-1, trees], "int64"))
+
+    walking, ended = n_trees, []
+    for level in range(1, int(t.depths[0])):
+        deeper = int((t.depths > level).sum())
+        if deeper < SHED * walking:
+            ends = [g.constant([k], "int64") for k in (0, deeper, walking, 1)]
+            ended.append(g.add("Slice", grid(at, walking), ends[1], ends[2], ends[3]))
+            at = g.add("Reshape", g.add("Slice", grid(at, walking), ends[0], ends[1], ends[3]), long)
+            walking = deeper
+        seen = g.add("GatherElements", x, grid(read(column), walking), axis=1)
         beyond = g.add("Greater", g.add("Reshape", seen, long), read(threshold))
         at = g.add("Add", read(left), g.cast(beyond, "int32"))
+    if ended:
+        at = g.add("Reshape", g.concat([grid(at, walking), *reversed(ended)]), long)
     if value is None:
-        return g.add("Reshape", read(leaf), wide)
+        return grid(read(leaf), n_trees)
     half = value.astype(np.float16)
     exact = bool(np.all(half.astype(np.float32) == value))
     values = g.constant(half, "float16") if exact else g.constant(value, "float32")
     of_node = g.add("Gather", values, g.add("Min", leaf, whole(len(value) - 1)))
-    return g.add("Reshape", read(g.cast(of_node, "float32") if exact else of_node), wide)
+    return grid(read(g.cast(of_node, "float32") if exact else of_node), n_trees)
 
 
 def _splits(g: Graph, t: Trees) -> tuple[str, str]:

@@ -16,7 +16,7 @@ from seedleaf.learners.tables.boosting import MOST_LEAVES, THREADS, base_of, lea
 from seedleaf.learners.tables.grown import Grown, spread_out
 from seedleaf.learners.tables.model import Effort, Kind, Rows
 from seedleaf.learners.tables.options import coded
-from seedleaf.learners.tables.trees import LEAF_BYTES, Tree, ensemble_graph, round_down
+from seedleaf.learners.tables.trees import Tree, ensemble_graph, leaves_within, round_down
 from seedleaf.learners.tables.watched import Watch
 from seedleaf.space import Bool, Choice, Float, Param
 
@@ -42,7 +42,7 @@ class LightGbm:
         import lightgbm
 
         base = base_of(train)
-        most = effort.most(MOST_LEAVES, LEAF_BYTES) // (int(own["leaves"]) * len(base))
+        most = leaves_within(effort, MOST_LEAVES) // (int(own["leaves"]) * len(base))
         watch = Watch(own, valid, most, effort)
         asked = _asked(own, train.n_classes, effort)
         try:

@@ -16,10 +16,16 @@ from onnx import numpy_helper
 
 from seedleaf.errors import TrialError
 from seedleaf.learners.tables.graph import ML, Graph, as_half
+from seedleaf.learners.tables.levels import FEWEST
+from seedleaf.learners.tables.model import Effort
 
 Array = npt.NDArray[Any]
 SUM, LEQ = 1, 0  # aggregate function and node mode of TreeEnsemble
-LEAF_BYTES = 20  # that a leaf takes in a file, with the split it hangs on
+LEAF_BYTES = 20  # that a leaf takes in an operator, with the split it hangs on
+PACKED_BYTES, WALK_BYTES = (
+    9,
+    12_000,
+)  # the same where trees are walked (levels.py), and what the nodes of a walk take
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +40,15 @@ class Tree:
     leaf: Array
     value: Array
     target: int = 0
+
+
+def leaves_within(effort: Effort, usual: int, more: int = 0, exact: bool = True) -> int:
+    """How many leaves of trees a file has room for, `usual` without a limit. A leaf takes `more` bytes than one number does;
+    `exact`: in single precision."""
+    few = effort.most(usual, LEAF_BYTES + more)
+    if effort.room is None:
+        return few
+    return max(min(few, FEWEST), effort.most(usual, PACKED_BYTES + 2 * exact + more, WALK_BYTES))
 
 
 def round_down(threshold: Array) -> npt.NDArray[np.float32]:

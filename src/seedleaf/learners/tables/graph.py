@@ -188,6 +188,14 @@ class Graph:
     def concat(self, parts: Sequence[str]) -> str:
         return parts[0] if len(parts) == 1 else self.add("Concat", *parts, axis=1)
 
+    def cut(self, x: str, widths: Sequence[int]) -> list[str]:
+        """Columns of a matrix, so many in each part. (Several Slice nodes are what ONNX Runtime 1.20 cannot fuse.)"""
+        if len(widths) == 1:
+            return [x]
+        out = [self._name() for _ in widths]
+        self.nodes.append(helper.make_node("Split", [x, self.constant(list(widths), "int64")], out, axis=1))
+        return out
+
     def smallest(self, x: str, n: int) -> tuple[str, str]:
         """The `n` smallest of each row (N, n), and where they stand."""
         values, places = self._name(), self._name()

@@ -293,9 +293,9 @@ def _descended(g: Graph, x: str, t: Trees, value: Array | None) -> str:
     for level in range(1, int(t.depths[0])):
         deeper = int((t.depths > level).sum())
         if deeper < SHED * walking:
-            ends = [g.constant([k], "int64") for k in (0, deeper, walking, 1)]
-            ended.append(g.add("Slice", grid(at, walking), ends[1], ends[2], ends[3]))
-            at = g.add("Reshape", g.add("Slice", grid(at, walking), ends[0], ends[1], ends[3]), long)
+            going, over = g.cut(grid(at, walking), [deeper, walking - deeper])
+            ended.append(over)
+            at = g.add("Reshape", going, long)
             walking = deeper
         seen = g.add("GatherElements", x, grid(read(column), walking), axis=1)
         beyond = g.add("Greater", g.add("Reshape", seen, long), read(threshold))
@@ -333,9 +333,5 @@ def _summed(g: Graph, value: str, t: Trees, operators: Sequence[Operator]) -> di
     target = g.cast(g.constant(t.target[:, None], kind), "int32")
     every = g.add("Range", *(g.constant(k, "int32") for k in (0, t.outs, 1)))
     sums = g.add("MatMul", value, g.cast(g.add("Equal", target, every), "float32"))
-    found, start = {}, 0
-    for o in operators:
-        ends = [g.constant([k], "int64") for k in (start, start + o.outs, 1)]
-        found[o.out] = g.add("Slice", sums, *ends)
-        start += o.outs
-    return found
+    parts = g.cut(sums, [o.outs for o in operators])
+    return {o.out: part for o, part in zip(operators, parts, strict=True)}

@@ -188,7 +188,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--epochs", type=int, default=60, help="of the originals' training")
     parser.add_argument(
-        "--tuning", type=int, default=15, help="epochs of fine-tuning, the same for all methods"
+        "--tuning", type=int, default=80, help="epochs of fine-tuning, the same for all methods"
     )
     parser.add_argument("--train", type=int, help="so many training images alone")
     parser.add_argument("--test", type=int, help="so many test images alone")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seedleaf import __version__
+from seedleaf.data.spec import NO_TEST
 from seedleaf.folder import new_folder
 from seedleaf.job import Job, name_of
 from seedleaf.learners.base import pinned
@@ -88,7 +89,7 @@ def fit(
     if families is not None:
         asked_for = families.split(",") if isinstance(families, str) else families
         given["families"] = [name for each in asked_for if (name := str(each).strip())]
-    if test is not None and test != "none":  # see data/tables/load.py
+    if test is not None and test != NO_TEST:
         given["test"] = str(Path(str(test)).absolute())
     modality = modality_of(data)
     job = Job(

@@ -14,6 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from seedleaf.api import fit
+from seedleaf.data.spec import NO_TEST
 from seedleaf.data.tables.cells import SURE, as_text
 from seedleaf.estimator import scratch_folder, seed_of
 from seedleaf.table_predictor import TablePredictor
@@ -60,7 +61,7 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]
             frame,
             target=name,
             task=task,
-            test="none",
+            test=NO_TEST,
             time_limit=self.time_limit,
             metric=self.metric,
             max_bytes=self.max_bytes,

@@ -20,7 +20,7 @@ from seedleaf.errors import DataError, RunError, first_line
 from seedleaf.learners.tables.block import Layout
 from seedleaf.predictor import cell, open_model, session_of
 
-BATCH = 4_096
+BATCH = 512
 FEW = 64  # rows that are read cell by cell
 Array = npt.NDArray[Any]
 

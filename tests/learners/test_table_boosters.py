@@ -17,7 +17,7 @@ import seedleaf
 from messy import messy
 from seedleaf.core import Context
 from seedleaf.data.tables import folds, load_table
-from seedleaf.errors import RunError, StudyError
+from seedleaf.errors import RunError, StudyError, TrialError
 from seedleaf.job import Job
 from seedleaf.learners.tables import lightgbm, registry, xgboost
 from seedleaf.learners.tables.cost import model_costs, room_for
@@ -129,6 +129,23 @@ def test_it_stops_by_the_validation_rows_and_by_the_clock(name: str) -> None:
     other = Rows(rng.normal(size=(200, 5)).astype(np.float32), rng.integers(0, 2, 200), 2, 5)
     assert family.fit(own, noise, other, Effort(time.time() + 60, 1, None)).rounds < 60
     assert family.fit(own, rows("binary"), None, Effort(time.time() - 1, 1, 500)).rounds == 1
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_where_nothing_can_be_split_every_row_is_told_the_same(name: str, task: str) -> None:
+    some = rows(task, 40)
+    alike = Rows(np.zeros_like(some.x), some.y, some.n_classes, 5)
+    family, own = registry.split_config(space_of(Kind(40, 5, 0, 0, TASKS[task]), (name,)).complete({}))
+    if name == "catboost":  # it takes no table all of whose columns are constant
+        with pytest.raises(TrialError, match="constant or ignored"):
+            family.fit(own, alike, alike, Effort(time.time() + 60, 1, None))
+        return
+    model = family.fit(own, alike, alike, Effort(time.time() + 60, 1, None))
+    said, batch, alone = both(model, some.x, TASKS[task] or 1)
+    usual = np.bincount(some.y) / 40 if TASKS[task] else np.zeros(1)
+    np.testing.assert_allclose(said, np.repeat(usual[None], 40, axis=0), atol=0.02)
+    np.testing.assert_allclose(batch, said, atol=1e-6)
+    np.testing.assert_allclose(alone, said, atol=1e-6)
 
 
 @pytest.mark.parametrize("task", ["multiclass", "regression"])

@@ -20,10 +20,11 @@ from seedleaf.learners.tables.fitting import fit_config
 from seedleaf.learners.tables.model import Effort
 from seedleaf.learners.tables.registry import FAMILIES, family_config, small, space_of
 from seedleaf.learners.tables.source import Source, kind_of, open_source, save
+from seedleaf.learners.tables.trees import leaves_within
 from seedleaf.learners.tables.trial import run
 from seedleaf.learners.tables.written import write
 
-LIMIT = 24_000
+LIMIT = 20_000
 
 
 @pytest.fixture(scope="module", params=["multiclass", "regression"])
@@ -61,6 +62,18 @@ def test_a_fit_takes_the_room_that_is_left_and_no_more(family: str, place: str, 
         free = model_costs(fitted_at(tmp_path / "free", source, config, None, 200), source)
         assert free["bytes"] > LIMIT, "without the limit it is larger"
         assert costs["bytes"] > 0.6 * LIMIT, "what there is of room is used"
+
+
+def test_trees_that_are_packed_have_more_leaves_in_the_same_room() -> None:
+    def leaves(room: int | None) -> int:
+        return leaves_within(Effort(0.0, 0, room=room), 120_000, exact=False)
+
+    assert leaves(None) == leaves(10**9) == 120_000
+    assert leaves(10_000) == 485, "few stay with the operator, twenty bytes each"
+    assert leaves(21_000) == 1_000
+    assert leaves(102_000) == 10_000
+    some = [leaves(room) for room in range(0, 200_000, 500)]
+    assert some == sorted(some)
 
 
 def test_narrow_networks_are_all_that_is_searched_where_room_is_short(place: str) -> None:

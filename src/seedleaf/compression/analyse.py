@@ -100,20 +100,25 @@ def analyse(setup: Mapping[str, Any], seconds: float, device: str = "cpu") -> di
 
 
 class Blank(nn.Module):
-    """Any network without its layers: pixels are scaled and averaged."""
+    """Any network without its layers: pixels are scaled and averaged.
 
-    def __init__(self, channels: int, classes: int) -> None:
+    With a `first` layer, of next to no work, it begins as int8 graphs do, where the scaling goes into that layer.
+    """
+
+    def __init__(self, channels: int, classes: int, first: bool = False) -> None:
         super().__init__()
+        self.first = nn.Conv2d(channels, channels, 1, 8) if first else nn.Identity()
         self.head = nn.Linear(channels, classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.head(x.mean((2, 3)))
+        out: Tensor = self.head(self.first(x).mean((2, 3)))
         return out
 
 
 def call_ms(spec: ImageSpec, folder: Path, source: Source, int8: bool) -> float:
     """What a graph for such images takes without any layer."""
-    net = Net(Blank(spec.channels, spec.n_classes), [127.5] * spec.channels, [127.5] * spec.channels)
+    halves = [127.5] * spec.channels
+    net = Net(Blank(spec.channels, spec.n_classes, int8), halves, halves)
     mode = {"mode": "static"} if int8 else {}
     images = np.take(source.data.x_train, source.train[:64], 0)
     place = folder / "blank"

@@ -44,9 +44,10 @@ class Distil:
 
 
 class DistilTrainer(Trainer):
-    """A trainer whose loss is (1 - weight) · loss(labels) + weight · T² · KL(teacher ‖ student), both softened by T."""
+    """A trainer whose loss is (1 - weight) · loss(labels) + weight · T² · KL(teacher ‖ student), both softened by T.
 
-    recordable = False
+    On a GPU the teacher's answer is recorded with the step: it depends on the batch alone.
+    """
 
     def __init__(
         self, model: nn.Module, config: Config, train: Feed, ctx: Context, teacher: nn.Module, body: Body

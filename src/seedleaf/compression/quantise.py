@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from seedleaf.compression.pixels import Start, fold, shorten
 from seedleaf.compression.recipe import Body, Work
 from seedleaf.compression.shop import Shop
 from seedleaf.errors import RunError, first_line
@@ -93,7 +94,7 @@ def write_int8(source: Path, target: Path, mode: str, images: Pixels) -> None:
                     str(prepared), str(target), per_channel=True, op_types_to_quantize=["MatMul", "Gemm"]
                 )
                 return
-            left = _prepare(prepared)
+            left, start = _prepare(prepared)
             reader: Any = _Reader("images", images[:IMAGES])
             quantize_static(
                 str(prepared),
@@ -105,16 +106,24 @@ def write_int8(source: Path, target: Path, mode: str, images: Pixels) -> None:
                 per_channel=True,
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
+                # Seven bits of weights: without a dot product of bytes (VNNI) a processor adds products up in 16 bits, which
+                # eight overflow; a network of 83 % was right in 63 % of its answers then.
+                reduce_range=True,
+                extra_options={"TensorQuantOverrides": start.overrides} if start else {},
             )
+            if start:
+                _shorten(target, start)
         except Exception as error:  # it raises whatever its steps raise
             raise RunError(f"the graph cannot be quantised ({mode}): {first_line(error)}") from error
 
 
-def _prepare(path: Path) -> list[str]:
-    """Means over whole maps as pools, which have an int8 kernel; and the names of the nodes that scale the pixels.
+def _prepare(path: Path) -> tuple[list[str], Start | None]:
+    """Means over whole maps as pools, which have an int8 kernel; the names of the nodes that scale the pixels; and how the
+    graph begins, where that scaling could be folded into the first layer.
 
-    Those stay in float: in int8 the runtime turns them back into sums of threes, which took as long as the first layer. That
-    layer is better in int8 although it is slower by itself: what follows a float one is reordered again and again.
+    Where it could not, those stay in float: in int8 the runtime turns them back into sums of threes, which took as long
+    as the first layer. That layer is better in int8 although it is slower by itself: what follows a float one is reordered
+    again and again.
     """
     import onnx
 
@@ -122,9 +131,18 @@ def _prepare(path: Path) -> list[str]:
     for i, node in enumerate(model.graph.node):
         node.name = node.name or f"{node.op_type}_{i}"
     pooled(model)
+    start = fold(model)
     onnx.save(model, str(path))
     before = itertools.takewhile(lambda n: n.op_type not in ("Conv", "Gemm", "MatMul"), model.graph.node)
-    return [node.name for node in before]
+    return [node.name for node in before], start
+
+
+def _shorten(path: Path, start: Start) -> None:
+    import onnx
+
+    model = onnx.load(str(path))
+    shorten(model, start)
+    onnx.save(model, str(path))
 
 
 def pooled(model: Any) -> None:

@@ -18,6 +18,7 @@ Pixels = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
 
 DIGITS = "digits"  # the name of the set that comes with scikit-learn
+NO_TEST = "none"  # in place of a test file: every row is trained on
 
 
 @dataclass(frozen=True, slots=True)

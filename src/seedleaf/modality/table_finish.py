@@ -14,15 +14,16 @@ from seedleaf.errors import BudgetError, LimitError
 from seedleaf.executors.base import Returned
 from seedleaf.finish import call_all
 from seedleaf.learners.tables.decide import threshold
+from seedleaf.learners.tables.plain import FEW
 from seedleaf.learners.tables.reader import unreadable
-from seedleaf.learners.tables.registry import family_name
+from seedleaf.learners.tables.registry import family_name, split_config
 from seedleaf.learners.tables.trial import model_file
 from seedleaf.learners.tables.written import remove
 from seedleaf.modality.base import Made
 from seedleaf.modality.table_beside import remember
 from seedleaf.modality.table_limits import beyond, limits_told, out_of_reach, said
 from seedleaf.modality.table_parts import Members, Parts, make_parts, smaller, spare, together, was_cut
-from seedleaf.modality.table_study import TableSpec, candidates, failed, winner_of
+from seedleaf.modality.table_study import TableSpec, candidates, failed, plainer, winner_of
 
 if TYPE_CHECKING:
     from seedleaf.finish import Run
@@ -37,7 +38,9 @@ def make(run: Run, end: float, staged: Path) -> Made:
         raise BudgetError(f"no model: {failed(run.study.history)}; give more --time")
     begun = time.time()
     able = candidates(run.study, winner)
-    members, power, decision = _blend(run, able, winner.step)
+    if run.spec.schema.n_train <= FEW:
+        able += plainer(run.study, winner, able)
+    members, power, decision, tied = _blend(run, able, winner.step)
     made, trained = make_parts(run, members, end)
     took = time.time() - begun
     run.view.update(run.study.history, time.time(), "export")
@@ -82,6 +85,8 @@ def make(run: Run, end: float, staged: Path) -> Made:
     )
     metrics = {k: final[k] for k in keep if k in final}
     told = verdict(run, winner, compared)
+    if told.get("beaten", True) and tied.get("plainer") == winner.id:
+        told = tied
     _clear(run, able)
     # The fit has one thread while the run's others stand still.
     return Made(final, told, metrics, partial(card, spec, final), trained / run.threads, took)
@@ -95,9 +100,11 @@ def _told(decision: Mapping[str, Any], weighed: list[float], spec: TableSpec) ->
     return {"decision": body}
 
 
-def _blend(run: Run, trials: list[Trial], folds: int) -> tuple[Members, float, Mapping[str, Any]]:
-    """Which of the trials go into the file, with what weights; the power that calibrates probabilities; and what is weighed
-    against what when a class is said.
+def _blend(
+    run: Run, trials: list[Trial], folds: int
+) -> tuple[Members, float, Mapping[str, Any], dict[str, Any]]:
+    """Which of the trials go into the file, with what weights; the power that calibrates probabilities; what is weighed
+    against what when a class is said; and what is said where a plainer model took the place of others in a tie.
 
     All have done the first `folds` folds.
     """
@@ -106,13 +113,14 @@ def _blend(run: Run, trials: list[Trial], folds: int) -> tuple[Members, float, M
         "setup": dict(run.setup),
         "n_folds": folds,
         "costs": [dict(t.metrics) for t in trials] if run.study.problem.limits else [],
+        "plainness": [split_config(t.config)[0].plainness for t in trials],
     }
     answer = call_all(run, {"blend": ("seedleaf.learners.tables.blend:blend", arguments)}, "refit", set())[
         "blend"
     ]
     if answer.error is not None:
         run.view.message(f"no blend: {answer.error}")
-        return [(trials[0], 1.0)], 1.0, {"weights": []}
+        return [(trials[0], 1.0)], 1.0, {"weights": []}, {}
     found = answer.value
     members = [(t, float(w)) for t, w in zip(trials, found["weights"], strict=True) if w]
     run.study.note(
@@ -122,7 +130,20 @@ def _blend(run: Run, trials: list[Trial], folds: int) -> tuple[Members, float, M
     )
     # What calibrates fits that the clock ended does not calibrate those that are grown on.
     power = 1.0 if any(was_cut(t) for t, _ in members) else float(found["power"])
-    return members, power, found["decision"]
+    tied = _tied(run.spec, members[0][0], trials, found["tied"]) if found["tied"] else {}
+    return members, power, found["decision"], tied
+
+
+def _tied(spec: TableSpec, plain: Trial, trials: list[Trial], found: Mapping[str, Any]) -> dict[str, Any]:
+    """The verdict where a plainer model is delivered for others that led by no more than chance."""
+    names = " + ".join(f"{family_name(trials[i].config)} (trial {trials[i].id})" for i in found["members"])
+    kind = "log loss" if spec.kind.n_classes else "squared error"
+    text = (
+        f"{family_name(plain.config)} (trial {plain.id}) is delivered, the plainer model: {names} led by "
+        f"{found['lead']:.2g} ± {found['se']:.2g} in {kind} on the folds, which {spec.schema.n_train:,} rows do not tell "
+        "from chance"
+    )
+    return {"text": text, "gain": -found["lead"], "se": found["se"], "plainer": plain.id}
 
 
 def _clear(run: Run, able: list[Trial]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,7 +20,15 @@ from seedleaf.job import Job
 from seedleaf.learners.tables.categories import MOST_COLUMNS
 from seedleaf.learners.tables.metrics import Metric, metric_for
 from seedleaf.learners.tables.model import Kind
-from seedleaf.learners.tables.registry import begun_with, default_of, families_of, ladder, portfolio, small
+from seedleaf.learners.tables.registry import (
+    begun_with,
+    default_of,
+    families_of,
+    ladder,
+    portfolio,
+    small,
+    split_config,
+)
 from seedleaf.learners.tables.source import open_source
 from seedleaf.modality.table_beside import kept_seconds
 from seedleaf.modality.table_limits import beyond, check_reachable
@@ -191,6 +199,22 @@ def candidates(study: Study, winner: Trial) -> list[Trial]:
     others = [t for t in others if t.state is not State.FAILED and keeps_limits(study.problem, t)]
     others.sort(key=lambda t: (_loss_at(study, t, winner.step), t.id))
     return [winner, *others[: LOOKED_AT - 1]]
+
+
+def plainer(study: Study, winner: Trial, known: Sequence[Trial]) -> list[Trial]:
+    """Of each family that is plainer than the winner's the best that was judged on as many folds, of those not `known`."""
+    seen = {t.id for t in known}
+    best: dict[str, Trial] = {}
+    for trial in sorted(study.trials, key=lambda t: (_loss_at(study, t, winner.step), t.id)):
+        family = split_config(trial.config)[0]
+        able = (
+            trial.step >= winner.step
+            and trial.state is not State.FAILED
+            and keeps_limits(study.problem, trial)
+        )
+        if able and family.plainness < split_config(winner.config)[0].plainness:
+            best.setdefault(family.name, trial)
+    return [t for t in best.values() if t.id not in seen]
 
 
 def _loss_at(study: Study, trial: Trial, step: int) -> float:

@@ -103,6 +103,8 @@ def _place(facts: Facts, row: Row, rank: int | None) -> Place:
 
 def _remark(facts: Facts, row: Row) -> str:
     if facts.winner is not None and row.id == facts.winner.id:
+        if facts.note("verdict").get("plainer") == row.id:
+            return "winner: the plainer model of a tie"
         same = facts.default is not None and row.id == facts.default.id
         return "winner, the default config itself" if same else "winner"
     if row.state is State.FAILED:

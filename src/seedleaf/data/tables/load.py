@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from seedleaf.data.spec import Array, Labels
+from seedleaf.data.spec import NO_TEST, Array, Labels
 from seedleaf.data.tables.audit.registry import audit
 from seedleaf.data.tables.audit.rows import clean_rows, overlap
 from seedleaf.data.tables.audit.sheet import Sheet
@@ -24,7 +24,6 @@ from seedleaf.errors import DataError
 
 TARGETS = ("target", "label", "class", "y")  # by these names a target is known, without case
 SAMPLED_ROWS, SAMPLED_CELLS = 1_000, 50_000
-NO_TEST = "none"  # in place of a test file: every row is trained on
 WHY_GROUP = "it says which rows belong together"
 
 

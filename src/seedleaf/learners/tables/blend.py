@@ -13,6 +13,7 @@ import numpy.typing as npt
 from seedleaf.learners.tables.cost import limits_of, reader_costs
 from seedleaf.learners.tables.decide import decision
 from seedleaf.learners.tables.metrics import METRICS, metric_for, row_losses
+from seedleaf.learners.tables.plain import tie
 from seedleaf.learners.tables.source import Source, open_source
 from seedleaf.learners.tables.trial import out_of_fold
 
@@ -30,6 +31,7 @@ def blend(
     setup: Mapping[str, Any],
     n_folds: int,
     costs: Sequence[Mapping[str, float]] = (),
+    plainness: Sequence[int] = (),
 ) -> dict[str, Any]:
     """Weights of the trials in `folders`, best first, all of which have done `n_folds` folds; and the power of the
     probabilities.
@@ -54,9 +56,14 @@ def blend(
         value = float(row_losses(y, p, source.n_classes).mean())
         return value if source.n_classes else float(np.sqrt(value))
 
-    counts = _greedy(answers, loss, _rule(costs, limits_of(setup), source))
+    keeps = _rule(costs, limits_of(setup), source)
+    counts = _greedy(answers, loss, keeps)
     weights = counts / counts.sum()
     mixed = np.asarray(sum(w * a for w, a in zip(weights, answers, strict=True)))
+    tied = tie(y, source.n_classes, answers, weights, mixed, plainness, keeps) if plainness else None
+    if tied is not None:
+        weights = np.eye(len(answers))[tied[0]]
+        mixed = answers[tied[0]]
     power, after = 1.0, loss(mixed)
     if source.n_classes and setup["metric"] in ("logloss", "error", "accuracy"):
         power, after = _calibrated(mixed, loss)
@@ -67,6 +74,9 @@ def blend(
         "before": loss(answers[0]),
         "after": after,
         "decision": said,
+        "tied": None
+        if tied is None
+        else {"lead": tied[1], "se": tied[2], "members": np.flatnonzero(counts).tolist()},
     }
 
 

@@ -22,7 +22,7 @@ from seedleaf.learners.tables.model import (
     softmax,
 )
 from seedleaf.learners.tables.options import coded
-from seedleaf.learners.tables.trees import LEAF_BYTES, ensemble_graph, from_boosting
+from seedleaf.learners.tables.trees import ensemble_graph, from_boosting, leaf_values, leaves_within
 from seedleaf.learners.tables.watched import Watch
 from seedleaf.space import Choice, Float, Int, Param
 
@@ -71,7 +71,7 @@ class Boosting:
 
     def fit(self, own: Mapping[str, Any], train: Rows, valid: Rows | None, effort: Effort) -> Boosted:
         growth = _Growth(own, train, effort)
-        leaves = effort.most(MOST_LEAVES, LEAF_BYTES)
+        leaves = leaves_within(effort, MOST_LEAVES, exact=False)
         watch = Watch(own, valid, leaves // (int(own["leaves"]) * len(growth.base)), effort)
         judge = None if watch.valid is None else _Judge(growth, watch.valid)
         while watch.more():
@@ -165,7 +165,10 @@ class _Growth:
             raw[:, k] += tree.predict_binned(binned, self.mapper.missing_values_bin_idx_, THREADS)
 
     def upto(self, rounds: int) -> Boosted:
-        return Boosted(self.base, self.trees[:rounds], self.n_classes)
+        kept = self.trees[:rounds]
+        for tree in (tree for row in kept for tree in row):
+            tree.nodes["value"] = leaf_values(tree.nodes["value"])
+        return Boosted(self.base, kept, self.n_classes)
 
 
 def leaf_by_leaf(kind: Kind) -> dict[str, Param]:

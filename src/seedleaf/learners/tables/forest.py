@@ -11,10 +11,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from seedleaf.learners.tables.graph import Graph, as_half
+from seedleaf.learners.tables.graph import Graph
 from seedleaf.learners.tables.model import Effort, Kind, Matrix, Rows
 from seedleaf.learners.tables.options import coded, filled
-from seedleaf.learners.tables.trees import LEAF_BYTES, Tree, ensemble_graph, from_forest, shares_graph
+from seedleaf.learners.tables.trees import (
+    Tree,
+    ensemble_graph,
+    from_forest,
+    leaf_values,
+    leaves_within,
+    shares_graph,
+)
 from seedleaf.space import Choice, Float, Int, Param
 
 CHUNK = 8  # trees between looks at the clock, at most
@@ -45,8 +52,9 @@ class Forest:
         found = []
         for e in self.model.estimators_:
             value = e.tree_.value[:, 0, :]
-            # Half precision holds a share to one in two thousand; it halves the file of a forest of many classes.
-            shares = as_half(value / value.sum(1, keepdims=True)) if self.n_classes else value / n
+            # A root in one byte holds shares near nothing as well as those near one; the sum is made one again.
+            roots = np.round(255 * np.sqrt(value / value.sum(1, keepdims=True))) if self.n_classes else value
+            shares = np.square(roots) if self.n_classes else leaf_values(value / n)
             found.append(from_forest(e.tree_, shares))
         return found
 
@@ -84,7 +92,7 @@ class ForestFamily:
             ("random", True): ensemble.RandomForestClassifier,
             ("random", False): ensemble.RandomForestRegressor,
         }
-        nodes = effort.most(MOST_NODES, LEAF_BYTES + 2 + 2 * train.n_classes)
+        nodes = leaves_within(effort, MOST_NODES, 2 + train.n_classes, exact=False)
         trees = min(int(own["trees"]), max(nodes // FEWEST, 1))
         model = names[str(own["kind"]), bool(train.n_classes)](
             n_estimators=1,

@@ -22,12 +22,16 @@ OPSET, ML_OPSET, IR = 21, 5, 10
 NUMBERS, TEXTS = "numbers", "texts"  # the inputs: double (N, numbers) with NaN = missing, string (N, texts)
 ML = "ai.onnx.ml"
 CONTRIB = "com.microsoft"  # part of every ONNX Runtime: cutting into letters is no operator of ONNX itself
+ROWS = 512  # that are asked for at once
 KINDS = {
     "float64": TensorProto.DOUBLE,
     "float32": TensorProto.FLOAT,
     "float16": TensorProto.FLOAT16,
     "int64": TensorProto.INT64,
     "int32": TensorProto.INT32,
+    "uint16": TensorProto.UINT16,
+    "uint8": TensorProto.UINT8,
+    "int8": TensorProto.INT8,
     "bool": TensorProto.BOOL,
 }
 
@@ -37,6 +41,22 @@ def as_half(values: Array) -> npt.NDArray[np.float32]:
     in Python, too."""
     with np.errstate(over="ignore"):
         return values.astype(np.float16).astype(np.float32)
+
+
+def in_bytes(weight: Array) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
+    """Whole numbers up to 127 and for each column (of a matrix) what they are multiplied by: what a file keeps of weights.
+    Of weights that such numbers made it finds the same ones."""
+    largest = np.abs(weight).max(0, initial=0)
+    scale = np.where(largest > 0, largest / 127, 1.0).astype(np.float32)
+    return np.round(weight / scale).astype(np.int8), scale
+
+
+def as_bytes(weight: Array) -> npt.NDArray[np.float32]:
+    """The nearest weights that `in_bytes` holds; what is not finite stays so."""
+    if not np.isfinite(weight).all():
+        return weight.astype(np.float32)
+    whole, scale = in_bytes(weight)
+    return whole * scale
 
 
 @dataclass
@@ -73,6 +93,11 @@ class Graph:
             self.constants[name] = numpy_helper.from_array(array, name)
         return self._known[key]
 
+    def forget(self, name: str) -> None:
+        """Leave out a constant that nothing uses."""
+        del self.constants[name]
+        self._known = {key: known for key, known in self._known.items() if known != name}
+
     def add(self, op: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
         """One node with one output, whose name is returned."""
         out = self._name()
@@ -100,10 +125,14 @@ class Graph:
         return self.add("Mul", moved, self.constant(scale, dtype))
 
     def dense(
-        self, x: str, weight: Array, bias: Array | None = None, dtype: str = "float32", halved: bool = False
+        self, x: str, weight: Array, bias: Array | None = None, dtype: str = "float32", small: bool = False
     ) -> str:
-        """x @ weight + bias, weight (in, out). `halved`: the weight is what `as_half` made and takes half of the room."""
-        w = self.cast(self.constant(weight, "float16"), dtype) if halved else self.constant(weight, dtype)
+        """x @ weight + bias, weight (in, out). `small`: the weight is what `as_bytes` made, one byte each in the file."""
+        if small:
+            whole, scale = in_bytes(weight)
+            w = self.add("Mul", self.cast(self.constant(whole, "int8"), dtype), self.constant(scale, dtype))
+        else:
+            w = self.constant(weight, dtype)
         if bias is not None and np.ndim(bias) == 1 and np.ndim(weight) == 2 and dtype == "float32":
             return self.add("Gemm", x, w, self.constant(bias, dtype))
         out = self.add("MatMul", x, w)
@@ -158,6 +187,14 @@ class Graph:
 
     def concat(self, parts: Sequence[str]) -> str:
         return parts[0] if len(parts) == 1 else self.add("Concat", *parts, axis=1)
+
+    def cut(self, x: str, widths: Sequence[int]) -> list[str]:
+        """Columns of a matrix, so many in each part. (Several Slice nodes are what ONNX Runtime 1.20 cannot fuse.)"""
+        if len(widths) == 1:
+            return [x]
+        out = [self._name() for _ in widths]
+        self.nodes.append(helper.make_node("Split", [x, self.constant(list(widths), "int64")], out, axis=1))
+        return out
 
     def smallest(self, x: str, n: int) -> tuple[str, str]:
         """The `n` smallest of each row (N, n), and where they stand."""
@@ -242,3 +279,11 @@ def session(model: bytes) -> Any:
         return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:
         raise TrialError(f"ONNX Runtime does not take the graph: {first_line(error)}") from error
+
+
+def ask(run: Any, feed: Mapping[str, Array]) -> Array:
+    """The first output of a session, a few rows at a time: walked trees hold a number for each row and tree."""
+    n = max(map(len, feed.values()), default=0)
+    return np.concatenate(
+        [run.run(None, {k: v[i : i + ROWS] for k, v in feed.items()})[0] for i in range(0, n, ROWS) or (0,)]
+    )

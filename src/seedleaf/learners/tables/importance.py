@@ -61,7 +61,7 @@ def importance(
     known = np.flatnonzero(y >= 0 if source.n_classes else np.isfinite(y))
     if len(known) < ENOUGH:
         return body
-    run = session(joined([Path(p) for p in places], weights, source, power))
+    run = session(joined([Path(p) for p in places], weights, source, power, walked=False))
     inputs = [i.name for i in run.get_inputs()]
     sign = 1.0 if goal.direction == "min" else -1.0
 

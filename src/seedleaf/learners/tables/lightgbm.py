@@ -16,7 +16,7 @@ from seedleaf.learners.tables.boosting import MOST_LEAVES, THREADS, base_of, lea
 from seedleaf.learners.tables.grown import Grown, spread_out
 from seedleaf.learners.tables.model import Effort, Kind, Rows
 from seedleaf.learners.tables.options import coded
-from seedleaf.learners.tables.trees import LEAF_BYTES, Tree, ensemble_graph, round_down
+from seedleaf.learners.tables.trees import Tree, ensemble_graph, leaves_within, round_down
 from seedleaf.learners.tables.watched import Watch
 from seedleaf.space import Bool, Choice, Float, Param
 
@@ -42,7 +42,7 @@ class LightGbm:
         import lightgbm
 
         base = base_of(train)
-        most = effort.most(MOST_LEAVES, LEAF_BYTES) // (int(own["leaves"]) * len(base))
+        most = leaves_within(effort, MOST_LEAVES) // (int(own["leaves"]) * len(base))
         watch = Watch(own, valid, most, effort)
         asked = _asked(own, train.n_classes, effort)
         try:
@@ -58,9 +58,16 @@ class LightGbm:
                 watch.told(float(booster.eval_valid()[0][2]) if watch.valid is not None else None)
         except lightgbm.basic.LightGBMError as error:
             raise TrialError(f"lightgbm failed: {first_line(error)}") from error
-        rounds = watch.rounds() if watch.done else 0
-        if not rounds:
-            raise TrialError("lightgbm found nothing to split: there are too few rows, or none differ")
+        if not watch.done:  # nothing can be split: the same answer for every row
+            bare = [columns([(0, 0.0, -1, -1, False, True, 0.0)], k) for k in range(len(base))]
+            return Grown(
+                base,
+                lambda x: np.zeros((len(x), len(base))),
+                lambda g, x: ensemble_graph(g, x, bare, len(base)),
+                train.n_classes,
+                0,
+            )
+        rounds = watch.rounds()
         body = booster.dump_model(num_iteration=rounds)["tree_info"]
         trees = [read(t["tree_structure"], i % len(base)) for i, t in enumerate(body)]
         return Grown(

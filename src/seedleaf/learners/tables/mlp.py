@@ -27,7 +27,7 @@ COSINES, EMBEDDED = 8, 3  # waves for each number, and what becomes of them besi
 @dataclass(frozen=True, eq=False)
 class Net:
     """Weights as arrays: `waves` (w, b, v, c) of the embedding or (), `layers` of (weight (in, out), bias), the weights such
-    as half precision holds."""
+    as one byte each and a scale for each column hold."""
 
     waves: tuple[Floats, ...]
     scale: Floats
@@ -66,7 +66,7 @@ class Net:
             flat = g.constant([0, self.n_smooth * v.shape[2]], "int64")
             h = g.concat([h, g.add("Reshape", made, flat)])
         for i, (weight, bias) in enumerate(self.layers):
-            h = g.dense(h, weight, bias, halved=True)
+            h = g.dense(h, weight, bias, small=True)
             if i + 1 < len(self.layers):
                 h = g.add("Relu", h) if self.act == "relu" else g.add("Mul", h, g.add("Sigmoid", h))
         return probabilities_graph(g, h) if self.classes else h
@@ -120,5 +120,5 @@ class MlpFamily:
 def _bytes(columns: int, width: int, depth: int, n_out: int, waves: int = 0) -> int:
     """What the weights take in a file; `waves` of the columns are embedded."""
     sizes = [columns + EMBEDDED * waves, *[width] * depth, n_out]
-    layers = sum((2 * a + 4) * b for a, b in pairwise(sizes))
+    layers = sum((a + 8) * b for a, b in pairwise(sizes))
     return layers + 4 * (columns + waves * (2 * COSINES + EMBEDDED * (COSINES + 1)))

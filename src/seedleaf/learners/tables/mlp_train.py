@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from seedleaf.errors import TrialError
 from seedleaf.learners.tables import metrics
-from seedleaf.learners.tables.graph import as_half
+from seedleaf.learners.tables.graph import as_bytes
 from seedleaf.learners.tables.mlp import COSINES, EMBEDDED, Net
 from seedleaf.learners.tables.model import Effort, Rows, softmax
 
@@ -173,7 +173,7 @@ class Training:
         if "a" in w:
             waves = (w["a"][:, :, 0], w["b"][:, :, 0], w["v"].transpose(0, 2, 1).copy(), w["c"][:, :, 0])
         layers = tuple(
-            (as_half(w[f"w{i}"] * np.float32(1 / math.sqrt(size))), w[f"d{i}"])
+            (as_bytes(w[f"w{i}"] * np.float32(1 / math.sqrt(size))), w[f"d{i}"])
             for i, size in enumerate(self.sizes[:-1])
         )
         return Net(waves, w["scale"], layers, str(self.own["act"]), self.rows.n_smooth, self.classes, rounds)

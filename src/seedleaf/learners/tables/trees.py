@@ -15,11 +15,17 @@ import numpy.typing as npt
 from onnx import numpy_helper
 
 from seedleaf.errors import TrialError
-from seedleaf.learners.tables.graph import ML, Graph
+from seedleaf.learners.tables.graph import ML, Graph, as_half
+from seedleaf.learners.tables.levels import FEWEST
+from seedleaf.learners.tables.model import Effort
 
 Array = npt.NDArray[Any]
 SUM, LEQ = 1, 0  # aggregate function and node mode of TreeEnsemble
-LEAF_BYTES = 20  # that a leaf takes in a file, with the split it hangs on
+LEAF_BYTES = 20  # that a leaf takes in an operator, with the split it hangs on
+PACKED_BYTES, WALK_BYTES = (
+    9,
+    12_000,
+)  # the same where trees are walked (levels.py), and what the nodes of a walk take
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,10 +42,24 @@ class Tree:
     target: int = 0
 
 
+def leaves_within(effort: Effort, usual: int, more: int = 0, exact: bool = True) -> int:
+    """How many leaves of trees a file has room for, `usual` without a limit. A leaf takes `more` bytes than one number does;
+    `exact`: in single precision."""
+    few = effort.most(usual, LEAF_BYTES + more)
+    if effort.room is None:
+        return few
+    return max(min(few, FEWEST), effort.most(usual, PACKED_BYTES + 2 * exact + more, WALK_BYTES))
+
+
 def round_down(threshold: Array) -> npt.NDArray[np.float32]:
     """The largest float32 that is not above each float64."""
     near = threshold.astype(np.float32)
     return np.where(near.astype(np.float64) > threshold, np.nextafter(near, np.float32(-np.inf)), near)
+
+
+def leaf_values(values: Array) -> Array:
+    """The values of leaves as a file keeps them, in half precision: what they are in Python, too."""
+    return as_half(np.clip(values, -6e4, 6e4)).astype(np.float64)
 
 
 def from_boosting(nodes: Array, target: int) -> Tree:
@@ -124,7 +144,7 @@ def ensemble_graph(g: Graph, x: str, trees: Sequence[Tree], n_out: int) -> str:
 
 
 def shares_graph(g: Graph, x: str, trees: Sequence[Tree]) -> str:
-    """The sum over all trees of the rows (K) at their leaves, which half precision holds: float32 (N, K).
+    """The sum over all trees of the rows (K) at their leaves, squares of whole numbers up to 255: float32 (N, K).
 
     A leaf of a TreeEnsemble holds one number, so each tree gives the place of its leaf in one table of all leaves.
     """
@@ -140,9 +160,9 @@ def shares_graph(g: Graph, x: str, trees: Sequence[Tree]) -> str:
     if n >= 2**24:
         raise TrialError("a forest of so many leaves cannot be numbered in float32")
     places = g.cast(ensemble_graph(g, x, numbered, len(trees)), "int64")
-    table = g.constant(np.concatenate(rows), "float16")
-    found = g.add("Gather", table, places, axis=0)
-    return g.total(g.cast(found, "float32"), 1, keep=False)
+    table = g.constant(np.round(np.sqrt(np.concatenate(rows))), "uint8")
+    found = g.cast(g.add("Gather", table, places, axis=0), "float32")
+    return g.total(g.add("Mul", found, found), 1, keep=False)
 
 
 def _planted(tree: Tree) -> Tree:

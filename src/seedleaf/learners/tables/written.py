@@ -14,6 +14,7 @@ from onnx import TensorProto
 from seedleaf.learners.tables.block import Block
 from seedleaf.learners.tables.fitting import Fitted
 from seedleaf.learners.tables.graph import Graph
+from seedleaf.learners.tables.levels import walk
 from seedleaf.learners.tables.reader import read_cells
 from seedleaf.learners.tables.source import Source
 
@@ -61,9 +62,11 @@ def joined(
     power: float,
     raw: bool = False,
     decision: Sequence[float] | None = None,
+    walked: bool = True,
 ) -> bytes:
-    """One graph of the written models over the same inputs; with `raw` it takes cells as they stand in a file, with a
-    `decision` (weights of the classes, or none of them) it says a class beside its probabilities."""
+    """One graph of the written models over the same inputs, its trees packed unless not `walked`; with `raw` it takes cells
+    as they stand in a file, with a `decision` (weights of the classes, or none of them) it says a class beside its
+    probabilities."""
     g = Graph()
     parts = []
     for i, place in enumerate(places):
@@ -71,6 +74,8 @@ def joined(
         if not source.n_classes:
             name = g.add("Unsqueeze", name, g.constant([1], "int64"))
         parts.append(name)
+    if walked:
+        walk(g)
     return finished(g, parts, weights, source, power, raw, decision)
 
 

@@ -13,7 +13,7 @@ from seedleaf.learners.tables.boosting import MOST_LEAVES, THREADS, base_of
 from seedleaf.learners.tables.grown import Floats, Grown, spread_out
 from seedleaf.learners.tables.model import Effort, Kind, Matrix, Rows
 from seedleaf.learners.tables.options import coded
-from seedleaf.learners.tables.trees import LEAF_BYTES, Tree, ensemble_graph
+from seedleaf.learners.tables.trees import Tree, ensemble_graph, leaves_within
 from seedleaf.learners.tables.watched import Watch
 from seedleaf.space import Choice, Float, Int, Param
 
@@ -54,7 +54,7 @@ class XgBoost:
 
         asked = _asked(own, train.n_classes, effort)
         leaves = int(own["grow.leaves"]) if own["grow"] == "best" else 2 ** int(own["grow.depth"])
-        watch = Watch(own, valid, effort.most(MOST_LEAVES, LEAF_BYTES) // (leaves * len(base)), effort)
+        watch = Watch(own, valid, leaves_within(effort, MOST_LEAVES) // (leaves * len(base)), effort)
         data = rows_of(train.x, train.y)
         seen = [] if watch.valid is None else [(rows_of(watch.valid.x, watch.valid.y), "valid")]
         booster = xgboost.Booster(asked, [data, *(rows for rows, _ in seen)])

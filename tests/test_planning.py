@@ -104,6 +104,23 @@ def test_where_time_is_short_only_the_first_network_is_looked_at(monkeypatch: py
         assert (len(machine.probed) > 1) == (looks > 1)
 
 
+@pytest.mark.parametrize(
+    ("power", "gpu", "leaps"), [(0.15, True, True), (0.8, True, False), (0.15, False, False)]
+)
+def test_a_gpu_takes_what_is_nearly_free_though_epochs_are_short(
+    monkeypatch: pytest.MonkeyPatch, power: float, gpu: bool, leaps: bool
+) -> None:
+    machine = Machine(12.0, power)  # more than is affordable already
+    monkeypatch.setattr(growing, "probe", machine.probe)
+    monkeypatch.setattr(growing, "devices", lambda: ("cuda:0",) if gpu else growing.CPU)
+    job = Job("x", 900, limits={"params": 100_000.0})
+    room, thirds = growing.grown(machine, job, SPEC, ConvNet(), time.time() + 900)  # type: ignore[arg-type]
+    assert (room > 1) == leaps
+    assert (thirds[-1] > 12.0) == leaps
+    if leaps:
+        assert machine.probed[-1] > 2 * machine.probed[0]
+
+
 def test_a_larger_network_that_cannot_be_trained_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     machine = Machine(0.3, 0.05)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from seedleaf.card import verdict
+from seedleaf.card import in_digits, verdict
 from seedleaf.core import Fidelity, State
 from seedleaf.executors.base import Returned
 from seedleaf.finish import Run
@@ -70,3 +70,15 @@ def test_a_default_that_was_not_trained_to_the_end_is_marked() -> None:
     del run.default.measurements[1:]
     said = verdict(run, run.study.trials[1], Returned(1, {"gain": 0.05, "se": 0.01}))["text"]
     assert "(which had been trained for 1 of 3 steps)" in said
+
+
+def test_numbers_are_told_in_few_digits_and_never_as_powers_of_ten_where_they_are_large() -> None:
+    assert [in_digits(v) for v in (147.3, 1234.5, -99.6, 2.51, 0.00123)] == [
+        "150",
+        "1,200",
+        "-100",
+        "2.5",
+        "0.0012",
+    ]
+    assert in_digits(194.23, 4) == "194"
+    assert in_digits(3.14159, 4) == "3.142"

@@ -112,3 +112,9 @@ session = onnxruntime.InferenceSession("model.onnx")
 probabilities = session.run(None, {{"images": images}})[0]  # images: numpy.uint8
 ```
 """
+
+
+def in_digits(value: float, digits: int = 2) -> str:
+    """To so many digits, and not as a power of ten where it is large: 150, not 1.5e+02."""
+    near = float(f"{value:.{digits}g}")
+    return f"{near:,.0f}" if abs(near) >= 100 else f"{near:g}"

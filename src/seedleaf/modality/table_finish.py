@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from seedleaf.card import in_digits
 from seedleaf.core import Trial
 from seedleaf.errors import BudgetError, LimitError
 from seedleaf.executors.base import Returned
@@ -140,8 +141,8 @@ def _tied(spec: TableSpec, plain: Trial, trials: list[Trial], found: Mapping[str
     kind = "log loss" if spec.kind.n_classes else "squared error"
     text = (
         f"{family_name(plain.config)} (trial {plain.id}) is delivered, the plainer model: {names} led by "
-        f"{found['lead']:.2g} ± {found['se']:.2g} in {kind} on the folds, which {spec.schema.n_train:,} rows do not tell "
-        "from chance"
+        f"{in_digits(found['lead'])} ± {in_digits(found['se'])} in {kind} on the folds, which {spec.schema.n_train:,} rows do "
+        "not tell from chance"
     )
     return {"text": text, "gain": -found["lead"], "se": found["se"], "plainer": plain.id}
 
@@ -209,7 +210,8 @@ def verdict(run: Run, winner: Trial, compared: Returned | None) -> dict[str, Any
         return {"text": f"the winner is {family}; what it gained over the default {default} is not known"}
     gain, se = compared.value["gain"], compared.value["se"]
     kind = "log loss" if spec.kind.n_classes else "squared error"
-    text = f"{family} gained {gain:+.4g} ± {se:.2g} in {kind} over the default {default} on the folds"
+    told = f"{'+' if gain >= 0 else ''}{in_digits(gain, 4)} ± {in_digits(se)}"
+    text = f"{family} gained {told} in {kind} over the default {default} on the folds"
     if gain < 2 * se:
         text += ": within the noise"
     return {"text": text, "gain": gain, "se": se}

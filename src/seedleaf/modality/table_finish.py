@@ -141,8 +141,8 @@ def _tied(spec: TableSpec, plain: Trial, trials: list[Trial], found: Mapping[str
     kind = "log loss" if spec.kind.n_classes else "squared error"
     text = (
         f"{family_name(plain.config)} (trial {plain.id}) is delivered, the plainer model: {names} led by "
-        f"{in_digits(found['lead'])} ± {in_digits(found['se'])} in {kind} on the folds, which {spec.schema.n_train:,} rows do "
-        "not tell from chance"
+        f"{in_digits(found['lead'])} ± {in_digits(found['se'])} in {kind} on the folds, which {spec.schema.n_train:,} rows "
+        "do not tell from chance"
     )
     return {"text": text, "gain": -found["lead"], "se": found["se"], "plainer": plain.id}
 

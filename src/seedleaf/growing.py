@@ -25,7 +25,7 @@ LARGEST = 100.0  # times the work of the lightest default
 TOO_SLOW = 1.3  # of what is affordable
 # A GPU may take four times the work in nearly the same time, as launches are what it waits for: then it is taken, even where
 # trainings are short of epochs (a ResNet of 3.2 times the work had 29 of them for 35, and was 0.04 more accurate).
-LEAP, NEARLY_FREE = 4.0, 1.35
+LEAP, NEARLY_FREE, FEWEST_EPOCHS = 4.0, 1.35, 12.0
 PROBED, AROUND = 24, 0.5  # batches of a probe; seconds beside them
 PROBE_SHARE = 0.05  # the most of the time that is left
 
@@ -97,9 +97,14 @@ def grown(
             break
         power = min(max(math.log(max(taken[-1] / thirds[-1], 1.0)) / math.log(growth), LEAST_POWER), POWER)
         room, thirds = more, taken
-    cheap = AROUND + NEARLY_FREE * PROBED * thirds[-1] / epoch <= PROBE_SHARE * (deadline - time.time())
-    if devices() != CPU and cheap and macs(LEAP * room) >= WORTH_GROWING * macs(room):
-        taken = tried(LEAP * room)
-        if taken is not None and taken[-1] <= NEARLY_FREE * thirds[-1]:
-            return LEAP * room, taken
+    left, dearer, more = deadline - time.time(), NEARLY_FREE * thirds[-1], min(LEAP * room, LARGEST)
+    delivery = delivery_seconds(spec.n_test, spec.n_train, dearer, executor.start_seconds)
+    # It is affordable where what is left after it is still a run, and a look at it costs little of that.
+    able = (
+        AROUND + PROBED * dearer / epoch <= PROBE_SHARE * left and left - delivery >= FEWEST_EPOCHS * dearer
+    )
+    if devices() != CPU and able and macs(more) >= WORTH_GROWING * macs(room):
+        taken = tried(more)
+        if taken is not None and taken[-1] <= dearer:
+            return more, taken
     return room, thirds

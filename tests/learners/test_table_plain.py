@@ -13,10 +13,15 @@ import pytest
 from messy import messy
 from seedleaf.data.tables import folds, load_table
 from seedleaf.learners.tables.blend import blend
-from seedleaf.learners.tables.plain import FEW, tie
+from seedleaf.learners.tables.metrics import row_losses as losses_of
+from seedleaf.learners.tables.plain import FEW, absolute, tie
 from seedleaf.learners.tables.source import open_source, save
 
 Array = npt.NDArray[Any]
+
+
+def row_losses(y: Array, p: Array) -> Array:
+    return losses_of(y, p, 0)
 
 
 def values(n: int, lead: float) -> tuple[Array, list[Array]]:
@@ -32,7 +37,7 @@ def values(n: int, lead: float) -> tuple[Array, list[Array]]:
 
 def tied(n: int, lead: float, plainness: tuple[int, ...] = (4, 2, 1), keeps: bool = True) -> int | None:
     y, answers = values(n, lead)
-    found = tie(y, 0, answers, [1.0, 0.0, 0.0], answers[0], plainness, lambda _: keeps)
+    found = tie(y, row_losses, answers, [1.0, 0.0, 0.0], answers[0], plainness, lambda _: keeps)
     if found is not None:
         _, mean, se = found
         assert mean == pytest.approx(lead, abs=1e-9)
@@ -61,8 +66,10 @@ def test_what_is_no_plainer_or_breaks_a_limit_does_not_win() -> None:
 def test_one_model_is_plainer_than_several_of_its_kind() -> None:
     y, answers = values(300, 0.0)
     mixed = (answers[0] + answers[1]) / 2
-    assert tie(y, 0, answers[:2], [0.5, 0.5], answers[0], (3, 3), lambda _: True) is not None
-    assert tie(y, 0, answers[:2], [0.5, 0.5], mixed, (3, 3), lambda _: True) is None, "averaging gained"
+    assert tie(y, row_losses, answers[:2], [0.5, 0.5], answers[0], (3, 3), lambda _: True) is not None
+    assert tie(y, row_losses, answers[:2], [0.5, 0.5], mixed, (3, 3), lambda _: True) is None, (
+        "averaging gained"
+    )
 
 
 def test_a_blend_gives_way_and_says_by_how_much(tmp_path: Path) -> None:
@@ -88,3 +95,32 @@ def test_a_blend_gives_way_and_says_by_how_much(tmp_path: Path) -> None:
     assert found["tied"]["lead"] <= found["tied"]["se"]
     assert found["tied"]["members"][0] == 0
     assert blend(folders, setup, 3, plainness=(1, 1))["tied"] is None
+
+
+def test_outliers_do_not_tie_models_that_differ_in_absolute_error() -> None:
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=400)
+    y[:6] += 60
+    answers = [
+        np.where(np.abs(y) > 30, 0, y + 0.4 * rng.normal(size=400)),
+        np.where(np.abs(y) > 30, 0, y + rng.normal(size=400)),
+    ]
+    assert tie(y, row_losses, answers, [1.0, 0.0], answers[0] * 1.01, (4, 1), lambda _: True) is None
+    assert tie(y, absolute, answers, [1.0, 0.0], answers[0], (4, 1), lambda _: True) is None
+
+
+def test_few_judged_rows_of_a_large_table_are_not_few_rows(tmp_path: Path) -> None:
+    data = load_table(pd.DataFrame(messy("binary", 2 * FEW)), target="y")
+    save(data, folds(data, 5), tmp_path / "cache")
+    source = open_source(str(tmp_path / "cache"))
+    _, valid = source.folds[0]
+    assert len(valid) <= FEW < len(source.y_train)
+    rng = np.random.default_rng(1)
+    for name in ("net", "line"):
+        (tmp_path / name).mkdir()
+        p = np.clip(
+            0.5 + 0.3 * (2.0 * source.y_train[valid] - 1) + 0.1 * rng.normal(size=len(valid)), 0.05, 0.95
+        )
+        np.save(tmp_path / name / "fold-0.npy", np.column_stack([1 - p, p]))
+    setup = {"data": str(tmp_path / "cache"), "metric": "logloss"}
+    assert blend([str(tmp_path / n) for n in ("net", "line")], setup, 1, plainness=(4, 1))["tied"] is None

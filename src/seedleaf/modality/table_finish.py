@@ -138,11 +138,12 @@ def _blend(
 def _tied(spec: TableSpec, plain: Trial, trials: list[Trial], found: Mapping[str, Any]) -> dict[str, Any]:
     """The verdict where a plainer model is delivered for others that led by no more than chance."""
     names = " + ".join(f"{family_name(trials[i].config)} (trial {trials[i].id})" for i in found["members"])
-    kind = "log loss" if spec.kind.n_classes else "squared error"
+    kind = "log loss" if spec.kind.n_classes else "error"
+    lead = f"led by {in_digits(found['lead'])} ± {in_digits(found['se'])} in {kind} on the folds, "
+    told = f"{lead}which {spec.schema.n_train:,} rows do not tell from chance"
     text = (
-        f"{family_name(plain.config)} (trial {plain.id}) is delivered, the plainer model: {names} led by "
-        f"{in_digits(found['lead'])} ± {in_digits(found['se'])} in {kind} on the folds, which {spec.schema.n_train:,} rows "
-        "do not tell from chance"
+        f"{family_name(plain.config)} (trial {plain.id}) is delivered, the plainer model: {names} "
+        f"{told if found['lead'] > 0 else 'did no better on the folds'}"
     )
     return {"text": text, "gain": -found["lead"], "se": found["se"], "plainer": plain.id}
 

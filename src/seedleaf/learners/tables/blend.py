@@ -4,6 +4,7 @@ for training rows by models that had not seen them."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy.typing as npt
 from seedleaf.learners.tables.cost import limits_of, reader_costs
 from seedleaf.learners.tables.decide import decision
 from seedleaf.learners.tables.metrics import METRICS, metric_for, row_losses
-from seedleaf.learners.tables.plain import tie
+from seedleaf.learners.tables.plain import BY_ROW, FEW, tie
 from seedleaf.learners.tables.source import Source, open_source
 from seedleaf.learners.tables.trial import out_of_fold
 
@@ -60,7 +61,12 @@ def blend(
     counts = _greedy(answers, loss, keeps)
     weights = counts / counts.sum()
     mixed = np.asarray(sum(w * a for w, a in zip(weights, answers, strict=True)))
-    tied = tie(y, source.n_classes, answers, weights, mixed, plainness, keeps) if plainness else None
+    # Few rows are few of the table, not of those that have been judged; and a lead is one in the metric that was asked for.
+    may_tie = bool(plainness) and len(source.y_train) <= FEW and str(setup["metric"]) in BY_ROW
+    tied = None
+    if may_tie:
+        losses = partial(BY_ROW[str(setup["metric"])], n_classes=source.n_classes)
+        tied = tie(y, losses, answers, weights, mixed, plainness, keeps)
     if tied is not None:
         weights = np.eye(len(answers))[tied[0]]
         mixed = answers[tied[0]]

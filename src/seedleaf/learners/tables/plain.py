@@ -19,9 +19,23 @@ FEW = 500  # training rows up to which there are ties
 NOISE = 1.0  # standard errors of the lead that are a tie
 
 
+def absolute(y: Array, p: Array, n_classes: int = 0) -> Array:
+    """The absolute error of each row (N)."""
+    return np.asarray(np.abs(p.reshape(len(y), -1)[:, 0] - y))
+
+
+# The metrics that are means over rows, and so have ties: what each row adds to them.
+BY_ROW: dict[str, Callable[..., Array]] = {
+    "logloss": row_losses,
+    "rmse": row_losses,
+    "r2": row_losses,
+    "mae": absolute,
+}
+
+
 def tie(
     y: Array,
-    n_classes: int,
+    losses: Callable[[Array, Array], Array],
     answers: Sequence[Array],
     weights: Sequence[float],
     mixed: Array,
@@ -29,7 +43,7 @@ def tie(
     keeps: Callable[[Sequence[int]], bool],
 ) -> tuple[int, float, float] | None:
     """The plainest of `answers` over which `mixed`, their mean under `weights`, leads by less than chance: its place, the
-    lead and its standard error, in log loss or squared error. None on more than FEW rows, and where nothing plainer ties.
+    lead and its standard error, in what `losses` says of each row. None on more than FEW rows, and without a tie.
 
     One model is plainer than several that are no more complex; of models alike in `plainness` it is the one with least loss.
     """
@@ -37,10 +51,10 @@ def tie(
         return None
     members = np.flatnonzero(weights)
     now = max(plainness[int(i)] for i in members), len(members)
-    ours = row_losses(y, mixed, n_classes)
+    ours = losses(y, mixed)
     found = []
     for i, answer in enumerate(answers):
-        lead = row_losses(y, answer, n_classes) - ours
+        lead = losses(y, answer) - ours
         mean, se = float(lead.mean()), float(lead.std() / np.sqrt(len(lead)))
         if (plainness[i], 1) < now and mean <= NOISE * se and keeps([i]):
             found.append((plainness[i], mean, i, se))

@@ -121,6 +121,16 @@ def test_a_gpu_takes_what_is_nearly_free_though_epochs_are_short(
         assert machine.probed[-1] > 2 * machine.probed[0]
 
 
+def test_what_is_nearly_free_is_left_where_it_would_leave_too_few_epochs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    machine = Machine(10.0, 0.15)
+    monkeypatch.setattr(growing, "probe", machine.probe)
+    monkeypatch.setattr(growing, "devices", lambda: ("cuda:0",))
+    job = Job("x", 900, limits={"params": 100_000.0})
+    assert growing.grown(machine, job, SPEC, ConvNet(), time.time() + 60)[0] == 1.0  # type: ignore[arg-type]
+
+
 def test_a_larger_network_that_cannot_be_trained_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     machine = Machine(0.3, 0.05)
 

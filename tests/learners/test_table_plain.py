@@ -101,11 +101,9 @@ def test_outliers_do_not_tie_models_that_differ_in_absolute_error() -> None:
     rng = np.random.default_rng(0)
     y = rng.normal(size=400)
     y[:6] += 60
-    answers = [
-        np.where(np.abs(y) > 30, 0, y + 0.4 * rng.normal(size=400)),
-        np.where(np.abs(y) > 30, 0, y + rng.normal(size=400)),
-    ]
-    assert tie(y, row_losses, answers, [1.0, 0.0], answers[0] * 1.01, (4, 1), lambda _: True) is None
+    noise, far = rng.normal(size=400), np.abs(y) > 30
+    answers = [np.where(far, 0, y + 0.4 * noise), np.where(far, 5 * rng.normal(size=400), y + noise)]
+    assert tie(y, row_losses, answers, [1.0, 0.0], answers[0], (4, 1), lambda _: True) is not None
     assert tie(y, absolute, answers, [1.0, 0.0], answers[0], (4, 1), lambda _: True) is None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from seedleaf import __version__
 from seedleaf.data.spec import NO_TEST
@@ -18,9 +18,6 @@ from seedleaf.run import resume as _resume
 from seedleaf.timing import parse_bytes, parse_count, parse_milliseconds, parse_seconds
 from seedleaf.view import View
 from seedleaf.workers import at_least_one, default_workers
-
-if TYPE_CHECKING:
-    pass
 
 
 def fit(

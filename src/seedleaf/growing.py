@@ -80,6 +80,11 @@ def grown(
     room, power, first = 1.0, POWER, learner.default(spec, asked)
     thirds = probe(executor, job, first)
     epoch = max(spec.n_train / float(first["batch_size"] or 1), 1.0)  # in batches
+
+    def look(step: float) -> float:
+        """Seconds that a look takes at a network of so many seconds an epoch."""
+        return AROUND + PROBED * step / epoch
+
     for _ in range(GROWTHS):
         left = deadline - time.time()
         delivery = delivery_seconds(spec.n_test, spec.n_train, thirds[-1], executor.start_seconds)
@@ -88,7 +93,7 @@ def grown(
         growth = macs(more) / macs(room)
         if more <= room or growth < WORTH_GROWING:
             break
-        if AROUND + growth * PROBED * thirds[-1] / epoch > PROBE_SHARE * left:
+        if look(growth * thirds[-1]) > PROBE_SHARE * left:
             break  # with so little time, what a look at a larger one costs is worth more
         taken = tried(more)
         if taken is None:
@@ -100,9 +105,7 @@ def grown(
     left, dearer, more = deadline - time.time(), NEARLY_FREE * thirds[-1], min(LEAP * room, LARGEST)
     delivery = delivery_seconds(spec.n_test, spec.n_train, dearer, executor.start_seconds)
     # It is affordable where what is left after it is still a run, and a look at it costs little of that.
-    able = (
-        AROUND + PROBED * dearer / epoch <= PROBE_SHARE * left and left - delivery >= FEWEST_EPOCHS * dearer
-    )
+    able = look(dearer) <= PROBE_SHARE * left and left - delivery >= FEWEST_EPOCHS * dearer
     if devices() != CPU and able and macs(more) >= WORTH_GROWING * macs(room):
         taken = tried(more)
         if taken is not None and taken[-1] <= dearer:

@@ -17,10 +17,9 @@ from seedleaf.data.tables.schema import TableSchema
 from seedleaf.data.tables.source import read_source
 from seedleaf.data.tables.written import CELLS, as_cells
 from seedleaf.errors import DataError, RunError, first_line
-from seedleaf.learners.tables.block import Layout
+from seedleaf.learners.tables.block import ROWS, Layout
 from seedleaf.predictor import cell, open_model, session_of
 
-BATCH = 512
 FEW = 64  # rows that are read cell by cell
 Array = npt.NDArray[Any]
 
@@ -76,11 +75,11 @@ class TablePredictor:
         inputs = [i.name for i in self.session.get_inputs()]
         if CELLS in inputs:
             cells = as_cells(columns, self.schema)
-            yield from ({CELLS: cells[i : i + BATCH]} for i in range(0, len(cells), BATCH))
+            yield from ({CELLS: cells[i : i + ROWS]} for i in range(0, len(cells), ROWS))
             return
         block = Layout.of(self.schema).block(self.schema.features(columns))
-        for i in range(0, len(block), BATCH):
-            yield block.take(np.arange(i, min(i + BATCH, len(block)))).feed(inputs)
+        for i in range(0, len(block), ROWS):
+            yield block.take(np.arange(i, min(i + ROWS, len(block)))).feed(inputs)
 
     def probabilities(self, source: Any) -> Array:
         """Class probabilities (N, classes). DataError for regression."""

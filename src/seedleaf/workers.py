@@ -54,7 +54,15 @@ def memory_per_worker(workers: int) -> int | None:
     return None if free is None else int(0.85 * free / max(workers, 1))
 
 
+def at_least_one(what: str, value: int) -> int:
+    """`value` as a count of `what`; ValueError where it is none."""
+    if int(value) != value or value < 1:
+        raise ValueError(f"{what} must be a whole number of at least 1, got {value}")
+    return int(value)
+
+
 __all__ = [
+    "at_least_one",
     "default_workers",
     "devices",
     "divided",
@@ -63,9 +71,3 @@ __all__ = [
     "refit_threads",
     "why_no_cuda",
 ]
-
-
-def at_least_one(what: str, value: int) -> int:
-    if int(value) != value or value < 1:
-        raise ValueError(f"{what} must be a whole number of at least 1, got {value}")
-    return int(value)

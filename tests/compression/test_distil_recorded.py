@@ -15,8 +15,8 @@ from seedleaf.compression.space import training_of
 from seedleaf.core import Config, Context
 from seedleaf.seeds import rng_for
 from seedleaf.train.feed import Feed
-from seedleaf.train.recorded import WARM_UP
 from seedleaf.train.trainer import Trainer
+from twins import learn_alike
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 PLAIN: Config = {"batch_size": 32, "augment": "none"}
@@ -81,14 +81,7 @@ def test_nothing_is_recorded_without_a_gpu_and_the_teacher_is_left_alone(trainin
 @pytest.mark.parametrize("training", [PLAIN, MIXED], ids=["plain", "mixed"])
 def test_recorded_steps_learn_what_plain_ones_do(training: Config, body: dict[str, float]) -> None:
     one, other = (pupil("cuda", training, body, recorded) for recorded in (True, False))
-    for _ in range(3):
-        losses = [t.advance() for t in (one, other)]
-    assert one.recorded is not None
-    assert one.recorded.works
-    assert one.done > WARM_UP
-    assert losses[0] == pytest.approx(losses[1], rel=0.05)
-    for mine, plain in zip(one.model.parameters(), other.model.parameters(), strict=True):
-        assert torch.allclose(mine, plain, atol=0.05)
+    learn_alike(one, other)
 
 
 @needs_gpu

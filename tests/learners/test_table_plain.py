@@ -13,8 +13,9 @@ import pytest
 from messy import messy
 from seedleaf.data.tables import folds, load_table
 from seedleaf.learners.tables.blend import blend
+from seedleaf.learners.tables.metrics import absolute
 from seedleaf.learners.tables.metrics import row_losses as losses_of
-from seedleaf.learners.tables.plain import FEW, absolute, tie
+from seedleaf.learners.tables.plain import FEW, tie
 from seedleaf.learners.tables.source import open_source, save
 
 Array = npt.NDArray[Any]

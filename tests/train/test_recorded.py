@@ -13,9 +13,10 @@ from seedleaf.core import Config, Context
 from seedleaf.seeds import rng_for
 from seedleaf.space import Space
 from seedleaf.train.feed import Feed
-from seedleaf.train.recorded import WARM_UP, may_record
+from seedleaf.train.recorded import may_record
 from seedleaf.train.regime import training_space
 from seedleaf.train.trainer import Trainer
+from twins import learn_alike
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 
@@ -58,14 +59,7 @@ def test_nothing_is_recorded_without_a_gpu() -> None:
 @pytest.mark.parametrize("config", configs())
 def test_recorded_steps_learn_what_plain_ones_do(config: Config) -> None:
     one, other = (trainer("cuda", config, recorded) for recorded in (True, False))
-    for _ in range(3):
-        losses = [t.advance() for t in (one, other)]
-    assert one.recorded is not None
-    assert one.recorded.works
-    assert one.done > WARM_UP
-    assert losses[0] == pytest.approx(losses[1], rel=0.05)
-    for mine, plain in zip(one.model.parameters(), other.model.parameters(), strict=True):
-        assert torch.allclose(mine, plain, atol=0.05)
+    learn_alike(one, other)
 
 
 def test_a_checkpoint_of_a_gpu_goes_on_without_one() -> None:

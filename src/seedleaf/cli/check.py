@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from seedleaf.cli.shared import Json
+from seedleaf.cli.shared import Json, Seed
 from seedleaf.guard import guarded
 
 
@@ -24,7 +24,7 @@ def check(
         str | None, typer.Option(help="Rows that are equal in this column stay together.")
     ] = None,
     order_by: Annotated[str | None, typer.Option(help="Split in the order of this column.")] = None,
-    seed: Annotated[int, typer.Option(help="Every random draw follows from it.")] = 0,
+    seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
     """Read and audit a table: what is odd about it, and what is done about that. Nothing is trained."""

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seedleaf.cli.shared import Json, Time, command_line, show_result, view_of
+from seedleaf.cli.shared import (
+    Json,
+    MaxMacs,
+    MaxParams,
+    Seed,
+    Time,
+    Workers,
+    command_line,
+    show_result,
+    view_of,
+)
 from seedleaf.guard import guarded
 
 if TYPE_CHECKING:
@@ -22,8 +32,8 @@ def compress(
     speedup: Annotated[
         float | None, typer.Option(help="So many times faster, measured in ONNX Runtime.")
     ] = None,
-    max_params: Annotated[str | None, typer.Option(help="At most so many parameters: 20000, 20k.")] = None,
-    max_macs: Annotated[str | None, typer.Option(help="At most so many multiply-adds an image: 5M.")] = None,
+    max_params: MaxParams = None,
+    max_macs: MaxMacs = None,
     max_latency: Annotated[
         float | None, typer.Option(help="At most so many ms an image, one thread.")
     ] = None,
@@ -34,10 +44,8 @@ def compress(
     tradeoff: Annotated[
         str, typer.Option(help="latency_ms, params, macs or bytes: search the front of error against it.")
     ] = "",
-    workers: Annotated[
-        int | None, typer.Option(help="Worker processes; default: one per core or GPU.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Every random draw follows from it.")] = 0,
+    workers: Workers = None,
+    seed: Seed = 0,
     out: Annotated[
         Path | None, typer.Option(help="The run's folder; default: runs/DATA-compressed-N.")
     ] = None,

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seedleaf.cli.shared import TIME, Json, command_line, show_result, view_of
+from seedleaf.cli.shared import (
+    TIME,
+    Json,
+    MaxMacs,
+    MaxParams,
+    Seed,
+    Workers,
+    command_line,
+    show_result,
+    view_of,
+)
 from seedleaf.guard import guarded
 
 if TYPE_CHECKING:
@@ -23,19 +33,17 @@ def fit(
         ),
     ],
     time: Annotated[str, TIME] = "10m",
-    max_params: Annotated[str | None, typer.Option(help="At most so many parameters: 20000, 20k.")] = None,
-    max_macs: Annotated[str | None, typer.Option(help="At most so many multiply-adds an image: 5M.")] = None,
+    max_params: MaxParams = None,
+    max_macs: MaxMacs = None,
     max_latency: Annotated[
         str | None, typer.Option(help="At most so many milliseconds an image or a row, one thread: 0.2.")
     ] = None,
     max_bytes: Annotated[str | None, typer.Option(help="The model's file at most so large: 50k.")] = None,
-    workers: Annotated[
-        int | None, typer.Option(help="Worker processes; default: one per core or GPU.")
-    ] = None,
+    workers: Workers = None,
     memory: Annotated[
         str | None, typer.Option(help="What the run may hold in all: 2G; default: 70 % of what is free.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Every random draw follows from it.")] = 0,
+    seed: Seed = 0,
     preset: Annotated[
         str, typer.Option(help="quick, good or best: how much of the time is search.")
     ] = "good",

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 TIME = typer.Option("--time", help="Wall time for the whole command: 90s, 10m, 1h30m.")
 Time = Annotated[str | None, TIME]
 Json = Annotated[bool, typer.Option("--json", help="Print nothing but the final JSON on stdout.")]
+MaxParams = Annotated[str | None, typer.Option(help="At most so many parameters: 20000, 20k.")]
+MaxMacs = Annotated[str | None, typer.Option(help="At most so many multiply-adds an image: 5M.")]
+Workers = Annotated[int | None, typer.Option(help="Worker processes; default: one per core or GPU.")]
+Seed = Annotated[int, typer.Option(help="Every random draw follows from it.")]
 RunPath = Annotated[Path, typer.Argument(help="A run's folder, e.g. runs/digits-1.", show_default=False)]
 
 

@@ -195,26 +195,25 @@ def winner_of(study: Study) -> Trial | None:
 
 def candidates(study: Study, winner: Trial) -> list[Trial]:
     """The winner, and the next best of those judged on as many folds or more."""
-    others = [t for t in study.trials if t.id != winner.id and t.step >= winner.step]
-    others = [t for t in others if t.state is not State.FAILED and keeps_limits(study.problem, t)]
-    others.sort(key=lambda t: (_loss_at(study, t, winner.step), t.id))
-    return [winner, *others[: LOOKED_AT - 1]]
+    return [winner, *_others(study, winner)[: LOOKED_AT - 1]]
 
 
 def plainer(study: Study, winner: Trial, known: Sequence[Trial]) -> list[Trial]:
     """Of each family that is plainer than the winner's the best that was judged on as many folds, of those not `known`."""
-    seen = {t.id for t in known}
+    seen, most = {t.id for t in known}, split_config(winner.config)[0].plainness
     best: dict[str, Trial] = {}
-    for trial in sorted(study.trials, key=lambda t: (_loss_at(study, t, winner.step), t.id)):
+    for trial in _others(study, winner):
         family = split_config(trial.config)[0]
-        able = (
-            trial.step >= winner.step
-            and trial.state is not State.FAILED
-            and keeps_limits(study.problem, trial)
-        )
-        if able and family.plainness < split_config(winner.config)[0].plainness:
+        if family.plainness < most:
             best.setdefault(family.name, trial)
     return [t for t in best.values() if t.id not in seen]
+
+
+def _others(study: Study, winner: Trial) -> list[Trial]:
+    """The trials beside the winner that were judged on as many folds or more and keep the limits, the best first."""
+    others = [t for t in study.trials if t.id != winner.id and t.step >= winner.step]
+    others = [t for t in others if t.state is not State.FAILED and keeps_limits(study.problem, t)]
+    return sorted(others, key=lambda t: (_loss_at(study, t, winner.step), t.id))
 
 
 def _loss_at(study: Study, trial: Trial, step: int) -> float:

@@ -4,7 +4,6 @@ for training rows by models that had not seen them."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,8 @@ import numpy.typing as npt
 
 from seedleaf.learners.tables.cost import limits_of, reader_costs
 from seedleaf.learners.tables.decide import decision
-from seedleaf.learners.tables.metrics import METRICS, metric_for, row_losses
-from seedleaf.learners.tables.plain import BY_ROW, FEW, tie
+from seedleaf.learners.tables.metrics import BY_ROW, metric_for, row_losses
+from seedleaf.learners.tables.plain import FEW, tie
 from seedleaf.learners.tables.source import Source, open_source
 from seedleaf.learners.tables.trial import out_of_fold
 
@@ -49,13 +48,15 @@ def blend(
     answers = [out_of_fold(source, Path(f), n_folds)[known] for f in folders]  # one is held whole at a time
     whole = np.all([_finite(a) for a in answers], axis=0)
     y, answers = y[known][whole], [a[whole] for a in answers]
-    mean_error = METRICS["mae"].score
+    by_row = BY_ROW.get(str(setup["metric"]), row_losses)
+    squared = not source.n_classes and by_row is row_losses
+
+    def losses(y: Array, p: Array) -> Array:
+        return by_row(y, p, source.n_classes)
 
     def loss(p: Array) -> float:
-        if setup["metric"] == "mae":
-            return mean_error(y, p)
-        value = float(row_losses(y, p, source.n_classes).mean())
-        return value if source.n_classes else float(np.sqrt(value))
+        value = float(losses(y, p).mean())
+        return float(np.sqrt(value)) if squared else value
 
     keeps = _rule(costs, limits_of(setup), source)
     counts = _greedy(answers, loss, keeps)
@@ -63,10 +64,7 @@ def blend(
     mixed = np.asarray(sum(w * a for w, a in zip(weights, answers, strict=True)))
     # Few rows are few of the table, not of those that have been judged; and a lead is one in the metric that was asked for.
     may_tie = bool(plainness) and len(source.y_train) <= FEW and str(setup["metric"]) in BY_ROW
-    tied = None
-    if may_tie:
-        losses = partial(BY_ROW[str(setup["metric"])], n_classes=source.n_classes)
-        tied = tie(y, losses, answers, weights, mixed, plainness, keeps)
+    tied = tie(y, losses, answers, weights, mixed, plainness, keeps) if may_tie else None
     if tied is not None:
         weights = np.eye(len(answers))[tied[0]]
         mixed = answers[tied[0]]

@@ -14,6 +14,7 @@ from seedleaf.data.tables import Frame, TableSchema
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
+ROWS = 512  # that a graph is asked for at once: walked trees hold a number for each row and tree
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from seedleaf.learners.tables.written import answers, compared_rows, joined, wri
 from seedleaf.seeds import seed_for
 
 Array = npt.NDArray[Any]
-LOOKED_AT = 500  # rows of those that Python has answered
+COMPARED = 500  # rows of those that Python has answered
 CLOSE = 1e-4  # how far ONNX Runtime may be from Python, in probabilities or in spreads of the target
 
 
@@ -83,7 +83,7 @@ def deliver(
     run = session(joined(parts, weights, source, power))
     inputs = [i.name for i in run.get_inputs()]
     block, wanted = compared_rows(source), answers(parts, weights, source, power)
-    some = np.unique(np.linspace(0, len(block) - 1, LOOKED_AT).astype(np.int64))
+    some = np.unique(np.linspace(0, len(block) - 1, COMPARED).astype(np.int64))
     apart = _apart(run, inputs, block.take(some), wanted[some], source)
     whole = session(model)
     weighed = powered(decision, power)

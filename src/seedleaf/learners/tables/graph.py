@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from seedleaf.data.tables.written import CELLS
 from seedleaf.errors import TrialError, first_line
+from seedleaf.learners.tables.block import ROWS
 from seedleaf.learners.tables.packed import serialised
 
 Array = npt.NDArray[Any]
@@ -22,7 +23,6 @@ OPSET, ML_OPSET, IR = 21, 5, 10
 NUMBERS, TEXTS = "numbers", "texts"  # the inputs: double (N, numbers) with NaN = missing, string (N, texts)
 ML = "ai.onnx.ml"
 CONTRIB = "com.microsoft"  # part of every ONNX Runtime: cutting into letters is no operator of ONNX itself
-ROWS = 512  # that are asked for at once
 KINDS = {
     "float64": TensorProto.DOUBLE,
     "float32": TensorProto.FLOAT,
@@ -282,7 +282,7 @@ def session(model: bytes) -> Any:
 
 
 def ask(run: Any, feed: Mapping[str, Array]) -> Array:
-    """The first output of a session, a few rows at a time: walked trees hold a number for each row and tree."""
+    """The first output of a session, a few rows at a time."""
     n = max(map(len, feed.values()), default=0)
     return np.concatenate(
         [run.run(None, {k: v[i : i + ROWS] for k, v in feed.items()})[0] for i in range(0, n, ROWS) or (0,)]

@@ -63,6 +63,12 @@ class Operator:
     value: Array
     target: Array
 
+    @property
+    def depth(self) -> int:
+        """Levels of splits of its deepest tree."""
+        links = {"yes": self.yes, "no": self.no, "yl": self.yes_leaf, "nl": self.no_leaf, "root": self.roots}
+        return int(_descent(links, np.arange(len(self.roots)))[1].max())
+
     @classmethod
     def of(cls, node: onnx.NodeProto) -> Operator:
         known = {a.name: a for a in node.attribute}
@@ -154,8 +160,7 @@ def walk(g: Graph) -> None:
     operators = {n.output[0]: Operator.of(n) for n in g.nodes if n.op_type == OPERATOR}
     if sum(len(o.column) for o in operators.values()) < FEWEST:
         return
-    alone = {o.out: level_by_level([o], [{c: c for c in set(o.column.tolist())}]) for o in operators.values()}
-    walked = [o for o in operators.values() if alone[o.out].depths[0] <= DEEPEST]
+    walked = [o for o in operators.values() if o.depth <= DEEPEST]
     hanging = {o.out for o in walked}
     before: list[Any] = []
     after: list[Any] = []

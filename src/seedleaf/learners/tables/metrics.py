@@ -38,6 +38,11 @@ def row_losses(y: Array, p: Array, n_classes: int) -> Array:
     return np.asarray(-np.log(np.maximum(p[np.arange(len(y)), y], TINY)))
 
 
+def absolute(y: Array, p: Array, n_classes: int = 0) -> Array:
+    """The absolute error of each row (N)."""
+    return np.asarray(np.abs(p.reshape(len(y), -1)[:, 0] - y))
+
+
 def logloss(y: Array, p: Array) -> float:
     return float(row_losses(y, p, p.shape[1]).mean())
 
@@ -130,7 +135,7 @@ def rmse(y: Array, p: Array) -> float:
 
 
 def mae(y: Array, p: Array) -> float:
-    return float(np.abs(y - p).mean())
+    return float(absolute(y, p).mean())
 
 
 def r2(y: Array, p: Array) -> float:
@@ -148,6 +153,14 @@ def mape(y: Array, p: Array) -> float:
     least = 1e-6 * float(np.abs(y).mean()) or 1.0
     return float((np.abs(y - p) / np.maximum(np.abs(y), least)).mean())
 
+
+# The metrics that are means over rows, or hang on one: what each row adds to it.
+BY_ROW: Mapping[str, Callable[[Array, Array, int], Array]] = {
+    "logloss": row_losses,
+    "rmse": row_losses,
+    "r2": row_losses,
+    "mae": absolute,
+}
 
 BOTH, REAL = ("binary", "multiclass"), ("regression",)
 METRICS: Mapping[str, Metric] = {

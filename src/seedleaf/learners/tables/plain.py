@@ -12,25 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from seedleaf.learners.tables.metrics import row_losses
-
 Array = npt.NDArray[Any]
 FEW = 500  # training rows up to which there are ties
 NOISE = 1.0  # standard errors of the lead that are a tie
-
-
-def absolute(y: Array, p: Array, n_classes: int = 0) -> Array:
-    """The absolute error of each row (N)."""
-    return np.asarray(np.abs(p.reshape(len(y), -1)[:, 0] - y))
-
-
-# The metrics that are means over rows, and so have ties: what each row adds to them.
-BY_ROW: dict[str, Callable[..., Array]] = {
-    "logloss": row_losses,
-    "rmse": row_losses,
-    "r2": row_losses,
-    "mae": absolute,
-}
 
 
 def tie(

@@ -138,7 +138,13 @@ def _blend(
 def _tied(spec: TableSpec, plain: Trial, trials: list[Trial], found: Mapping[str, Any]) -> dict[str, Any]:
     """The verdict where a plainer model is delivered for others that led by no more than chance."""
     names = " + ".join(f"{family_name(trials[i].config)} (trial {trials[i].id})" for i in found["members"])
-    kind = "log loss" if spec.kind.n_classes else "error"
+    kind = (
+        "log loss"
+        if spec.kind.n_classes
+        else "absolute error"
+        if spec.goal.name == "mae"
+        else "squared error"
+    )
     lead = f"led by {in_digits(found['lead'])} ± {in_digits(found['se'])} in {kind} on the folds, "
     told = f"{lead}which {spec.schema.n_train:,} rows do not tell from chance"
     text = (

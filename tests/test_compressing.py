@@ -23,13 +23,14 @@ from runs import seedleaf as command
 from seedleaf.compress_job import CompressJob
 from seedleaf.compress_plan import plan, targets_of
 from seedleaf.compression.candidates import firsts, reachable
+from seedleaf.compression.plan_json import plan_to_json
 from seedleaf.compression.space import compress_space
 from seedleaf.data.images import load_images
 from seedleaf.errors import BudgetError, DataError, LimitError, RunError, SeedleafError, StudyError
 from seedleaf.folder import read_history
 from seedleaf.job import ARRAYS
 from seedleaf.learners.trial import prepare_process
-from seedleaf.model_source import take_module, take_run
+from seedleaf.model_source import TakenRun, take_module, take_run
 
 
 def digest(folder: Path) -> dict[str, str]:
@@ -47,6 +48,8 @@ def compressed(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("seedleaf.timing.MOST_EPOCHS", 4)
         patch.setattr("seedleaf.compressing.LOOKING", 0.01)  # of the time: one look for each worker
+        # Which recipe wins depends on what this machine is fast at; only pruned networks can be taken again.
+        patch.setattr("seedleaf.compression.candidates.ORDERS", ("prune", "drop_prune", "drop"))
         result = seedleaf.compress(
             finished.folder, max_params=params // 2, time_limit="150s", max_trials=3, int8="never", out=out
         )
@@ -114,10 +117,32 @@ def test_report_card_and_verdict_tell_it(compressed: Path) -> None:
     assert "from scratch" in card
 
 
-def test_a_compressed_run_can_be_compressed_again(compressed: Path) -> None:
-    taken = take_run(compressed)
-    assert sum(t.numel() for t in taken.state.values()) > 0
+def with_structure(run: Path, structure: dict[str, Any], copy: Path) -> Path:
+    """A copy of a run whose delivered network has this structure."""
+    shutil.copytree(run, copy)
+    path = copy / "best" / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "structure": structure}))
+    return copy
+
+
+def test_a_pruned_run_can_be_compressed_again(compressed: Path, finished: Finished, tmp_path: Path) -> None:
+    """Whatever the first run found, here it is a plan: the one that it began with."""
+    original = take_run(finished.folder)
+    assert isinstance(original, TakenRun)
+    again = with_structure(compressed, {"plan": plan_to_json(original.plan)}, tmp_path / "again")
+    shutil.copy(finished.folder / "best" / "weights.pt", again / "best" / "weights.pt")
+    taken = take_run(again)
+    assert isinstance(taken, TakenRun)
+    assert taken.plan == original.plan
+    for name, tensor in original.state.items():
+        assert torch.equal(taken.state[name], tensor)
     assert taken.training["optimizer"], "its control trains as the first original did"
+
+
+def test_a_decomposed_run_cannot_and_says_what_to_do(compressed: Path, tmp_path: Path) -> None:
+    again = with_structure(compressed, {"module": "decomposed"}, tmp_path / "again")
+    with pytest.raises(RunError, match="compress the original again, to other bounds"):
+        take_run(again)
 
 
 def test_one_that_was_cut_off_after_its_search_goes_on_to_its_end(compressed: Path, tmp_path: Path) -> None:

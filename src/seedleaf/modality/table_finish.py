@@ -285,4 +285,6 @@ there is none, in the order of `cells` in `config.json`; it gives {answers}. ONN
 
     import numpy, onnxruntime
     model = onnxruntime.InferenceSession("model.onnx")
-    model.run(None, {{"cells": numpy.array(rows, dtype=object)}})  # rows: lists of {len(columns)} strings"""
+    model.run(None, {{"cells": numpy.array(rows, dtype=object)}})  # rows: lists of {len(columns)} strings
+
+Ask for some 500 rows at a time: trees hold a number for each row and tree while they are walked."""

@@ -32,7 +32,7 @@ def use_section(facts: Facts) -> str:
             "import numpy, onnxruntime as ort\n\n"
             "# in the run’s folder; needs neither seedleaf nor scikit-learn\n"
             'session = ort.InferenceSession("best/model.onnx")\n'
-            "# rows: cells as they stand in a file, columns as in best/config.json\n"
+            "# rows: cells as they stand in a file, columns as in best/config.json; at most some 500 at once\n"
             "cells = numpy.array(rows, dtype=object)\n"
             'answers = session.run(None, {"cells": cells})'
         )

@@ -26,6 +26,9 @@ Array = npt.NDArray[Any]
 Costs = Mapping[str, float]
 AGAIN = 3  # looks at a latency beyond its limit: on a busy machine a file seems slower than it is
 QUICK = 0.08  # seconds for the latency of a trial's model
+PAYS = (
+    0.9  # of the bytes of trees as they are: packed ones that are larger are not worth the time of their walk
+)
 MARGIN = 0.97  # of a limit on bytes that a fit may fill: what is joined is named anew, which takes a little
 
 
@@ -34,21 +37,32 @@ def limits_of(setup: Mapping[str, Any]) -> dict[str, float]:
     return {str(k): float(v) for k, v in dict(setup.get("limits") or {}).items()}
 
 
-def file_of(
+def files_of(
     places: Sequence[Path],
     weights: Sequence[float],
     source: Source,
     power: float = 1.0,
     decision: Sequence[float] = (),
-) -> bytes:
-    """The file that would be delivered of the models at `places`: it reads cells where a graph can."""
-    return joined(places, weights, source, power, not unreadable(source.schema), decision)
+) -> list[bytes]:
+    """The files that could be delivered of the models at `places`, the better first: trees packed, which is smaller, and as
+    they are, which is quicker. They read cells where a graph can."""
+    raw = not unreadable(source.schema)
+    packed, plain = (joined(places, weights, source, power, raw, decision, walked=w) for w in (True, False))
+    if len(packed) >= len(plain):
+        return [plain]
+    return [packed, plain] if len(packed) <= PAYS * len(plain) else [plain, packed]
 
 
-def model_costs(place: Path, source: Source) -> dict[str, float]:
-    """What the model at `place` would cost if it were all that is delivered."""
-    model = file_of([place], [1.0], source)
-    return {"bytes": float(len(model)), "latency_ms": milliseconds(session(model), source, QUICK)["median"]}
+def model_costs(place: Path, source: Source, limits: Mapping[str, float] | None = None) -> dict[str, float]:
+    """What the model at `place` would cost if it were all that is delivered, in the first of its forms that keeps the
+    `limits`, else in the one that is least beyond them."""
+    looks: list[dict[str, float]] = []
+    for model in files_of([place], [1.0], source):
+        latency = milliseconds(session(model), source, QUICK)["median"]
+        looks.append({"bytes": float(len(model)), "latency_ms": latency})
+        if all(looks[-1][k] <= most for k, most in (limits or {}).items()):
+            return looks[-1]
+    return min(looks, key=lambda costs: max(costs[k] / most for k, most in (limits or {}).items()))
 
 
 @lru_cache(maxsize=1)

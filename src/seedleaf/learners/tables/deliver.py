@@ -16,7 +16,7 @@ from seedleaf.core import Config
 from seedleaf.data.tables.written import CELLS, as_cells
 from seedleaf.errors import TrialError
 from seedleaf.learners.tables.block import Block, Layout
-from seedleaf.learners.tables.cost import file_of, limits_of, room_for, settled
+from seedleaf.learners.tables.cost import files_of, limits_of, room_for, settled
 from seedleaf.learners.tables.decide import decided, powered
 from seedleaf.learners.tables.fitting import fit_config
 from seedleaf.learners.tables.graph import ask, session
@@ -118,18 +118,18 @@ def deliver(
 def _first_within(
     plans: Sequence[Plan], source: Source, limits: Mapping[str, float], decision: Sequence[float]
 ) -> tuple[int, bytes, dict[str, float]]:
-    """The place of the first plan whose file keeps the limits, that file and its latency; else -1, the smallest file and the
-    least latency of those that were small enough to be timed."""
+    """The place of the first plan one of whose files keeps the limits, that file and its latency; else -1, the smallest
+    file and the least latency of those that were small enough to be timed."""
     smallest, quickest = b"", {"median": math.inf, "p90": math.inf}
     for i, (places, weights, power) in enumerate(plans):
-        model = file_of([Path(p) for p in places], weights, source, power, powered(decision, power))
-        smallest = model if not smallest or len(model) < len(smallest) else smallest
-        if len(model) > limits.get("bytes", math.inf):
-            continue
-        latency = settled(session(model), source, limits.get("latency_ms", math.inf))
-        if latency["median"] <= limits.get("latency_ms", math.inf):
-            return i, model, latency
-        quickest = min(quickest, latency, key=lambda found: found["median"])
+        for model in files_of([Path(p) for p in places], weights, source, power, powered(decision, power)):
+            smallest = model if not smallest or len(model) < len(smallest) else smallest
+            if len(model) > limits.get("bytes", math.inf):
+                continue
+            latency = settled(session(model), source, limits.get("latency_ms", math.inf))
+            if latency["median"] <= limits.get("latency_ms", math.inf):
+                return i, model, latency
+            quickest = min(quickest, latency, key=lambda found: found["median"])
     return -1, smallest, quickest
 
 

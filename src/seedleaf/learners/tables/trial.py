@@ -41,20 +41,21 @@ def run(config: Config, ctx: Context) -> Iterator[Measurement]:
     found: list[dict[str, float]] = []
     for module in split_config(config)[0].modules:
         import_module(module)
+    limits = limits_of(ctx.setup)
     for j in range(ctx.stop):
         path = ctx.folder / fold_file(j)
         if j < ctx.start:  # a trial that goes on: what it had answered says what it had reached
             scores = _scores(source, j, np.load(path, allow_pickle=False), names)
-            if limits_of(ctx.setup) and is_written(ctx.folder / model_file(j)):
-                scores |= model_costs(ctx.folder / model_file(j), source)
+            if limits and is_written(ctx.folder / model_file(j)):
+                scores |= model_costs(ctx.folder / model_file(j), source, limits)
             found.append(scores)
             continue
         begun = time.time()
         answer, rounds, cut = _fold(config, ctx, source, j)
         seconds = time.time() - begun
         scores = {**_scores(source, j, answer, names), "train_seconds": seconds}
-        if limits_of(ctx.setup):
-            scores |= model_costs(ctx.folder / model_file(j), source)
+        if limits:
+            scores |= model_costs(ctx.folder / model_file(j), source, limits)
         if rounds:
             scores |= {"rounds": float(rounds), "cut": float(cut)}
         found.append(scores)

@@ -324,6 +324,7 @@ FOUND: dict[str, Any] = {
     "floors8": {"prune": {"params": 300.0, "macs": 20_000.0, "bytes": 500.0, "latency_ms": 0.1}},
     "int8": {"latency_ms": 2.0, "bytes": 3.5},
     "no_int8": "",
+    "mode8": "static",
     "decomposable": ["a"],
     "refused": {},
     "epoch_seconds": 0.5,

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 import torch
 import zoo
+from torch import nn
 
 from seedleaf.compression.analyse import analyse
 from seedleaf.compression.blocktable import BlockTable
 from seedleaf.compression.finishing import finetune
-from seedleaf.compression.original import open_original, save_own
+from seedleaf.compression.original import open_original, save_foreign, save_own
 from seedleaf.compression.own import OwnNet
 from seedleaf.compression.recipe import fingerprint
 from seedleaf.compression.shop import placed
@@ -27,6 +28,7 @@ from seedleaf.core import Context
 from seedleaf.data.images import load_images
 from seedleaf.data.mapped import save_mapped
 from seedleaf.errors import TrialError
+from seedleaf.learners.blocks import Net
 from seedleaf.learners.convnet import ConvNet
 from seedleaf.train import CHECKPOINT, checkpoint
 
@@ -51,6 +53,7 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     found = save_own(folder, subject.plan, subject.net.state_dict())
     body = {**found, "data": str(folder / "cache"), "seed": 0, "training": ConvNet().default(data.spec)}
     told = analyse(body, 3.0)
+    assert told["mode8"] == "static"
     assert told["costs"]["params"] == sum(p.numel() for p in subject.net.parameters())
     return {**body, "targets": {"params": told["costs"]["params"] // 2}}
 
@@ -100,6 +103,34 @@ def test_int8_alone_trains_a_copy_of_the_original(setup: dict[str, Any], tmp_pat
     assert fingerprint(open_original(setup).net) == before
     trained = checkpoint.load(tmp_path / "tuned" / CHECKPOINT)["model"]
     assert any(not torch.equal(v, open_original(setup).net.state_dict()[k]) for k, v in trained.items())
+
+
+def test_int8_of_linear_layers_takes_its_ranges_as_they_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where both modes are as quick; networks of convolutions are static (`setup`)."""
+    monkeypatch.setattr("seedleaf.compression.analyse.ratio", lambda *paths: 2.0)
+    torch.manual_seed(0)
+    data = load_images((*pictures(160), *pictures(40)))
+    save_mapped(data, tmp_path / "cache")
+    inputs = zoo.SIDE * zoo.SIDE * zoo.CHANNELS
+    wide = nn.Sequential(nn.Flatten(), nn.Linear(inputs, 256), nn.ReLU(), nn.Linear(256, zoo.CLASSES))
+    saved = save_foreign(
+        tmp_path, Net(wide, [127.5] * zoo.CHANNELS, [127.5] * zoo.CHANNELS).eval(), data.spec
+    )
+    training = {**ConvNet().default(data.spec), "lr": 0.01}
+    body = {**saved, "data": str(tmp_path / "cache"), "seed": 0, "training": training}
+    told = analyse(body, 3.0)
+    assert told["mode8"] == "dynamic"
+    assert told["int8"]["bytes"] > 3.5
+    asked = {**body, "targets": {"bytes": told["costs"]["bytes"] / 3.0}}
+    space = compress_space(("prune",), open_bench(asked).groups, "always", mode=told["mode8"])
+    [*_, last] = run(space.complete({}), context(asked, tmp_path / "t", 0, 2))
+    assert last.metrics["error"] < 0.5
+    assert last.metrics["bytes"] <= asked["targets"]["bytes"]
+    recipe = json.loads((tmp_path / "t" / "recipe.json").read_text())["recipe"]
+    assert recipe["passes"][-1] == {"pass": "quantise", "mode": "dynamic"}
+    assert recipe["passes"][0]["keep"] == {}, "int8 alone is enough"
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="the device is there")

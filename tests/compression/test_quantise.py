@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from seedleaf.compression.deploy import probabilities, sketch
 from seedleaf.compression.pixels import fold
-from seedleaf.compression.quantise import write_int8
+from seedleaf.compression.quantise import better_mode, write_int8
 from seedleaf.data.images import load_images
 from seedleaf.data.spec import ImageSpec
 from seedleaf.learners.blocks import Net
@@ -94,13 +94,26 @@ def test_channels_too_far_apart_keep_their_scaling(tmp_path: Path) -> None:
     assert np.abs(probabilities(small, x) - wanted).mean() < 0.015
 
 
-def test_weights_leave_room_for_the_sums_of_older_processors(tmp_path: Path) -> None:
+def test_dynamic_is_taken_where_it_brings_as_much() -> None:
+    def gains(latency: float, size: float) -> dict[str, float]:
+        return {"latency_ms": latency, "bytes": size}
+
+    static = gains(2.0, 3.9)
+    assert better_mode({"static": static}) == "static"
+    assert better_mode({"dynamic": static}) == "dynamic", "the other is not possible"
+    assert better_mode({"static": static, "dynamic": gains(1.95, 3.95)}) == "dynamic"
+    assert better_mode({"static": static, "dynamic": gains(1.5, 3.95)}) == "static", "slower"
+    assert better_mode({"static": static, "dynamic": gains(2.5, 2.0)}) == "static", "larger"
+
+
+@pytest.mark.parametrize(("mode", "layers"), [("static", 3), ("dynamic", 1)])
+def test_weights_leave_room_for_the_sums_of_older_processors(mode: str, layers: int, tmp_path: Path) -> None:
     """Without a dot product of bytes, pairs of products are added up in 16 bits: 255 · 127 twice would not fit."""
     x, spec = pictures(3)
     whole, small = tmp_path / "whole.onnx", tmp_path / "small.onnx"
     sketch(network(3, [120.0] * 3, [60.0] * 3), spec, whole)
-    write_int8(whole, small, "static", x)
+    write_int8(whole, small, mode, x)
     held = [onnx.numpy_helper.to_array(w) for w in onnx.load(str(small)).graph.initializer]
     kernels = [w for w in held if w.dtype == np.int8 and w.ndim > 1]
-    assert len(kernels) == 3
+    assert len(kernels) == layers
     assert max(int(np.abs(k.astype(int)).max()) for k in kernels) <= 64

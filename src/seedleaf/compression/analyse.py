@@ -20,7 +20,7 @@ from seedleaf.compression.distil import DistilTrainer
 from seedleaf.compression.original import open_original
 from seedleaf.compression.own import OwnNet
 from seedleaf.compression.pricing import METRICS, Pricer, scale_of
-from seedleaf.compression.quantise import write_int8
+from seedleaf.compression.quantise import MODES, better_mode, write_int8
 from seedleaf.compression.space import training_of
 from seedleaf.compression.subject import Subject
 from seedleaf.compression.trial import ANALYSIS, counted
@@ -35,13 +35,14 @@ from seedleaf.train.feed import Feed
 TABLE_SHARE = 0.4  # of the time for the look, that measuring layers may take, in float and again in int8
 TABLES = "tables.json"
 PROBED = {"lr": 0.01}
+NOTHING = 1.2  # times smaller, below which int8 of the linear layers alone is not worth a look
 
 
 def analyse(setup: Mapping[str, Any], seconds: float, device: str = "cpu") -> dict[str, Any]:
     """Write analysis.json beside the original and return it without the block table.
 
     costs {params, macs, bytes, latency_ms}, p90, valid and test error, epoch_seconds (the original as student and
-    teacher), int8 {metric: gain} or why there is none, floors and floors8 (in int8) {order: {metric:
+    teacher), int8 {metric: gain} in mode8 or why there is none, floors and floors8 (in int8) {order: {metric:
     least}}, refused {group: why}, blocks, groups. Times of graphs are the CPU's; epochs are timed on
     `device`, or on the CPU where the model makes tensors of its own there: "on" says which.
     """
@@ -56,18 +57,21 @@ def analyse(setup: Mapping[str, Any], seconds: float, device: str = "cpu") -> di
     [timed] = times([graph], sample)
     params, macs = counted(original.net, sample)
     costs = {"params": params, "macs": macs, "bytes": graph.stat().st_size, "latency_ms": timed["median"]}
-    int8, why_not = _int8_gain(graph, folder, source, costs)
+    mode8, int8, why_not = _int8_gain(graph, folder, source, costs)
     on, epoch = _epoch(original, source, setup, usable(device))
     layers = [x for x in original.skeleton.layers if x.kind != "norm"]
     table, table8 = (BlockTable.from_json(times, i == 1) for i, times in enumerate(_tables(folder)))
     table.fill(layers, began + TABLE_SHARE * seconds)
-    scale = scale_of(original.skeleton, table, costs, call_ms(spec, folder, source, False))
+    scale = scale_of(original.skeleton, table, costs, call_ms(spec, folder, source))
     floors = _floors(original, Pricer(original.skeleton, table, scale))
     scale8, floors8 = scale, dict[str, dict[str, float]]()
     if int8 and setup.get("int8") != "never":
-        table8.fill(layers, time.time() + TABLE_SHARE * seconds)
+        if mode8 == "static":
+            table8.fill(layers, time.time() + TABLE_SHARE * seconds)
+        else:  # most of its layers are as they were, and the others' gain is in the scale
+            table8 = table
         costs8 = {**costs, **{m: costs[m] / gain for m, gain in int8.items()}}
-        scale8 = scale_of(original.skeleton, table8, costs8, call_ms(spec, folder, source, True))
+        scale8 = scale_of(original.skeleton, table8, costs8, call_ms(spec, folder, source, mode8))
         floors8 = _floors(original, Pricer(original.skeleton, table8, scale8))
     found = {
         "graph": str(graph.resolve()),
@@ -78,6 +82,7 @@ def analyse(setup: Mapping[str, Any], seconds: float, device: str = "cpu") -> di
         "scale": scale,
         "scale8": scale8,
         "int8": int8,
+        "mode8": mode8,
         "no_int8": why_not,
         "valid_error": _error(graph, source.data.x_train, source.data.y_train, source.valid),
         "test_error": _error(graph, source.data.x_test, source.data.y_test, None),
@@ -115,11 +120,11 @@ class Blank(nn.Module):
         return out
 
 
-def call_ms(spec: ImageSpec, folder: Path, source: Source, int8: bool) -> float:
-    """What a graph for such images takes without any layer."""
+def call_ms(spec: ImageSpec, folder: Path, source: Source, int8: str = "") -> float:
+    """What a graph for such images takes without any layer, in float32 or in that mode of int8."""
     halves = [127.5] * spec.channels
-    net = Net(Blank(spec.channels, spec.n_classes, int8), halves, halves)
-    mode = {"mode": "static"} if int8 else {}
+    net = Net(Blank(spec.channels, spec.n_classes, int8 == "static"), halves, halves)
+    mode = {"mode": int8} if int8 else {}
     images = np.take(source.data.x_train, source.train[:64], 0)
     place = folder / "blank"
     [timed] = times([graph_of(net.eval(), spec, place, mode, images)], images, 0.2)
@@ -138,20 +143,29 @@ def _tables(folder: Path) -> tuple[dict[str, float], dict[str, float]]:
 
 def _int8_gain(
     graph: Path, folder: Path, source: Source, costs: Mapping[str, float]
-) -> tuple[dict[str, float], str]:
-    """How many times faster and smaller the original becomes in int8; nothing, and why, where it cannot."""
+) -> tuple[str, dict[str, float], str]:
+    """The mode of int8 to take, how many times faster and smaller the original becomes in it; nothing, and why, where none
+    works."""
     quantised = folder / "original8.onnx"
     images = np.take(source.data.x_train, source.train[:64], 0)
-    try:
-        write_int8(graph, quantised, "static", images)
-        answered = probabilities(quantised, images)
-    except RunError as error:
-        return {}, str(error)
-    if not np.isfinite(answered).all():
-        return {}, "the quantised original answers no numbers"
-    gain = {"latency_ms": ratio(quantised, graph, images), "bytes": costs["bytes"] / quantised.stat().st_size}
-    quantised.unlink()
-    return gain, ""
+    gains: dict[str, dict[str, float]] = {}
+    why_not = []
+    for mode in MODES:
+        try:
+            write_int8(graph, quantised, mode, images)
+            if not np.isfinite(probabilities(quantised, images)).all():
+                why_not.append("the quantised original answers no numbers")
+                continue
+        except RunError as error:
+            why_not.append(str(error))
+            continue
+        smaller = costs["bytes"] / quantised.stat().st_size
+        if mode == "dynamic" and smaller < NOTHING:
+            continue  # it has next to no linear layers
+        gains[mode] = {"latency_ms": ratio(quantised, graph, images), "bytes": smaller}
+        quantised.unlink()
+    mode = better_mode(gains) if gains else MODES[0]
+    return mode, gains.get(mode, {}), "" if gains else why_not[0]
 
 
 def _error(graph: Path, x: Any, y: Any, rows: Any) -> float:

@@ -17,15 +17,16 @@ ORDERS = ("prune", "drop_prune", "drop", "decompose", "prune_decompose", "decomp
 TILTED = 16  # groups up to which each gets a preference of its own
 
 
-def compress_space(orders: Sequence[str], groups: Sequence[str], int8: str, further: float = 1.0) -> Space:
-    """`orders` are those that can reach the targets, `groups` the prunable ones; `int8` is "search", "always" or "never".
+def compress_space(
+    orders: Sequence[str], groups: Sequence[str], int8: str, further: float = 1.0, mode: str = "static"
+) -> Space:
+    """`orders` are those that can reach the targets, `groups` the prunable ones; `int8` is "search", "always" or "never",
+    `mode` how a graph becomes int8, "static" or "dynamic".
 
     `further` is how many times below its target the metric of a trade-off may be brought.
     """
     offered: Any = {name: _options(name, groups) for name in orders}
-    quantise = {"always": Const("static"), "never": Const("off")}.get(
-        int8, Choice("off", "static", default="static")
-    )
+    quantise = {"always": Const(mode), "never": Const("off")}.get(int8, Choice("off", mode, default=mode))
     beyond: Any = {"further": Float(1.0, further, log=True, default=1.0)} if further > 1.0 else {}
     return Space(
         {

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import html
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ import seedleaf
 from messy import messy
 from seedleaf.cli import app
 from seedleaf.errors import DataError, StudyError
+from seedleaf.modality import table_finish
 from seedleaf.result import Result
 from seedleaf.table_predictor import TablePredictor
 
@@ -160,6 +163,40 @@ def test_a_regression_in_a_frame_all_of_which_is_trained_on_beats_the_mean(tmp_p
     assert np.asarray(result.predict(frame)).shape == (250,)
     with pytest.raises(DataError, match="has no probabilities"):
         result.predict_proba(frame)
+
+
+def test_a_tie_is_told_wherever_the_winner_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `blend` calls a tie is left to its own tests: here there is one, whoever leads."""
+    ask = table_finish.call_all
+    delivered: list[str] = []
+
+    def tied(run: Any, calls: Any, *rest: Any, **named: Any) -> Any:
+        answers = ask(run, calls, *rest, **named)
+        if "blend" in calls:
+            plainness = calls["blend"][1]["plainness"]
+            plain = plainness.index(min(plainness))
+            others = [i for i in range(len(plainness)) if i != plain]
+            weights = [float(i == plain) for i in range(len(plainness))]
+            tie = {"lead": 0.0123, "se": 0.0456, "members": others[:2]}
+            answers["blend"] = replace(
+                answers["blend"], value={**answers["blend"].value, "weights": weights, "tied": tie}
+            )
+            delivered.append(Path(calls["blend"][1]["folders"][plain]).name)
+        return answers
+
+    monkeypatch.setattr(table_finish, "call_all", tied)
+    data = write(tmp_path / "data.csv", messy("regression", 200))
+    result = seedleaf.fit(data, time_limit="16s", folds=2, workers=1, out=tmp_path / "run")
+    final, verdict = (result.history.note(name) or {} for name in ("final", "verdict"))
+    assert [f"{final['trial']:04d}"] == delivered
+    assert verdict["plainer"] == final["trial"]
+    said = f"(trial {final['trial']}) is delivered, the plainer model: "
+    chance = "led by 0.012 ± 0.046 in squared error on the folds, which 160 rows do not tell from chance"
+    assert said in verdict["text"]
+    assert verdict["text"].endswith(chance)
+    page = (result.folder / "report.html").read_text(encoding="utf-8")
+    assert html.escape(said) in page
+    assert "winner: the plainer model of a tie" in page
 
 
 def test_what_cannot_be_is_refused_before_anything_starts(tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ from onnx import numpy_helper
 
 from seedleaf.errors import TrialError
 from seedleaf.learners.tables.graph import ML, Graph, as_half
-from seedleaf.learners.tables.levels import FEWEST
 from seedleaf.learners.tables.model import Effort
+from seedleaf.learners.tables.walk import FEWEST
 
 Array = npt.NDArray[Any]
 SUM, LEQ = 1, 0  # aggregate function and node mode of TreeEnsemble
@@ -25,7 +25,7 @@ LEAF_BYTES = 20  # that a leaf takes in an operator, with the split it hangs on
 PACKED_BYTES, WALK_BYTES = (
     9,
     12_000,
-)  # the same where trees are walked (levels.py), and what the nodes of a walk take
+)  # the same where trees are walked (walk.py), and what the nodes of a walk take
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,9 +14,9 @@ from onnx import TensorProto
 from seedleaf.learners.tables.block import Block
 from seedleaf.learners.tables.fitting import Fitted
 from seedleaf.learners.tables.graph import Graph
-from seedleaf.learners.tables.levels import walk
 from seedleaf.learners.tables.reader import read_cells
 from seedleaf.learners.tables.source import Source
+from seedleaf.learners.tables.walk import walk
 
 Array = npt.NDArray[Any]
 CHECKED = 2_000  # rows that are compared

@@ -11,9 +11,7 @@ import pytest
 from sklearn.datasets import make_classification
 from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor, HistGradientBoostingClassifier
 
-from seedleaf.learners.tables import levels
 from seedleaf.learners.tables.graph import Graph, as_bytes, in_bytes, session
-from seedleaf.learners.tables.levels import walk
 from seedleaf.learners.tables.trees import (
     Tree,
     ensemble_graph,
@@ -22,6 +20,7 @@ from seedleaf.learners.tables.trees import (
     leaf_values,
     shares_graph,
 )
+from seedleaf.learners.tables.walk import walk
 
 Array = npt.NDArray[Any]
 
@@ -68,7 +67,7 @@ def alike(one: bytes, other: bytes, rows: Array) -> None:
 def test_several_ensembles_answer_alike_in_less_than_half_the_bytes(
     shed: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(levels, "SHED", shed)
+    monkeypatch.setattr("seedleaf.learners.tables.walk.SHED", shed)
     x, y = make_classification(1_500, 8, n_informative=6, n_classes=3, random_state=1)
     rng = np.random.default_rng(0)
     x[rng.random(x.shape) < 0.1] = np.nan
@@ -103,7 +102,7 @@ def test_forests_answer_alike(classes: bool) -> None:
 
 
 def test_gaps_and_the_infinite_go_where_the_operator_sends_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(levels, "FEWEST", 0)
+    monkeypatch.setattr("seedleaf.learners.tables.walk.FEWEST", 0)
     rows = np.array([[np.nan], [np.inf], [-np.inf], [0.0], [1.0], [3e38]])
     g = Graph()
     name = g.cast(g.numbers, "float32")
@@ -119,8 +118,8 @@ def test_few_trees_and_deep_ones_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     ensemble_graph(g, g.cast(g.numbers, "float32"), [alone(0, 0.5, True)], 1)
     walk(g)
     assert [n.op_type for n in g.nodes] == ["Cast", "TreeEnsemble"]
-    monkeypatch.setattr(levels, "FEWEST", 0)
-    monkeypatch.setattr(levels, "DEEPEST", 0)
+    monkeypatch.setattr("seedleaf.learners.tables.walk.FEWEST", 0)
+    monkeypatch.setattr("seedleaf.learners.tables.walk.DEEPEST", 0)
     walk(g)
     assert [n.op_type for n in g.nodes] == ["Cast", "TreeEnsemble"]
 

@@ -20,7 +20,7 @@ from seedleaf.learners.tables.importance import importance
 from seedleaf.learners.tables.metrics import METRICS, fits, metric_for
 from seedleaf.learners.tables.registry import space_of
 from seedleaf.learners.tables.source import open_source, save
-from seedleaf.modality.table_study import TableSpec, baseline
+from seedleaf.modality.table_spec import TableSpec, baseline
 from seedleaf.table_predictor import TablePredictor
 
 TUNED = ("f1", "macro_f1", "balanced_accuracy", "mcc")

@@ -33,7 +33,8 @@ from seedleaf.learners.tables.registry import (
     space_of,
 )
 from seedleaf.learners.tables.source import describe, save
-from seedleaf.modality.table_study import TableSpec, open_study
+from seedleaf.modality.table_spec import TableSpec
+from seedleaf.modality.table_study import open_study
 from seedleaf.store import SqlStore
 
 KIND = Kind(n_rows=5_000, n_numbers=4, n_categories=2, n_texts=1, n_classes=3)

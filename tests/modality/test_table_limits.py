@@ -13,9 +13,9 @@ import seedleaf
 from messy import messy
 from seedleaf.core import Fidelity, Trial
 from seedleaf.errors import LimitError
+from seedleaf.modality.table_choice import candidates, search_until, winner_of
 from seedleaf.modality.table_limits import beyond, limits_told
 from seedleaf.modality.table_parts import Models, smaller, together
-from seedleaf.modality.table_study import candidates, search_until, winner_of
 from seedleaf.space import Choice, Space
 from seedleaf.study import Study
 

@@ -11,8 +11,8 @@ import pytest
 
 from seedleaf.core import Fidelity, Trial
 from seedleaf.learners.tables.trial import model_file
+from seedleaf.modality.table_choice import candidates, hopeless, search_until, winner_of
 from seedleaf.modality.table_parts import Members, averaged, bag, plan, refit_seconds, spare
-from seedleaf.modality.table_study import candidates, hopeless, search_until, winner_of
 from seedleaf.space import Choice, Space
 from seedleaf.study import Study
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,15 +17,16 @@ from seedleaf.executors.base import Returned
 from seedleaf.finish import call_all
 from seedleaf.learners.tables.decide import threshold
 from seedleaf.learners.tables.plain import FEW
-from seedleaf.learners.tables.reader import unreadable
 from seedleaf.learners.tables.registry import family_name, split_config
 from seedleaf.learners.tables.trial import model_file
 from seedleaf.learners.tables.written import remove
 from seedleaf.modality.base import Made
 from seedleaf.modality.table_beside import remember
-from seedleaf.modality.table_limits import beyond, limits_told, out_of_reach, said
+from seedleaf.modality.table_card import card
+from seedleaf.modality.table_choice import candidates, failed, plainer, winner_of
+from seedleaf.modality.table_limits import beyond, limits_told, out_of_reach
 from seedleaf.modality.table_parts import Members, Parts, make_parts, smaller, spare, together, was_cut
-from seedleaf.modality.table_study import TableSpec, candidates, failed, plainer, winner_of
+from seedleaf.modality.table_spec import TableSpec
 
 if TYPE_CHECKING:
     from seedleaf.finish import Run
@@ -41,17 +43,17 @@ def make(run: Run, end: float, staged: Path) -> Made:
     able = candidates(run.study, winner)
     if run.spec.schema.n_train <= FEW:
         able += plainer(run.study, winner, able)
-    members, power, decision, tied = _blend(run, able, winner.step)
-    made, trained = make_parts(run, members, end)
+    blend = _blend(run, able, winner.step)
+    made, trained = make_parts(run, blend.members, end)
     took = time.time() - begun
     run.view.update(run.study.history, time.time(), "export")
-    plans = [together(made, power)]
+    plans = [together(made, blend.power)]
     if run.study.problem.limits:
         others = [(t, spare(t, Path(run.trial_folder(t)))) for t in able]
-        plans += smaller(made, [(t, places[0]) for t, places in others if places], power)
-    delivered, compared = _deliver(run, winner, plans, decision, staged)
+        plans += smaller(made, [(t, places[0]) for t, places in others if places], blend.power)
+    delivered, compared = _deliver(run, winner, plans, blend.decision["weights"], staged)
     taken = plans[delivered.pop("plan")]
-    remember(run, taken.places, taken.weights, taken.power, decision["weights"])
+    remember(run, taken.places, taken.weights, taken.power, blend.decision["weights"])
     weighed = delivered.pop("decision")
     if winner.id not in {t.id for t, _ in taken.members}:
         winner, compared = taken.members[0][0], None
@@ -66,7 +68,7 @@ def make(run: Run, end: float, staged: Path) -> Made:
         "models": len(taken.places),
         "cross_validated": {spec.goal.name: winner.metrics.get(spec.goal.name)},
         **delivered,
-        **(_told(decision, weighed, spec) if weighed else {}),
+        **(_told(blend.decision, weighed, spec) if weighed else {}),
         **limits_told(run.study, delivered),
         "refit_seconds": took,
         "predict": f"seedleaf predict {run.folder} FILE.csv",
@@ -86,8 +88,8 @@ def make(run: Run, end: float, staged: Path) -> Made:
     )
     metrics = {k: final[k] for k in keep if k in final}
     told = verdict(run, winner, compared)
-    if told.get("beaten", True) and tied.get("plainer") == winner.id:
-        told = tied
+    if told.get("beaten", True) and blend.tied.get("plainer") == winner.id:
+        told = blend.tied
     _clear(run, able)
     # The fit has one thread while the run's others stand still.
     return Made(final, told, metrics, partial(card, spec, final), trained / run.threads, took)
@@ -101,14 +103,19 @@ def _told(decision: Mapping[str, Any], weighed: list[float], spec: TableSpec) ->
     return {"decision": body}
 
 
-def _blend(
-    run: Run, trials: list[Trial], folds: int
-) -> tuple[Members, float, Mapping[str, Any], dict[str, Any]]:
-    """Which of the trials go into the file, with what weights; the power that calibrates probabilities; what is weighed
-    against what when a class is said; and what is said where a plainer model took the place of others in a tie.
+@dataclass(frozen=True)
+class Blend:
+    """Which trials go into the file, with what weights; the `power` that calibrates probabilities; what is weighed against
+    what when a class is said; and the verdict where a plainer model took the place of others in a tie."""
 
-    All have done the first `folds` folds.
-    """
+    members: Members
+    power: float
+    decision: Mapping[str, Any]
+    tied: dict[str, Any]
+
+
+def _blend(run: Run, trials: list[Trial], folds: int) -> Blend:
+    """The best of the trials together, all of which have done the first `folds` folds."""
     arguments = {
         "folders": [run.trial_folder(t) for t in trials],
         "setup": dict(run.setup),
@@ -121,7 +128,7 @@ def _blend(
     ]
     if answer.error is not None:
         run.view.message(f"no blend: {answer.error}")
-        return [(trials[0], 1.0)], 1.0, {"weights": []}, {}
+        return Blend([(trials[0], 1.0)], 1.0, {"weights": []}, {})
     found = answer.value
     members = [(t, float(w)) for t, w in zip(trials, found["weights"], strict=True) if w]
     run.study.note(
@@ -132,7 +139,7 @@ def _blend(
     # What calibrates fits that the clock ended does not calibrate those that are grown on.
     power = 1.0 if any(was_cut(t) for t, _ in members) else float(found["power"])
     tied = _tied(run.spec, members[0][0], trials, found["tied"]) if found["tied"] else {}
-    return members, power, found["decision"], tied
+    return Blend(members, power, found["decision"], tied)
 
 
 def _tied(spec: TableSpec, plain: Trial, trials: list[Trial], found: Mapping[str, Any]) -> dict[str, Any]:
@@ -164,7 +171,7 @@ def _clear(run: Run, able: list[Trial]) -> None:
 
 
 def _deliver(
-    run: Run, winner: Trial, plans: Sequence[Parts], decision: Mapping[str, Any], out: Path
+    run: Run, winner: Trial, plans: Sequence[Parts], decision: Sequence[float], out: Path
 ) -> tuple[dict[str, Any], Returned | None]:
     """Join and measure the fitted models of the first plan that keeps the limits; beside it, what tuning gained over the
     default config on the folds. LimitError where none does."""
@@ -177,7 +184,7 @@ def _deliver(
         "setup": dict(run.setup),
         "out": str(out.resolve()),
         "instead": listed[1:],
-        "decision": list(decision["weights"]),
+        "decision": list(decision),
     }
     calls: dict[str, tuple[str, dict[str, Any]]] = {
         "deliver": ("seedleaf.learners.tables.deliver:deliver", arguments)
@@ -222,69 +229,3 @@ def verdict(run: Run, winner: Trial, compared: Returned | None) -> dict[str, Any
     if gain < 2 * se:
         text += ": within the noise"
     return {"text": text, "gain": gain, "se": se}
-
-
-def card(spec: TableSpec, final: Mapping[str, Any], told: Mapping[str, Any]) -> str:
-    """The model card."""
-    schema, test, latency = spec.schema, final["test"], final["latency_ms"]
-    goal, name = schema.target, schema.name.replace("\\", "/").rsplit("/", 1)[-1]
-    what = f"one of {len(goal.classes)} classes" if goal.classes else "a number"
-    rows = "\n".join(
-        f"| test {k} | {v:.4g} |"
-        for k, v in test.items()
-        if isinstance(v, float) and k not in ("low", "high")
-    )
-    return f"""# {name}: {goal.name}, {what}
-
-| | |
-|---|---|
-| learner | {" + ".join(f"{m['weight']:.2f} {m['learner']}" for m in final["members"])} |
-| trained on | {schema.n_train:,} rows, tested on {format(test["n"], ",") if test["n"] else "none"} |
-{rows or _folded(final)}
-| file | {final["bytes"]:,} bytes{_allowed(final, "bytes")} |
-| latency, one row, one thread | {latency["median"]:.3f} ms (p90 {latency["p90"]:.3f}){_allowed(final, "latency_ms")} |
-
-{str(told.get("text", "")).capitalize()}.{_said_from(final)}
-
-{_use(spec)}
-"""
-
-
-def _folded(final: Mapping[str, Any]) -> str:
-    """What stands in for a test: the winner on rows that its models of the folds had not seen."""
-    return "\n".join(f"| cross-validated {k} | {v:.4g} |" for k, v in final["cross_validated"].items())
-
-
-def _said_from(final: Mapping[str, Any]) -> str:
-    """When a class is said that is not the most probable one."""
-    told = final.get("decision") or {}
-    gained = (
-        f"{told['metric']} {told['after']:.4g} on the folds, {told['before']:.4g} without" if told else ""
-    )
-    if "threshold" in told:
-        return f"\n\n`{told['class']}` is said from a probability of {told['threshold']:.3g} on: {gained}."
-    return f"\n\nRare classes are said before they are the most probable ones: {gained}." if told else ""
-
-
-def _allowed(final: Mapping[str, Any], what: str) -> str:
-    """What was asked for, where something was."""
-    limit = dict(final.get("limits") or {}).get(what)
-    return "" if limit is None else f", at most {said(what, limit['at_most'])} asked for"
-
-
-def _use(spec: TableSpec) -> str:
-    """How the file is used without seedleaf."""
-    goal, columns = spec.schema.target, [c.name for c in spec.schema.used]
-    answers = "`probabilities` (N, classes) and `label` (N)" if goal.classes else "`value` (N)"
-    if why := unreadable(spec.schema):
-        return f"""`model.onnx` takes `numbers` (double, N rows, NaN where missing; dates in days since 1970) and `texts`
-(strings; any text, "" where missing), as far as the model uses them, and gives {answers}. Which columns these are, and how
-their cells are read, stands in `config.json` (the graph does not read them itself: {why}); `seedleaf predict` does both."""
-    return f"""`model.onnx` takes `cells`: strings (N, {len(columns)}), the cells of N rows as they stand in a file, "" where
-there is none, in the order of `cells` in `config.json`; it gives {answers}. ONNX Runtime alone runs it:
-
-    import numpy, onnxruntime
-    model = onnxruntime.InferenceSession("model.onnx")
-    model.run(None, {{"cells": numpy.array(rows, dtype=object)}})  # rows: lists of {len(columns)} strings
-
-Ask for some 500 rows at a time: trees hold a number for each row and tree while they are walked."""

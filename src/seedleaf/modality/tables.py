@@ -15,10 +15,10 @@ from seedleaf.job import Job
 from seedleaf.learners.tables import source as stored
 from seedleaf.learners.tables.metrics import fits, metric_for
 from seedleaf.learners.tables.registry import chosen
-from seedleaf.modality import table_beside, table_finish, table_study
+from seedleaf.modality import table_beside, table_choice, table_finish, table_spec, table_study
 from seedleaf.modality.base import Made
 from seedleaf.modality.table_limits import KNOWN
-from seedleaf.modality.table_study import TableSpec
+from seedleaf.modality.table_spec import TableSpec
 from seedleaf.store import SqlStore
 from seedleaf.study import Study
 
@@ -90,7 +90,7 @@ class Tables:
         return {} if spec is None else {"metric": spec.goal.name, **limits}
 
     def worker_bytes(self, spec: TableSpec) -> int:
-        return table_study.worker_bytes(spec)
+        return table_spec.worker_bytes(spec)
 
     def open_study(
         self,
@@ -104,10 +104,10 @@ class Tables:
         return table_study.open_study(store, job, spec, executor, deadline)
 
     def search_until(self, study: Study, job: Job, end: float) -> Callable[[History], str | None]:
-        return table_study.search_until(study, end, job.workers)
+        return table_choice.search_until(study, end, job.workers)
 
     def describe(self, spec: TableSpec, study: Study) -> list[str]:
-        return table_study.describe(spec, study)
+        return table_spec.describe(spec, study)
 
     def make(self, run: Run, end: float, staged: Path) -> Made:
         return table_finish.make(run, end, staged)

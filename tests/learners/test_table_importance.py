@@ -37,7 +37,8 @@ def fitted(folder: Path, frame: Any, learner: str, metric: str) -> tuple[str, di
 def test_what_says_something_is_told_apart_from_what_does_not(task: str, metric: str, tmp_path: Path) -> None:
     place, setup = fitted(tmp_path, pd.DataFrame(messy(task, 400)), "linear", metric)
     found = importance([place], [1.0], 1.0, setup, 20.0)
-    assert (found["metric"], found["rows"], found["repeats"], found["left"]) == (metric, 80, 10, 0)
+    assert (found["metric"], found["part"], found["rows"]) == (metric, "test", 80)
+    assert (found["repeats"], found["left"]) == (10, 0)
     columns = {name: (mean, spread) for name, mean, spread in found["columns"]}
     assert set(columns) == {"a", "b", "c", "colour", "size", "when", "said"}
     assert next(iter(columns)) in ("a", "b"), "these two set most of y"
@@ -66,8 +67,12 @@ def test_time_is_kept_by_fewer_rows_then_fewer_repeats(tmp_path: Path) -> None:
     assert (none["columns"], none["left"]) == ([], 7)
 
 
-def test_too_few_test_rows_say_nothing(tmp_path: Path) -> None:
+def test_without_enough_test_rows_those_of_training_stand_in(tmp_path: Path) -> None:
     place, setup = fitted(tmp_path, pd.DataFrame(messy("binary", 60)), "linear", "logloss")
+    found = importance([place], [1.0], 1.0, setup, 5.0)
+    assert (found["part"], found["rows"], len(found["columns"])) == ("training", 48, 7)
+    (tmp_path / "few").mkdir()
+    place, setup = fitted(tmp_path / "few", pd.DataFrame(messy("regression", 22)), "linear", "rmse")
     assert importance([place], [1.0], 1.0, setup, 5.0)["columns"] == []
 
 
@@ -82,6 +87,12 @@ def test_the_page_shows_bars_and_says_what_is_within_chance() -> None:
     told = history(columns=columns, metric="logloss", rows=120, repeats=5, score=0.3, left=2)
     page = columns_section(read(told))
     assert "120 test rows (0.3 as they are)" in page
+    assert "trained on" not in page
+    own = columns_section(
+        read(history(columns=columns, metric="logloss", part="training", rows=9, repeats=1, score=0.3))
+    )
+    assert "9 training rows (0.3 as they are)" in own
+    assert "The model was trained on them" in own
     assert page.count('class="col unsure"') == 2
     assert "2 of 3, are within chance" in page
     assert "For 2 more columns there was no time" in page

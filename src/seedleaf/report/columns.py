@@ -62,10 +62,13 @@ def _intro(facts: Facts, columns: Sequence[Shuffled]) -> str:
     left = number(note, "left")
     late = f" For {plural(int(left), 'more column')} there was no time." if left > 0 else ""
     often = f", {repeats} times each" if repeats > 1 else ""
-    plain = f"{count(rows)} test rows ({figure(number(note, 'score'), 3)} as they are)"
+    part = str(note.get("part") or "test")
+    plain = f"{count(rows)} {esc(part)} rows ({figure(number(note, 'score'), 3)} as they are)"
+    trained = "The model was trained on them: what it uses need not be worth that on new rows."
+    own = f" {trained}" if part == "training" else ""
     return (
         f"By how much the <b>{metric}</b> gets worse on {plain} when a column is shuffled{often}: what the model owes to "
-        f"it.{spread}{useless} Columns that say the same share what they are worth, and none need be a cause.{late}"
+        f"it.{own}{spread}{useless} Columns that say the same share what they are worth, and none need be a cause.{late}"
     )
 
 

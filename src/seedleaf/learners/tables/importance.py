@@ -1,6 +1,7 @@
 """How much worse the delivered model answers when one column is shuffled (Breiman 2001; Fisher, Rudin and Dominici 2019).
 
-The rows are those of the test part, which nothing was learned from. As many rows and repeats as there is time for.
+The rows are those of the test part, which nothing was learned from. Without one they are those that the model was trained
+on: they say what it uses, not what that is worth on new rows. As many rows and repeats as there is time for.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from seedleaf.learners.tables.block import Block, Layout
 from seedleaf.learners.tables.decide import decided, powered
 from seedleaf.learners.tables.graph import NUMBERS, TEXTS, session
 from seedleaf.learners.tables.metrics import metric_for
-from seedleaf.learners.tables.source import open_source
+from seedleaf.learners.tables.source import Source, open_source
 from seedleaf.learners.tables.written import joined
 from seedleaf.seeds import rng_for
 
@@ -26,7 +27,7 @@ Array = npt.NDArray[Any]
 REPEATS = 10  # shuffles of each column
 MOST_ROWS = 5_000
 FEWEST_ROWS = 200  # below that, repeats are dropped and not rows
-ENOUGH = 20  # test rows without which nothing is said
+ENOUGH = 20  # rows without which nothing is said
 AT_LEAST = 3  # repeats for which rows are given up
 
 
@@ -49,16 +50,23 @@ def importance(
 ) -> dict[str, Any]:
     """Shuffle each column of the test part in turn and judge the joined model anew, for about `seconds`.
 
-    Returns {"metric", "score", "rows", "repeats", "columns": [[name, mean, spread], ...]}, the columns that matter most
-    first: by how much the metric gets worse, on average over the repeats, and its standard deviation over them. A column
-    that time ran out before is not in it. Nothing ("columns" empty) where the test part is too small.
+    Returns {"metric", "score", "part", "rows", "repeats", "columns": [[name, mean, spread], ...]}, the columns that matter
+    most first: by how much the metric gets worse, on average over the repeats, and its standard deviation over them. A
+    column that time ran out before is not in it. "part" is "training" where the test part is too small, "test" otherwise;
+    nothing ("columns" empty) where there are too few rows of either.
     """
     end = time.time() + seconds
     source = open_source(str(setup["data"]))
     goal = metric_for(source.schema.target.task, str(setup["metric"]))
-    body: dict[str, Any] = {"metric": goal.name, "score": None, "rows": 0, "repeats": 0, "columns": []}
-    y = source.y_test
-    known = np.flatnonzero(y >= 0 if source.n_classes else np.isfinite(y))
+    part, block, y, known = _rows(source)
+    body: dict[str, Any] = {
+        "metric": goal.name,
+        "score": None,
+        "part": part,
+        "rows": 0,
+        "repeats": 0,
+        "columns": [],
+    }
     if len(known) < ENOUGH:
         return body
     run = session(joined([Path(p) for p in places], weights, source, power, walked=False))
@@ -74,10 +82,10 @@ def importance(
     order = rng_for(int(setup.get("seed", 0)), "importance").permutation(known)
     some = np.sort(order[:FEWEST_ROWS])
     begun = time.perf_counter()
-    judged(source.test.take(some).feed(inputs), y[some])
+    judged(block.take(some).feed(inputs), y[some])
     a_row = (time.perf_counter() - begun) / len(some)
     chosen = np.sort(order[: _affordable(a_row, len(columns), end - time.time())])
-    feed, labels = _feed(source.test.take(chosen), inputs), y[chosen]
+    feed, labels = _feed(block.take(chosen), inputs), y[chosen]
     base = judged(feed, labels)
     found: list[dict[str, float]] = []
     for repeat in range(REPEATS):
@@ -102,6 +110,17 @@ def importance(
         "columns": [list(r) for r in rows],
         "left": len(columns) - len(rows),
     }
+
+
+def _rows(source: Source) -> tuple[str, Block, Array, Array]:
+    """Which part is shuffled, its rows, their targets, and those of them whose target is known."""
+
+    def known(y: Array) -> Array:
+        return np.flatnonzero(y >= 0 if source.n_classes else np.isfinite(y))
+
+    if len(tested := known(source.y_test)) >= ENOUGH:
+        return "test", source.test, source.y_test, tested
+    return "training", source.train, source.y_train, known(source.y_train)
 
 
 def _columns(layout: Layout, inputs: Sequence[str]) -> list[Place]:

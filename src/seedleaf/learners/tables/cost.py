@@ -26,9 +26,7 @@ Array = npt.NDArray[Any]
 Costs = Mapping[str, float]
 AGAIN = 3  # looks at a latency beyond its limit: on a busy machine a file seems slower than it is
 QUICK = 0.08  # seconds for the latency of a trial's model
-PAYS = (
-    0.9  # of the bytes of trees as they are: packed ones that are larger are not worth the time of their walk
-)
+PAYS = 0.9  # of the bytes of trees as they are: larger packed ones are not worth the time of their walk
 MARGIN = 0.97  # of a limit on bytes that a fit may fill: what is joined is named anew, which takes a little
 
 

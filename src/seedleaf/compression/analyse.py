@@ -68,7 +68,7 @@ def analyse(setup: Mapping[str, Any], seconds: float, device: str = "cpu") -> di
     if int8 and setup.get("int8") != "never":
         if mode8 == "static":
             table8.fill(layers, time.time() + TABLE_SHARE * seconds)
-        else:  # most of its layers are as they were, and the others' gain is in the scale
+        else:  # no table of these: what it gains is in the scale
             table8 = table
         costs8 = {**costs, **{m: costs[m] / gain for m, gain in int8.items()}}
         scale8 = scale_of(original.skeleton, table8, costs8, call_ms(spec, folder, source, mode8))

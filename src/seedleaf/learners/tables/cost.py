@@ -26,7 +26,7 @@ Array = npt.NDArray[Any]
 Costs = Mapping[str, float]
 AGAIN = 3  # looks at a latency beyond its limit: on a busy machine a file seems slower than it is
 QUICK = 0.08  # seconds for the latency of a trial's model
-PAYS = 0.9  # of the bytes of trees as they are: larger packed ones are not worth the time of their walk
+PAYS = 0.9  # of the bytes of a file with trees as they are: larger packed ones are not worth the time of their walk
 MARGIN = 0.97  # of a limit on bytes that a fit may fill: what is joined is named anew, which takes a little
 
 
@@ -53,14 +53,17 @@ def files_of(
 
 def model_costs(place: Path, source: Source, limits: Mapping[str, float] | None = None) -> dict[str, float]:
     """What the model at `place` would cost if it were all that is delivered, in the first of its forms that keeps the
-    `limits`, else in the one that is least beyond them."""
+    `limits`, else in the one that is least beyond them: of those with few enough bytes, as one look at a latency may
+    mislead."""
+    asked = limits or {}
     looks: list[dict[str, float]] = []
     for model in files_of([place], [1.0], source):
         latency = milliseconds(session(model), source, QUICK)["median"]
         looks.append({"bytes": float(len(model)), "latency_ms": latency})
-        if all(looks[-1][k] <= most for k, most in (limits or {}).items()):
+        if all(looks[-1][k] <= most for k, most in asked.items()):
             return looks[-1]
-    return min(looks, key=lambda costs: max(costs[k] / most for k, most in (limits or {}).items()))
+    able = [costs for costs in looks if costs["bytes"] <= asked.get("bytes", math.inf)]
+    return min(able or looks, key=lambda costs: max(costs[k] / most for k, most in asked.items()))
 
 
 @lru_cache(maxsize=1)

@@ -19,6 +19,7 @@ from seedleaf.compression.blocktable import BlockTable
 from seedleaf.compression.finishing import finetune
 from seedleaf.compression.original import open_original, save_foreign, save_own
 from seedleaf.compression.own import OwnNet
+from seedleaf.compression.quantise import write_int8
 from seedleaf.compression.recipe import fingerprint
 from seedleaf.compression.shop import placed
 from seedleaf.compression.skeleton import Layer
@@ -27,7 +28,7 @@ from seedleaf.compression.trial import device_of, open_bench, run
 from seedleaf.core import Context
 from seedleaf.data.images import load_images
 from seedleaf.data.mapped import save_mapped
-from seedleaf.errors import TrialError
+from seedleaf.errors import RunError, TrialError
 from seedleaf.learners.blocks import Net
 from seedleaf.learners.convnet import ConvNet
 from seedleaf.train import CHECKPOINT, checkpoint
@@ -108,8 +109,14 @@ def test_int8_alone_trains_a_copy_of_the_original(setup: dict[str, Any], tmp_pat
 def test_int8_of_linear_layers_takes_its_ranges_as_they_come(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where both modes are as quick; networks of convolutions are static (`setup`)."""
-    monkeypatch.setattr("seedleaf.compression.analyse.ratio", lambda *paths: 2.0)
+    """Where the other mode is not possible; others are static (`setup`)."""
+
+    def write(source: Path, target: Path, mode: str, images: Any) -> None:
+        if mode == "static":
+            raise RunError("the graph cannot be quantised (static)")
+        write_int8(source, target, mode, images)
+
+    monkeypatch.setattr("seedleaf.compression.analyse.write_int8", write)
     torch.manual_seed(0)
     data = load_images((*pictures(160), *pictures(40)))
     save_mapped(data, tmp_path / "cache")

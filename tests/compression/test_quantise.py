@@ -94,16 +94,16 @@ def test_channels_too_far_apart_keep_their_scaling(tmp_path: Path) -> None:
     assert np.abs(probabilities(small, x) - wanted).mean() < 0.015
 
 
-def test_dynamic_is_taken_where_it_brings_as_much() -> None:
+def test_dynamic_is_taken_only_where_static_is_not_possible() -> None:
     def gains(latency: float, size: float) -> dict[str, float]:
         return {"latency_ms": latency, "bytes": size}
 
     static = gains(2.0, 3.9)
     assert better_mode({"static": static}) == "static"
     assert better_mode({"dynamic": static}) == "dynamic", "the other is not possible"
-    assert better_mode({"static": static, "dynamic": gains(1.95, 3.95)}) == "dynamic"
-    assert better_mode({"static": static, "dynamic": gains(1.5, 3.95)}) == "static", "slower"
-    assert better_mode({"static": static, "dynamic": gains(2.5, 2.0)}) == "static", "larger"
+    assert better_mode({"static": static, "dynamic": gains(2.5, 3.95)}) == "static", (
+        "its answers hang on the batch"
+    )
 
 
 @pytest.mark.parametrize(("mode", "layers"), [("static", 3), ("dynamic", 1)])

@@ -29,6 +29,7 @@ from seedleaf.data.images import load_images
 from seedleaf.errors import BudgetError, DataError, LimitError, RunError, SeedleafError, StudyError
 from seedleaf.folder import read_history
 from seedleaf.job import ARRAYS
+from seedleaf.learners.blocks import build
 from seedleaf.learners.trial import prepare_process
 from seedleaf.model_source import TakenRun, take_module, take_run
 
@@ -115,6 +116,21 @@ def test_report_card_and_verdict_tell_it(compressed: Path) -> None:
     card = (compressed / "best" / "README.md").read_text(encoding="utf-8")
     assert "times faster than the original" in card
     assert "from scratch" in card
+
+
+def test_what_was_compressed_is_taken_again_as_it_was_delivered(compressed: Path) -> None:
+    structure = json.loads((compressed / "best" / "config.json").read_text())["structure"]
+    if "module" in structure:  # the original's channels go separate ways
+        with pytest.raises(RunError, match="compress the original again"):
+            take_run(compressed)
+        return
+    taken = take_run(compressed)
+    assert isinstance(taken, TakenRun)
+    net = build(taken.plan)
+    net.load_state_dict(dict(taken.state))
+    metrics = json.loads((compressed / "best" / "metrics.json").read_text())
+    assert sum(p.numel() for p in net.parameters()) == metrics["params"]
+    assert taken.training["optimizer"], "its control trains as the first original did"
 
 
 def with_structure(run: Path, structure: dict[str, Any], copy: Path) -> Path:
@@ -324,7 +340,6 @@ FOUND: dict[str, Any] = {
     "floors8": {"prune": {"params": 300.0, "macs": 20_000.0, "bytes": 500.0, "latency_ms": 0.1}},
     "int8": {"latency_ms": 2.0, "bytes": 3.5},
     "no_int8": "",
-    "mode8": "static",
     "decomposable": ["a"],
     "refused": {},
     "epoch_seconds": 0.5,

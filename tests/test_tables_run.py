@@ -169,6 +169,7 @@ def test_a_tie_is_told_wherever_the_winner_is(tmp_path: Path, monkeypatch: pytes
     """What `blend` calls a tie is left to its own tests: here there is one, whoever leads."""
     ask = table_finish.call_all
     delivered: list[str] = []
+    passed: list[int] = []
 
     def tied(run: Any, calls: Any, *rest: Any, **named: Any) -> Any:
         answers = ask(run, calls, *rest, **named)
@@ -181,6 +182,7 @@ def test_a_tie_is_told_wherever_the_winner_is(tmp_path: Path, monkeypatch: pytes
             answers["blend"] = replace(
                 answers["blend"], value={**answers["blend"].value, "weights": weights, "tied": tie}
             )
+            passed.extend(int(Path(calls["blend"][1]["folders"][i]).name) for i in others[:2])
             delivered.append(Path(calls["blend"][1]["folders"][plain]).name)
         return answers
 
@@ -193,6 +195,8 @@ def test_a_tie_is_told_wherever_the_winner_is(tmp_path: Path, monkeypatch: pytes
     said = f"(trial {final['trial']}) is delivered, the plainer model: "
     chance = "led by 0.012 ± 0.046 in squared error on the folds, which 160 rows do not tell from chance"
     assert said in verdict["text"]
+    assert passed
+    assert all(f"(trial {k})" in verdict["text"].partition(said)[2] for k in passed)
     assert verdict["text"].endswith(chance)
     page = (result.folder / "report.html").read_text(encoding="utf-8")
     assert html.escape(said) in page

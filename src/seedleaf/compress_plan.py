@@ -35,7 +35,7 @@ EXPORT_FOREIGN = 12.0  # seconds that torch's exporter takes for a module of som
 class Planned:
     """`targets` {metric: at most}; `orders` of passes that may reach them; steps and seconds.
 
-    `further` is how many times below its target the metric of a trade-off may be brought, `mode8` how a graph becomes int8.
+    `further` is how many times below its target the metric of a trade-off may be brought.
     """
 
     targets: Mapping[str, float]
@@ -46,7 +46,6 @@ class Planned:
     delivery: float
     front: float = 0.0
     further: float = 1.0
-    mode8: str = "static"
 
 
 def probe(executor: LocalExecutor, setup: Mapping[str, Any], seconds: float) -> dict[str, Any]:
@@ -84,9 +83,7 @@ def plan(job: CompressJob, found: Mapping[str, Any], spec: ImageSpec, left: floa
     shared = plan_time(left, job.workers, epoch, delivery, PRESETS["good"], spent)
     front = delivery + shared.front_seconds if job.tradeoff else 0.0
     further = further_than(targets, found, int8, job.tradeoff)
-    return Planned(
-        targets, orders, int8, shared.fidelity, shared.refit_seconds, delivery, front, further, found["mode8"]
-    )
+    return Planned(targets, orders, int8, shared.fidelity, shared.refit_seconds, delivery, front, further)
 
 
 def planned_before(history: History) -> Planned | None:
@@ -126,7 +123,7 @@ def open_study(
 ) -> Study:
     """The search over recipes, as an earlier session left it or empty."""
     study = Study(
-        compress_space(planned.orders, found["groups"], planned.int8, planned.further, planned.mode8),
+        compress_space(planned.orders, found["groups"], planned.int8, planned.further, found["mode8"]),
         minimize=["error", job.tradeoff] if job.tradeoff else "error",
         tie_break="loss",
         fidelity=planned.fidelity,

@@ -82,7 +82,8 @@ class Result:
     @property
     def importance(self) -> list[dict[str, Any]]:
         """Of a table, by how much the metric gets worse when a column is shuffled: rows of column, mean and spread over the
-        shuffles (None where there was one), most important first; empty where nothing was shuffled."""
+        shuffles (None where there was one), most important first; empty where nothing was shuffled. Of test rows; with
+        fewer than 20 of them, of training rows."""
         rows = (self.history.note("importance") or {}).get("columns") or []
         return [dict(zip(("column", "mean", "spread"), row, strict=True)) for row in rows]
 

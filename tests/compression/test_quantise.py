@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from seedleaf.compression.deploy import probabilities, sketch
 from seedleaf.compression.pixels import fold
-from seedleaf.compression.quantise import better_mode, write_int8
+from seedleaf.compression.quantise import write_int8
 from seedleaf.data.images import load_images
 from seedleaf.data.spec import ImageSpec
 from seedleaf.learners.blocks import Net
@@ -92,18 +92,6 @@ def test_channels_too_far_apart_keep_their_scaling(tmp_path: Path) -> None:
     with torch.no_grad():
         wanted = net(torch.from_numpy(x)).softmax(1).numpy()
     assert np.abs(probabilities(small, x) - wanted).mean() < 0.015
-
-
-def test_dynamic_is_taken_only_where_static_is_not_possible() -> None:
-    def gains(latency: float, size: float) -> dict[str, float]:
-        return {"latency_ms": latency, "bytes": size}
-
-    static = gains(2.0, 3.9)
-    assert better_mode({"static": static}) == "static"
-    assert better_mode({"dynamic": static}) == "dynamic", "the other is not possible"
-    assert better_mode({"static": static, "dynamic": gains(2.5, 3.95)}) == "static", (
-        "its answers hang on the batch"
-    )
 
 
 @pytest.mark.parametrize(("mode", "layers"), [("static", 3), ("dynamic", 1)])

@@ -58,7 +58,7 @@ def test_a_fit_takes_the_room_that_is_left_and_no_more(family: str, place: str, 
     made = fitted_at(tmp_path, source, config, room, 200)
     costs = model_costs(made, source)
     assert reader_costs(source)["bytes"] < costs["bytes"] <= LIMIT
-    assert costs["bytes"] == len(files_of([made], [1.0], source)[0])
+    assert costs["bytes"] == len(files_of([made], [1.0], source)[0].model)
     assert costs["latency_ms"] > 0
     if family in ("boosting", "forest"):
         (tmp_path / "free").mkdir()
@@ -142,7 +142,9 @@ def test_trees_are_packed_where_that_pays_and_the_limits_allow(
     source = open_source(str(cache))
     config = space_of(kind_of(source.schema, True)).complete({"learner": "boosting"})
     made = fitted_at(tmp_path, source, config, None, 300)
-    packed, plain = map(len, files_of([made], [1.0], source))
+    files = files_of([made], [1.0], source)
+    assert [file.walked for file in files] == [True, False]
+    packed, plain = (len(file.model) for file in files)
     assert packed < 0.9 * plain
 
     def look(run: Any, source: Source, seconds: float = 0.3) -> dict[str, float]:
@@ -158,8 +160,8 @@ def test_trees_are_packed_where_that_pays_and_the_limits_allow(
     monkeypatch.setattr(delivering, "settled", look)
 
     def taken(limits: dict[str, float]) -> tuple[int, int]:
-        place, model, _ = delivering._first_within([([str(made)], [1.0], 1.0)], source, limits, ())
-        return place, len(model)
+        place, file, _ = delivering._first_within([([str(made)], [1.0], 1.0)], source, limits, ())
+        return place, len(file.model)
 
     slow, quick = 1e6 / packed, 1e6 / plain
     assert model_costs(made, source)["bytes"] == packed

@@ -20,7 +20,7 @@ from seedleaf.compression.distil import DistilTrainer
 from seedleaf.compression.original import open_original
 from seedleaf.compression.own import OwnNet
 from seedleaf.compression.pricing import METRICS, Pricer, scale_of
-from seedleaf.compression.quantise import MODES, better_mode, write_int8
+from seedleaf.compression.quantise import MODES, write_int8
 from seedleaf.compression.space import training_of
 from seedleaf.compression.subject import Subject
 from seedleaf.compression.trial import ANALYSIS, counted
@@ -144,28 +144,24 @@ def _tables(folder: Path) -> tuple[dict[str, float], dict[str, float]]:
 def _int8_gain(
     graph: Path, folder: Path, source: Source, costs: Mapping[str, float]
 ) -> tuple[str, dict[str, float], str]:
-    """The mode of int8 to take, how many times faster and smaller the original becomes in it; nothing, and why, where none
-    works."""
+    """The first mode of int8 that works, how many times faster and smaller the original becomes in it; nothing, and why,
+    where none does."""
     quantised = folder / "original8.onnx"
     images = np.take(source.data.x_train, source.train[:64], 0)
-    gains: dict[str, dict[str, float]] = {}
-    why_not = []
+    why_not = ""
     for mode in MODES:
         try:
             write_int8(graph, quantised, mode, images)
-            if not np.isfinite(probabilities(quantised, images)).all():
-                why_not.append("the quantised original answers no numbers")
-                continue
+            answered = probabilities(quantised, images)
         except RunError as error:
-            why_not.append(str(error))
+            why_not = why_not or str(error)
             continue
         smaller = costs["bytes"] / quantised.stat().st_size
-        if mode == "dynamic" and smaller < NOTHING:
-            continue  # it has next to no linear layers
-        gains[mode] = {"latency_ms": ratio(quantised, graph, images), "bytes": smaller}
-        quantised.unlink()
-    mode = better_mode(gains) if gains else MODES[0]
-    return mode, gains.get(mode, {}), "" if gains else why_not[0]
+        if not np.isfinite(answered).all():
+            why_not = why_not or "the quantised original answers no numbers"
+        elif mode != "dynamic" or smaller >= NOTHING:
+            return mode, {"latency_ms": ratio(quantised, graph, images), "bytes": smaller}, ""
+    return MODES[0], {}, why_not
 
 
 def _error(graph: Path, x: Any, y: Any, rows: Any) -> float:

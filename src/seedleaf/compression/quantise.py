@@ -20,6 +20,8 @@ from seedleaf.compression.shop import Shop
 from seedleaf.errors import RunError, first_line
 
 Pixels = npt.NDArray[np.uint8]
+# In the order in which they are tried: ranges that are taken as they come are those of a whole batch, so that an image's
+# answer hangs on its neighbours.
 MODES = ("static", "dynamic")
 OPS = (
     "Conv",
@@ -115,12 +117,6 @@ def write_int8(source: Path, target: Path, mode: str, images: Pixels) -> None:
                 _shorten(target, start)
         except Exception as error:  # it raises whatever its steps raise
             raise RunError(f"the graph cannot be quantised ({mode}): {first_line(error)}") from error
-
-
-def better_mode(gains: Mapping[str, Mapping[str, float]]) -> str:
-    """Of the modes that a graph can be quantised in, {mode: {metric: how many times less}}, the one to take: static, unless
-    dynamic alone is possible. Its ranges are those of a whole batch, so that an image's answer hangs on its neighbours."""
-    return next(mode for mode in MODES if mode in gains)
 
 
 def _prepare(path: Path) -> tuple[list[str], Start | None]:

@@ -73,7 +73,7 @@ def _bench(text: str, device: str) -> Bench:
     seed = int(setup.get("seed", 0))
     batches = calibration(source.data, source.train, seed)
     shop = Shop(batches, BlockTable.from_json(found["table"]), found["scale"], seed, device)
-    table8 = BlockTable.from_json(found["table8"], int8=found.get("mode8", "static") == "static")
+    table8 = BlockTable.from_json(found["table8"], int8=found["mode8"] == "static")
     shop8 = replace(shop, table=table8, scale=found["scale8"])
     groups = tuple(g.id for g in original.skeleton.free)
     return Bench(source, original, shop, shop8, found, groups, fingerprint(original.net))

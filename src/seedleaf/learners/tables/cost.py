@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -35,20 +35,28 @@ def limits_of(setup: Mapping[str, Any]) -> dict[str, float]:
     return {str(k): float(v) for k, v in dict(setup.get("limits") or {}).items()}
 
 
+class File(NamedTuple):
+    """A graph that could be delivered; its trees are `walked`, or operators."""
+
+    model: bytes
+    walked: bool
+
+
 def files_of(
     places: Sequence[Path],
     weights: Sequence[float],
     source: Source,
     power: float = 1.0,
     decision: Sequence[float] = (),
-) -> list[bytes]:
+) -> list[File]:
     """The files that could be delivered of the models at `places`, the better first: trees packed, which is smaller, and as
     they are, which is quicker. They read cells where a graph can."""
     raw = not unreadable(source.schema)
-    packed, plain = (joined(places, weights, source, power, raw, decision, walked=w) for w in (True, False))
-    if len(packed) >= len(plain):
+    packed, plain = (File(joined(places, weights, source, power, raw, decision, w), w) for w in (True, False))
+    share = len(packed.model) / len(plain.model)
+    if share >= 1:
         return [plain]
-    return [packed, plain] if len(packed) <= PAYS * len(plain) else [plain, packed]
+    return [packed, plain] if share <= PAYS else [plain, packed]
 
 
 def model_costs(place: Path, source: Source, limits: Mapping[str, float] | None = None) -> dict[str, float]:
@@ -57,7 +65,7 @@ def model_costs(place: Path, source: Source, limits: Mapping[str, float] | None 
     mislead."""
     asked = limits or {}
     looks: list[dict[str, float]] = []
-    for model in files_of([place], [1.0], source):
+    for model, _ in files_of([place], [1.0], source):
         latency = milliseconds(session(model), source, QUICK)["median"]
         looks.append({"bytes": float(len(model)), "latency_ms": latency})
         if all(looks[-1][k] <= most for k, most in asked.items()):

@@ -16,7 +16,7 @@ from seedleaf.core import Config
 from seedleaf.data.tables.written import CELLS, as_cells
 from seedleaf.errors import TrialError
 from seedleaf.learners.tables.block import Block, Layout
-from seedleaf.learners.tables.cost import files_of, limits_of, room_for, settled
+from seedleaf.learners.tables.cost import File, files_of, limits_of, room_for, settled
 from seedleaf.learners.tables.decide import decided, powered
 from seedleaf.learners.tables.fitting import fit_config
 from seedleaf.learners.tables.graph import ask, session
@@ -75,29 +75,30 @@ def deliver(
     """
     source = open_source(str(setup["data"]))
     plans: list[Plan] = [(places, weights, power), *((p, w, float(x)) for p, w, x in instead)]
-    taken, model, latency = _first_within(plans, source, limits_of(setup), decision)
+    taken, file, latency = _first_within(plans, source, limits_of(setup), decision)
     if taken < 0:
-        return {"plan": taken, "bytes": len(model), "latency_ms": latency}
+        return {"plan": taken, "bytes": len(file.model), "latency_ms": latency}
     places, weights, power = plans[taken]
     parts = [Path(p) for p in places]
-    whole = session(model)
-    # Where the file reads no cells it is itself what Python's answers are compared with, in whatever form.
-    run = whole if unreadable(source.schema) else session(joined(parts, weights, source, power))
+    whole = session(file.model)
+    # Python's answers are compared with the file less its reading of cells, if it does that.
+    bare = unreadable(source.schema)
+    run = whole if bare else session(joined(parts, weights, source, power, walked=file.walked))
     inputs = [i.name for i in run.get_inputs()]
     block, wanted = compared_rows(source), answers(parts, weights, source, power)
     some = np.unique(np.linspace(0, len(block) - 1, COMPARED).astype(np.int64))
     apart = _apart(run, inputs, block.take(some), wanted[some], source)
     weighed = powered(decision, power)
-    if not unreadable(source.schema):
+    if not bare:
         apart = max(apart, _read_apart(whole, run, inputs, source, weighed))
     if not apart < CLOSE:
         raise TrialError(f"the ONNX graph differs from the model that was trained by {apart:.2g}")
     target = Path(out)
     target.mkdir(parents=True, exist_ok=True)
-    (target / "model.onnx").write_bytes(model)
+    (target / "model.onnx").write_bytes(file.model)
     body = {
         "plan": taken,
-        "bytes": len(model),
+        "bytes": len(file.model),
         "latency_ms": latency,
         "onnx_max_difference": apart,
         "decision": weighed,
@@ -118,18 +119,19 @@ def deliver(
 
 def _first_within(
     plans: Sequence[Plan], source: Source, limits: Mapping[str, float], decision: Sequence[float]
-) -> tuple[int, bytes, dict[str, float]]:
+) -> tuple[int, File, dict[str, float]]:
     """The place of the first plan one of whose files keeps the limits, that file and its latency; else -1, the smallest
     file and the least latency of those that were small enough to be timed."""
-    smallest, quickest = b"", {"median": math.inf, "p90": math.inf}
+    smallest, quickest = File(b"", False), {"median": math.inf, "p90": math.inf}
     for i, (places, weights, power) in enumerate(plans):
-        for model in files_of([Path(p) for p in places], weights, source, power, powered(decision, power)):
-            smallest = model if not smallest or len(model) < len(smallest) else smallest
-            if len(model) > limits.get("bytes", math.inf):
+        for file in files_of([Path(p) for p in places], weights, source, power, powered(decision, power)):
+            if not smallest.model or len(file.model) < len(smallest.model):
+                smallest = file
+            if len(file.model) > limits.get("bytes", math.inf):
                 continue
-            latency = settled(session(model), source, limits.get("latency_ms", math.inf))
+            latency = settled(session(file.model), source, limits.get("latency_ms", math.inf))
             if latency["median"] <= limits.get("latency_ms", math.inf):
-                return i, model, latency
+                return i, file, latency
             quickest = min(quickest, latency, key=lambda found: found["median"])
     return -1, smallest, quickest
 

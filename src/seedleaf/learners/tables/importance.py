@@ -48,7 +48,7 @@ def importance(
     seconds: float,
     decision: Sequence[float] = (),
 ) -> dict[str, Any]:
-    """Shuffle each column of the test part in turn and judge the joined model anew, for about `seconds`.
+    """Shuffle each column in turn and judge the joined model anew on the test part, for about `seconds`.
 
     Returns {"metric", "score", "part", "rows", "repeats", "columns": [[name, mean, spread], ...]}, the columns that matter
     most first: by how much the metric gets worse, on average over the repeats, and its standard deviation over them. A

@@ -169,7 +169,7 @@ def test_whole_tables_folds_and_limits(name: str, task: str, tmp_path: Path) -> 
     effort = Effort(time.time() + 60, 1, 150, room)
     fitted = fit_config(config, source.train, source.y_train, source.n_classes, effort)
     write(fitted, source, tmp_path / "m")
-    assert 8_000 < model_costs(tmp_path / "m", source)["bytes"] <= 20_000
+    assert 8_000 < model_costs(tmp_path / "m", source, {})["bytes"] <= 20_000
 
 
 def test_a_package_that_is_not_installed_is_one_line_before_any_work(

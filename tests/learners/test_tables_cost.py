@@ -17,7 +17,7 @@ from seedleaf.errors import TrialError
 from seedleaf.learners.tables import cost
 from seedleaf.learners.tables import deliver as delivering
 from seedleaf.learners.tables.blend import blend
-from seedleaf.learners.tables.cost import files_of, model_costs, reader_costs, room_for
+from seedleaf.learners.tables.cost import KEYS, costs_over, files_of, model_costs, reader_costs, room_for
 from seedleaf.learners.tables.deliver import deliver
 from seedleaf.learners.tables.fitting import fit_config
 from seedleaf.learners.tables.model import Effort
@@ -56,13 +56,13 @@ def test_a_fit_takes_the_room_that_is_left_and_no_more(family: str, place: str, 
             fitted_at(tmp_path, source, config, room, 4)
         return
     made = fitted_at(tmp_path, source, config, room, 200)
-    costs = model_costs(made, source)
+    costs = model_costs(made, source, {})
     assert reader_costs(source)["bytes"] < costs["bytes"] <= LIMIT
     assert costs["bytes"] == len(files_of([made], [1.0], source)[0].model)
     assert costs["latency_ms"] > 0
     if family in ("boosting", "forest"):
         (tmp_path / "free").mkdir()
-        free = model_costs(fitted_at(tmp_path / "free", source, config, None, 200), source)
+        free = model_costs(fitted_at(tmp_path / "free", source, config, None, 200), source, {})
         assert free["bytes"] > LIMIT, "without the limit it is larger"
         assert costs["bytes"] > 0.6 * LIMIT, "what there is of room is used"
 
@@ -130,6 +130,51 @@ def test_members_of_a_blend_keep_the_limits_together(tmp_path: Path) -> None:
     assert members({"bytes": 5e6}) == [True] * 3
     assert members({"bytes": base + 4_000}) == [True, False, True]
     assert members({"bytes": base + 1_500}) == [True, False, False], "the first stands alone"
+    # Two forms: together they keep the limits in the plain one only, though the first's own costs are the packed one's.
+    read = reader_costs(source)["latency_ms"]
+    packed, plain = (base + 1_000.0, read + 0.9), (base + 9_000.0, read + 0.3)
+    forms = {
+        **{f"packed_{k}": v for k, v in zip(KEYS, packed, strict=True)},
+        **{f"plain_{k}": v for k, v in zip(KEYS, plain, strict=True)},
+    }
+    costs = [{**dict(zip(KEYS, packed, strict=True)), **forms}, dict(zip(KEYS, plain, strict=True)), {}]
+    assert members({"latency_ms": read + 1.0}) == [True, True, False]
+    assert members({"latency_ms": read + 1.0, "bytes": base + 15_000}) == [True, False, False]
+    assert members({"latency_ms": read + 1.3, "bytes": base + 11_000}) == [True, True, False]
+    assert members({"latency_ms": read + 1.1, "bytes": base + 11_000}) == [True, False, False], (
+        "one of them packed, the other plain is no file"
+    )
+
+
+def test_folds_are_counted_in_one_form() -> None:
+    """Packed, each fold is small and slow; plain, large and quick: a limit is kept by the one or the other, not by both."""
+
+    def fold(packed: float, slow: float, plain: float, quick: float) -> dict[str, float]:
+        return {
+            "packed_bytes": packed,
+            "packed_latency_ms": slow,
+            "plain_bytes": plain,
+            "plain_latency_ms": quick,
+        }
+
+    folds = [fold(1_000, 2.0, 5_000, 0.5), fold(1_200, 1.8, 4_000, 0.7)]
+
+    def costs(**limits: float) -> list[float]:
+        found = costs_over(folds, limits)
+        assert costs_over([found], limits) == found, "what a trial has told is told again"
+        assert found["packed_bytes"] == 1_200
+        assert found["plain_bytes"] == 5_000
+        return [found["bytes"], found["latency_ms"]]
+
+    assert costs() == costs(bytes=2_000) == costs(latency_ms=1.9) == [1_200, 1.8]
+    assert costs(latency_ms=1.0) == costs(latency_ms=1.0, bytes=5_000) == [5_000, 0.5]
+    assert costs(latency_ms=1.0, bytes=4_500) == [5_000, 0.5], "a ninth beyond, where packed it is twice"
+    assert costs(latency_ms=1.0, bytes=1_500) == [1_200, 1.8]
+    large = [{k: v for k, v in f.items() if k != "plain_latency_ms"} for f in folds]
+    assert costs_over(large, {"latency_ms": 1.0, "bytes": 3_000})["bytes"] == 1_200, "too large to be timed"
+    single = [{"bytes": 900.0, "latency_ms": 0.4}, {"bytes": 950.0, "latency_ms": 0.3}]
+    assert costs_over(single, {}) == {"bytes": 950, "latency_ms": 0.3}
+    assert costs_over([folds[0], single[0]], {})["plain_bytes"] == 5_000, "few trees have one form"
 
 
 def test_trees_are_packed_where_that_pays_and_the_limits_allow(
@@ -164,7 +209,7 @@ def test_trees_are_packed_where_that_pays_and_the_limits_allow(
         return place, len(file.model)
 
     slow, quick = 1e6 / packed, 1e6 / plain
-    assert model_costs(made, source)["bytes"] == packed
+    assert model_costs(made, source, {})["bytes"] == packed
     assert model_costs(made, source, {"latency_ms": slow})["bytes"] == packed
     assert model_costs(made, source, {"latency_ms": quick})["bytes"] == plain
     assert model_costs(made, source, {"latency_ms": quick, "bytes": packed})["bytes"] == packed, (
@@ -174,7 +219,7 @@ def test_trees_are_packed_where_that_pays_and_the_limits_allow(
     assert taken({"latency_ms": quick}) == taken({"latency_ms": quick, "bytes": plain}) == (0, plain)
     assert taken({"latency_ms": quick, "bytes": packed}) == (-1, packed)
     monkeypatch.setattr(cost, "PAYS", 0.0)
-    assert model_costs(made, source)["bytes"] == plain
+    assert model_costs(made, source, {})["bytes"] == plain
     assert model_costs(made, source, {"bytes": packed})["bytes"] == packed, "small enough only when packed"
     assert taken({}) == (0, plain)
     assert taken({"bytes": packed}) == (0, packed)
@@ -188,7 +233,7 @@ def test_what_breaks_a_limit_is_replaced_or_not_delivered(place: str, tmp_path: 
         (tmp_path / name).mkdir()
         config = space.complete({"learner": name})
         places.append(str(fitted_at(tmp_path / name, source, config, None, 60)))
-    large, little = (model_costs(Path(p), source)["bytes"] for p in places)
+    large, little = (model_costs(Path(p), source, {})["bytes"] for p in places)
     assert large > little
     setup = {"data": place, "metric": "logloss", "limits": {"bytes": (large + little) / 2, "latency_ms": 1e3}}
     both = (places, [0.5, 0.5], 1.0)

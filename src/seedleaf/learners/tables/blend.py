@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from seedleaf.learners.tables.cost import limits_of, reader_costs
+from seedleaf.learners.tables.cost import FORMS, in_form, limits_of, reader_costs
 from seedleaf.learners.tables.decide import decision
 from seedleaf.learners.tables.metrics import BY_ROW, metric_for, row_losses
 from seedleaf.learners.tables.plain import FEW, tie
@@ -89,15 +89,16 @@ def _finite(answer: Array) -> npt.NDArray[np.bool_]:
 
 
 def _rule(costs: Sequence[Mapping[str, float]], limits: Mapping[str, float], source: Source) -> Keeps:
-    """Whether models together keep the limits: each adds what it costs over the reading of cells."""
+    """Whether models together keep the limits, all in one of the forms: each adds what it costs over the reading of cells."""
     if not limits or not costs:
         return lambda chosen: True
     base = reader_costs(source)
+    forms = [[in_form(of, form) for of in costs] for form in FORMS]
 
     def keeps(chosen: Sequence[int]) -> bool:
-        return all(
-            base[k] + sum(max(costs[i].get(k, np.inf) - base[k], 0.0) for i in chosen) <= most
-            for k, most in limits.items()
+        return any(
+            all(base[k] + sum(max(of[i][k] - base[k], 0.0) for i in chosen) <= most for k, most in limits.items())
+            for of in forms
         )
 
     return keeps

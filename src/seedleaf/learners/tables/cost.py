@@ -20,10 +20,13 @@ from seedleaf.data.tables.written import CELLS, as_cells
 from seedleaf.learners.tables.graph import Graph, session
 from seedleaf.learners.tables.reader import read_cells, unreadable
 from seedleaf.learners.tables.source import Source
-from seedleaf.learners.tables.written import joined
+from seedleaf.learners.tables.walk import walk
+from seedleaf.learners.tables.written import finished, taken_in
 
 Array = npt.NDArray[Any]
 Costs = Mapping[str, float]
+KEYS = ("bytes", "latency_ms")
+FORMS = ("packed", "plain")  # a graph's trees in a walk (walk.py), or as operators
 AGAIN = 3  # looks at a latency beyond its limit: on a busy machine a file seems slower than it is
 QUICK = 0.08  # seconds for the latency of a trial's model
 PAYS = 0.9  # of the bytes of a file with trees as they are: larger packed ones are not worth the time of their walk
@@ -51,27 +54,55 @@ def files_of(
 ) -> list[File]:
     """The files that could be delivered of the models at `places`, the better first: trees packed, which is smaller, and as
     they are, which is quicker. They read cells where a graph can."""
-    raw = not unreadable(source.schema)
-    packed, plain = (File(joined(places, weights, source, power, raw, decision, w), w) for w in (True, False))
-    share = len(packed.model) / len(plain.model)
-    if share >= 1:
-        return [plain]
-    return [packed, plain] if share <= PAYS else [plain, packed]
+    raw, files = not unreadable(source.schema), []
+    for walked in (True, False):
+        g, parts = taken_in(places, source)
+        if not walked or walk(g):
+            files.append(File(finished(g, parts, weights, source, power, raw, decision), walked))
+    plain = len(files[-1].model)
+    files = [f for f in files if not f.walked or len(f.model) < plain]
+    return files if len(files[0].model) <= PAYS * plain else files[::-1]
 
 
-def model_costs(place: Path, source: Source, limits: Mapping[str, float] | None = None) -> dict[str, float]:
-    """What the model at `place` would cost if it were all that is delivered, in the first of its forms that keeps the
-    `limits`, else in the one that is least beyond them: of those with few enough bytes, as one look at a latency may
-    mislead."""
-    asked = limits or {}
-    looks: list[dict[str, float]] = []
-    for model, _ in files_of([place], [1.0], source):
-        latency = milliseconds(session(model), source, QUICK)["median"]
-        looks.append({"bytes": float(len(model)), "latency_ms": latency})
-        if all(looks[-1][k] <= most for k, most in asked.items()):
-            return looks[-1]
-    able = [costs for costs in looks if costs["bytes"] <= asked.get("bytes", math.inf)]
-    return min(able or looks, key=lambda costs: max(costs[k] / most for k, most in asked.items()))
+def model_costs(place: Path, source: Source, limits: Costs) -> dict[str, float]:
+    """What the model at `place` would cost if it were all that is delivered: {"bytes", "latency_ms"}, and where there are two
+    forms of it {"packed_bytes", "plain_latency_ms", …}, less the latencies of those that are too large for the `limits`."""
+    files = files_of([place], [1.0], source)
+    least = min(len(f.model) for f in files)
+    found: dict[str, float] = {}
+    for model, walked in files:
+        form = f"{FORMS[not walked]}_" if len(files) > 1 else ""
+        found[f"{form}bytes"] = float(len(model))
+        if len(model) <= max(limits.get("bytes", math.inf), least):
+            found[f"{form}latency_ms"] = milliseconds(session(model), source, QUICK)["median"]
+    return costs_over([found], limits)
+
+
+def costs_over(found: Sequence[Costs], limits: Costs) -> dict[str, float]:
+    """The `model_costs` of models that are built alike, as folds' are: of each form the largest file, and the quickest look,
+    as what else the machine does only slows. "bytes" and "latency_ms" are those of the first form that keeps the limits,
+    else of the one that is least beyond them among those with few enough bytes, as a look at a latency may mislead."""
+    over: dict[str, dict[str, float]] = {}
+    for form in FORMS:
+        each = [in_form(costs, form) for costs in found]
+        over[form] = {k: worst(e[k] for e in each) for k, worst in zip(KEYS, (max, min), strict=True)}
+    able = {form: costs for form, costs in over.items() if math.isfinite(costs["latency_ms"])}
+    first = [*able] if over["packed"]["bytes"] <= PAYS * over["plain"]["bytes"] else [*able][::-1]
+
+    def beyond(form: str) -> float:
+        return max([1.0, *(able[form][k] / most for k, most in limits.items())])
+
+    costs = dict(able[min(first, key=beyond)])
+    if over["packed"] == over["plain"]:
+        return costs
+    told = {f"{form}_{k}": v for form, of in over.items() for k, v in of.items()}
+    return costs | {name: v for name, v in told.items() if math.isfinite(v)}
+
+
+def in_form(costs: Costs, form: str) -> dict[str, float]:
+    """What a model costs in one of the FORMS, which is all there is where it has no other; infinite where not looked at."""
+    two = all(f"{f}_bytes" in costs for f in FORMS)
+    return {k: costs.get(f"{form}_{k}" if two else k, math.inf) for k in KEYS}
 
 
 @lru_cache(maxsize=1)

@@ -7,7 +7,7 @@ validation rows, together an answer for every training row by a model that had n
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from seedleaf.core import Config, Context, Measurement
 from seedleaf.errors import TrialError
-from seedleaf.learners.tables.cost import limits_of, model_costs, room_for
+from seedleaf.learners.tables.cost import costs_over, limits_of, model_costs, room_for
 from seedleaf.learners.tables.decide import crossed
 from seedleaf.learners.tables.fitting import fit_config
 from seedleaf.learners.tables.metrics import SECOND, metric_for
@@ -28,8 +28,6 @@ from seedleaf.learners.tables.written import is_written, write
 from seedleaf.seeds import seed_for
 
 Array = npt.NDArray[Any]
-# The largest file counts; and the quickest look at models that are built alike: what else the machine does only slows.
-OVER_FOLDS: Mapping[str, Callable[[list[float]], float]] = {"bytes": max, "latency_ms": min}
 
 
 def run(config: Config, ctx: Context) -> Iterator[Measurement]:
@@ -63,7 +61,9 @@ def run(config: Config, ctx: Context) -> Iterator[Measurement]:
         with part.open("wb") as file:
             np.save(file, answer, allow_pickle=False)
         part.replace(path)
-        means = {k: float(OVER_FOLDS.get(k, np.mean)([f[k] for f in found if k in f])) for k in scores}
+        means = {k: float(np.mean([f[k] for f in found if k in f])) for k in scores}
+        if limits:
+            means |= costs_over(found, limits)
         yield Measurement(j + 1, {**means, "train_seconds": seconds}, time.time() - begun)
 
 

@@ -30,13 +30,13 @@ FEWEST = 1_000  # splits of a graph below which the nodes of a walk take more ro
 SHED = 0.8  # of the trees that are walked: where fewer go deeper, the others are left where they are
 
 
-def walk(g: Graph) -> None:
+def walk(g: Graph) -> bool:
     """Put walks into the place of the TreeEnsemble nodes of `g`, none of which may hang on another; few trees stay, and such
-    as are very deep."""
+    as are very deep. False where nothing was changed."""
     operators = {n.output[0]: Operator.of(n) for n in g.nodes if n.op_type == OPERATOR}
-    if sum(len(o.column) for o in operators.values()) < FEWEST:
-        return
     walked = [o for o in operators.values() if o.depth <= DEEPEST]
+    if not walked or sum(len(o.column) for o in operators.values()) < FEWEST:
+        return False
     hanging = {o.out for o in walked}
     before: list[Any] = []
     after: list[Any] = []
@@ -65,6 +65,7 @@ def walk(g: Graph) -> None:
     used = _used(g.nodes)
     for name in [name for name in g.constants if name not in used]:
         g.forget(name)
+    return True
 
 
 def _used(nodes: Sequence[onnx.NodeProto]) -> set[str]:

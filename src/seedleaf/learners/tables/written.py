@@ -67,16 +67,21 @@ def joined(
     """One graph of the written models over the same inputs, its trees packed unless not `walked`; with `raw` it takes cells
     as they stand in a file, with a `decision` (weights of the classes, or none of them) it says a class beside its
     probabilities."""
-    g = Graph()
-    parts = []
+    g, parts = taken_in(places, source)
+    if walked:
+        walk(g)
+    return finished(g, parts, weights, source, power, raw, decision)
+
+
+def taken_in(places: Sequence[Path], source: Source) -> tuple[Graph, list[str]]:
+    """The written models in one graph, and the name of each one's answer."""
+    g, parts = Graph(), []
     for i, place in enumerate(places):
         name = g.take_in(place.with_suffix(".onnx").read_bytes(), f"m{i}.")
         if not source.n_classes:
             name = g.add("Unsqueeze", name, g.constant([1], "int64"))
         parts.append(name)
-    if walked:
-        walk(g)
-    return finished(g, parts, weights, source, power, raw, decision)
+    return g, parts
 
 
 def answers(places: Sequence[Path], weights: Sequence[float], source: Source, power: float) -> Array:

@@ -59,10 +59,12 @@ def test_one_file_comes_out_with_what_is_known_of_it(fitted: Result) -> None:
     told = history.note("importance") or {}
     if told["columns"]:  # a busy machine may leave no time for it
         rows = list(csv.DictReader((best.path / "importance.csv").open(encoding="utf-8")))
-        assert [r["column"] for r in rows] == [c[0] for c in told["columns"]]
+        assert [(r["column"], r["rows"]) for r in rows] == [(c[0], told["part"]) for c in told["columns"]]
         assert "Which columns the answers hang on" in page
     card = (best.path / "README.md").read_text(encoding="utf-8")
     assert "one of 3 classes" in card
+    for text in (card, page):
+        assert ("some 500" in text) == best.metrics["packed"]
 
 
 def test_rows_alone_and_together_get_the_same_answer(fitted: Result, tmp_path: Path) -> None:

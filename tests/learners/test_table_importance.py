@@ -95,6 +95,7 @@ def test_the_page_shows_bars_and_says_what_is_within_chance() -> None:
     assert "The model was trained on them" in own
     assert page.count('class="col unsure"') == 2
     assert "2 of 3, are within chance" in page
+    assert "2 of 3, change no more than from one shuffle to the next" in own
     assert "For 2 more columns there was no time" in page
     assert "&lt;b&gt;" in page
     assert "<b><b>" not in page

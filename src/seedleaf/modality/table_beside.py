@@ -68,7 +68,7 @@ def _write(path: Path, found: Mapping[str, Any], kinds: Mapping[str, str]) -> No
     """A table for people and programs."""
     with path.open("w", encoding="utf-8", newline="", errors="surrogatepass") as file:
         writer = csv.writer(file)
-        writer.writerow(["column", "kind", f"{found['metric']}_worse_by", "spread"])
+        writer.writerow(["column", "kind", f"{found['metric']}_worse_by", "spread", "rows"])
         for name, mean, spread in found["columns"]:
             shown = "" if spread is None else f"{spread:.6g}"
-            writer.writerow([cell(name), kinds.get(name, ""), f"{mean:.6g}", shown])
+            writer.writerow([cell(name), kinds.get(name, ""), f"{mean:.6g}", shown, found["part"]])

@@ -32,7 +32,7 @@ def card(spec: TableSpec, final: Mapping[str, Any], told: Mapping[str, Any]) -> 
 
 {str(told.get("text", "")).capitalize()}.{_said_from(final)}
 
-{_use(spec)}
+{_use(spec)}{_some_rows(final)}
 """
 
 
@@ -71,6 +71,11 @@ there is none, in the order of `cells` in `config.json`; it gives {answers}. ONN
 
     import numpy, onnxruntime
     model = onnxruntime.InferenceSession("model.onnx")
-    model.run(None, {{"cells": numpy.array(rows, dtype=object)}})  # rows: lists of {len(columns)} strings
+    model.run(None, {{"cells": numpy.array(rows, dtype=object)}})  # rows: lists of {len(columns)} strings"""
 
-Ask for some 500 rows at a time: trees hold a number for each row and tree while they are walked."""
+
+def _some_rows(final: Mapping[str, Any]) -> str:
+    """What packed trees ask for."""
+    if not final.get("packed"):
+        return ""
+    return "\n\nAsk for some 500 rows at a time: trees hold a number for each row and tree while they are walked."

@@ -81,6 +81,7 @@ def make(run: Run, end: float, staged: Path) -> Made:
         "cross_validated",
         "bytes",
         "latency_ms",
+        "packed",
         "onnx_max_difference",
         "per_class",
         "limits",

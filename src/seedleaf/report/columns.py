@@ -58,11 +58,13 @@ def _intro(facts: Facts, columns: Sequence[Shuffled]) -> str:
     metric = esc(note.get("metric") or "")
     spread = " Whiskers are the spread over the shuffles." if repeats > 1 else ""
     lame = sum(not c.sure for c in columns)
-    useless = f" Grey ones, {count(lame)} of {count(len(columns))}, are within chance." if lame else ""
+    part = str(note.get("part") or "test")
+    # On rows that it was trained on, a model that learnt noise by heart gets surely worse without it.
+    grey = "are within chance" if part == "test" else "change no more than from one shuffle to the next"
+    useless = f" Grey ones, {count(lame)} of {count(len(columns))}, {grey}." if lame else ""
     left = number(note, "left")
     late = f" For {plural(int(left), 'more column')} there was no time." if left > 0 else ""
     often = f", {repeats} times each" if repeats > 1 else ""
-    part = str(note.get("part") or "test")
     plain = f"{count(rows)} {esc(part)} rows ({figure(number(note, 'score'), 3)} as they are)"
     trained = "The model was trained on them: what it uses need not be worth that on new rows."
     own = f" {trained}" if part == "training" else ""

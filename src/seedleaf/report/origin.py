@@ -28,11 +28,12 @@ def use_section(facts: Facts) -> str:
         "classes = scores.argmax(axis=1)"
     )
     if (facts.note("data").get("spec") or {}).get("kind") == "table":
+        some = "; at most some 500 at once" if final.get("packed") else ""
         anywhere = (
             "import numpy, onnxruntime as ort\n\n"
             "# in the run’s folder; needs neither seedleaf nor scikit-learn\n"
             'session = ort.InferenceSession("best/model.onnx")\n'
-            "# rows: cells as they stand in a file, columns as in best/config.json; at most some 500 at once\n"
+            f"# rows: cells as they stand in a file, columns as in best/config.json{some}\n"
             "cells = numpy.array(rows, dtype=object)\n"
             'answers = session.run(None, {"cells": cells})'
         )

@@ -194,9 +194,10 @@ def recipe(passes: str, int8: bool = False, **chosen: Any) -> Method:
 
     def method(bench: Bench, speedup: float, folder: Path) -> tuple[Any, str]:
         targets = {"latency_ms": bench.found["latency_ms"] / speedup}
-        space = compress_space((passes,), bench.groups, "always" if int8 else "never")
+        mode = str(bench.found["mode8"])
+        space = compress_space((passes,), bench.groups, "always" if int8 else "never", mode=mode)
         config = space.complete({"lr": LR, **{f"passes.{k}": v for k, v in chosen.items()}})
-        return resolve(config, targets, bench, folder)[0], "static" if int8 else "off"
+        return resolve(config, targets, bench, folder)[0], mode if int8 else "off"
 
     return method
 
@@ -207,7 +208,8 @@ def first_recipe(int8: str) -> Method:
     def method(bench: Bench, speedup: float, folder: Path) -> tuple[Any, str]:
         targets = {"latency_ms": bench.found["latency_ms"] / speedup}
         orders = reachable(bench.found, targets, int8)
-        space = compress_space(orders, bench.groups, int8)
+        mode = str(bench.found["mode8"])
+        space = compress_space(orders, bench.groups, int8, mode=mode)
         found, why = [], ""
         for chosen in firsts(orders, int8)[:LOOKED_AT]:
             try:
@@ -220,7 +222,7 @@ def first_recipe(int8: str) -> Method:
         if not found:
             raise SeedleafError(why)
         print("looked", speedup, int8, [(round(h, 3), c) for h, c, _ in found], flush=True)
-        return min(found, key=lambda row: row[0])[2], "off" if int8 == "never" else "static"
+        return min(found, key=lambda row: row[0])[2], "off" if int8 == "never" else mode
 
     return method
 

@@ -95,7 +95,13 @@ def _stages(
                     view.message(line)
                 searched = time.time()
                 until = modality.search_until(study, job, deadline - kept)
-                reason = study.run(executor, until, lambda h: view.update(h, time.time(), "search"))
+                tidy = modality.tidy(study, folder / "trials")
+
+                def watch(history: History) -> None:
+                    tidy(history)
+                    view.update(history, time.time(), "search")
+
+                reason = study.run(executor, until, watch)
                 study.note("search", reason=reason, seconds=time.time() - searched)
                 run = Run(
                     folder,

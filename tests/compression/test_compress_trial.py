@@ -12,10 +12,14 @@ import numpy as np
 import pytest
 import torch
 import zoo
+from onnxruntime import InferenceSession
 from torch import nn
 
+from seedleaf.compress_job import CompressJob
+from seedleaf.compress_plan import open_study, plan
 from seedleaf.compression.analyse import analyse
 from seedleaf.compression.blocktable import BlockTable
+from seedleaf.compression.deploy import probabilities
 from seedleaf.compression.finishing import finetune
 from seedleaf.compression.original import open_original, save_foreign, save_own
 from seedleaf.compression.own import OwnNet
@@ -31,6 +35,8 @@ from seedleaf.data.mapped import save_mapped
 from seedleaf.errors import RunError, TrialError
 from seedleaf.learners.blocks import Net
 from seedleaf.learners.convnet import ConvNet
+from seedleaf.space import Choice
+from seedleaf.store import MemoryStore
 from seedleaf.train import CHECKPOINT, checkpoint
 
 
@@ -131,6 +137,11 @@ def test_int8_of_linear_layers_takes_its_ranges_as_they_come(
     told = analyse(body, 3.0)
     assert told["mode8"] == "dynamic"
     assert told["int8"]["bytes"] > 3.5
+    job = CompressJob("model", "data", 60.0, at_most={"bytes": told["costs"]["bytes"] / 3.0}, command="")
+    store = MemoryStore()
+    study = open_study(store, job, told, plan(job, told, data.spec, 60.0, 1.0), data.spec)
+    [quantise] = [n.param for n in study.problem.space.nodes if n.key == "quantise"]
+    assert quantise == Choice("off", "dynamic", default="dynamic")
     asked = {**body, "targets": {"bytes": told["costs"]["bytes"] / 3.0}}
     space = compress_space(("prune",), open_bench(asked).groups, "always", mode=told["mode8"])
     [*_, last] = run(space.complete({}), context(asked, tmp_path / "t", 0, 2))
@@ -139,6 +150,24 @@ def test_int8_of_linear_layers_takes_its_ranges_as_they_come(
     recipe = json.loads((tmp_path / "t" / "recipe.json").read_text())["recipe"]
     assert recipe["passes"][-1] == {"pass": "quantise", "mode": "dynamic"}
     assert recipe["passes"][0]["keep"] == {}, "int8 alone is enough"
+
+
+def test_an_original_that_does_not_run_in_int8_is_searched_in_float(
+    setup: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ONNX Runtime's errors are none of ours."""
+
+    def answers(path: Path, images: Any) -> Any:
+        if path.name == "original8.onnx":
+            InferenceSession(b"nonsense")
+        return probabilities(path, images)
+
+    monkeypatch.setattr("seedleaf.compression.analyse.probabilities", answers)
+    told = analyse(setup, 3.0)
+    assert told["int8"] == {}
+    assert told["no_int8"].startswith("the quantised original does not run (static): ")
+    assert told["floors"]
+    assert told["floors8"] == {}
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="the device is there")

@@ -83,6 +83,9 @@ class Modality(Protocol):
     def search_until(self, study: Study, job: Job, end: float) -> Callable[[History], str | None]:
         """When the search ends, so that the final fit is over by `end` (seconds since the epoch)."""
 
+    def tidy(self, study: Study, trials: Path) -> Callable[[History], None]:
+        """What is called between two decisions of the search, and removes from `trials` what nothing will need."""
+
     def describe(self, spec: Any, study: Study) -> list[str]:
         """The data as understood, the trivial baseline and what is searched, in at most four lines."""
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seedleaf.finish import call_all
+from seedleaf.modality.table_tidy import Tidy
 from seedleaf.predictor import cell
 
 if TYPE_CHECKING:
@@ -44,7 +45,13 @@ def kept_seconds(time_limit: float) -> float:
 
 
 def beside(run: Run, end: float) -> None:
-    """Measure by `end` how much each column matters: a note, and best/importance.csv."""
+    """Measure by `end` how much each column matters; then remove the models of trials that were not delivered."""
+    _shuffle(run, end)
+    Tidy(run.study, run.folder / "trials").rest(end)
+
+
+def _shuffle(run: Run, end: float) -> None:
+    """How much each column matters: a note, and best/importance.csv."""
     limit = float((run.study.history.note("session") or {}).get("time_limit", 0.0))
     seconds = min(end - time.time(), TIME_SHARE * limit, MOST)
     if seconds < LEAST:

@@ -18,8 +18,6 @@ from seedleaf.finish import call_all
 from seedleaf.learners.tables.decide import threshold
 from seedleaf.learners.tables.plain import FEW
 from seedleaf.learners.tables.registry import family_name, split_config
-from seedleaf.learners.tables.trial import model_file
-from seedleaf.learners.tables.written import remove
 from seedleaf.modality.base import Made
 from seedleaf.modality.table_beside import remember
 from seedleaf.modality.table_card import card
@@ -91,7 +89,6 @@ def make(run: Run, end: float, staged: Path) -> Made:
     told = verdict(run, winner, compared)
     if told.get("beaten", True) and blend.tied.get("plainer") == winner.id:
         told = blend.tied
-    _clear(run, able)
     # The fit has one thread while the run's others stand still.
     return Made(final, told, metrics, partial(card, spec, final), trained / run.threads, took)
 
@@ -160,15 +157,6 @@ def _tied(spec: TableSpec, plain: Trial, trials: list[Trial], found: Mapping[str
         f"{told if found['lead'] > 0 else 'did no better on the folds'}"
     )
     return {"text": text, "gain": -found["lead"], "se": found["se"], "plainer": plain.id}
-
-
-def _clear(run: Run, able: list[Trial]) -> None:
-    """Remove the models of trials that did not come into question: what is left is for a run that goes on."""
-    kept = {t.id for t in able}
-    for trial in run.study.trials:
-        if trial.id not in kept:
-            for j in range(trial.step):
-                remove(Path(run.trial_folder(trial)) / model_file(j))
 
 
 def _deliver(

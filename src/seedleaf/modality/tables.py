@@ -19,6 +19,7 @@ from seedleaf.modality import table_beside, table_choice, table_finish, table_sp
 from seedleaf.modality.base import Made
 from seedleaf.modality.table_limits import KNOWN
 from seedleaf.modality.table_spec import TableSpec
+from seedleaf.modality.table_tidy import Tidy
 from seedleaf.store import SqlStore
 from seedleaf.study import Study
 
@@ -105,6 +106,9 @@ class Tables:
 
     def search_until(self, study: Study, job: Job, end: float) -> Callable[[History], str | None]:
         return table_choice.search_until(study, end, job.workers)
+
+    def tidy(self, study: Study, trials: Path) -> Callable[[History], None]:
+        return Tidy(study, trials)
 
     def describe(self, spec: TableSpec, study: Study) -> list[str]:
         return table_spec.describe(spec, study)

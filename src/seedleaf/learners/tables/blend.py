@@ -89,7 +89,7 @@ def _finite(answer: Array) -> npt.NDArray[np.bool_]:
 
 
 def _rule(costs: Sequence[Mapping[str, float]], limits: Mapping[str, float], source: Source) -> Keeps:
-    """Whether models together keep the limits, all in one of the forms: each adds what it costs over the reading of cells."""
+    """Whether models together keep the limits, all in one form: each adds what it costs over the reading of cells."""
     if not limits or not costs:
         return lambda chosen: True
     base = reader_costs(source)
@@ -97,7 +97,10 @@ def _rule(costs: Sequence[Mapping[str, float]], limits: Mapping[str, float], sou
 
     def keeps(chosen: Sequence[int]) -> bool:
         return any(
-            all(base[k] + sum(max(of[i][k] - base[k], 0.0) for i in chosen) <= most for k, most in limits.items())
+            all(
+                base[k] + sum(max(of[i][k] - base[k], 0.0) for i in chosen) <= most
+                for k, most in limits.items()
+            )
             for of in forms
         )
 

@@ -65,8 +65,8 @@ def files_of(
 
 
 def model_costs(place: Path, source: Source, limits: Costs) -> dict[str, float]:
-    """What the model at `place` would cost if it were all that is delivered: {"bytes", "latency_ms"}, and where there are two
-    forms of it {"packed_bytes", "plain_latency_ms", …}, less the latencies of those that are too large for the `limits`."""
+    """What the model at `place` would cost if it were all that is delivered: {"bytes", "latency_ms"}; where there are two
+    forms also {"packed_bytes", "plain_latency_ms", …}, less the latencies of those that are too large for the `limits`."""
     files = files_of([place], [1.0], source)
     least = min(len(f.model) for f in files)
     found: dict[str, float] = {}
@@ -82,9 +82,13 @@ def costs_over(found: Sequence[Costs], limits: Costs) -> dict[str, float]:
     """The `model_costs` of models that are built alike, as folds' are: of each form the largest file, and the quickest look,
     as what else the machine does only slows. "bytes" and "latency_ms" are those of the first form that keeps the limits,
     else of the one that is least beyond them among those with few enough bytes, as a look at a latency may mislead."""
+    known = {
+        "bytes",
+        *(f"{form}_bytes" for form in FORMS),
+    }  # a trial that goes on may have lost the models of its first folds
     over: dict[str, dict[str, float]] = {}
     for form in FORMS:
-        each = [in_form(costs, form) for costs in found]
+        each = [in_form(costs, form) for costs in found if not known.isdisjoint(costs)]
         over[form] = {k: worst(e[k] for e in each) for k, worst in zip(KEYS, (max, min), strict=True)}
     able = {form: costs for form, costs in over.items() if math.isfinite(costs["latency_ms"])}
     first = [*able] if over["packed"]["bytes"] <= PAYS * over["plain"]["bytes"] else [*able][::-1]

@@ -68,8 +68,9 @@ def deliver(
     """Join the models that were written at `places` into `out`/model.onnx, compare it with Python, measure the test part.
 
     Where the file breaks a limit of `setup["limits"]`, the first of `instead` that keeps all of them is delivered. Returns
-    test (metrics), bytes, latency_ms, packed (are its trees?), onnx_max_difference, confusion, and `plan`, the place of what was taken; with
-    `plan` -1 nothing keeps the limits, nothing is written, and bytes and latency_ms are the least that was reached.
+    test (metrics), bytes, latency_ms, packed (are its trees?), onnx_max_difference, confusion, and `plan`, the place of what
+    was taken; with `plan` -1 nothing keeps the limits, nothing is written, and bytes and latency_ms are the least that was
+    reached.
     `decision` weighs the probabilities, before their power, where the largest is not to be said: what it becomes is
     returned. TrialError where file and Python differ.
     """

@@ -84,7 +84,10 @@ def _fold(config: Config, ctx: Context, source: Source, j: int) -> tuple[Array, 
     now = time.time()
     patient = ctx.trial in ctx.setup.get("ladder", ())
     limit = float(ctx.setup.get("ladder_seconds" if patient else "fit_seconds", 600.0))
-    deadline = min(now + limit, max(float(ctx.setup.get("deadline", now + limit)), now + 0.5))
+    ends = float(ctx.setup.get("deadline", now + limit))
+    # What is begun after the time at which a search ends that needs a long last fit belongs to one that needs none: it is
+    # not cut. The defaults always are, for then nothing else has been measured.
+    deadline = min(now + limit, max(ends, now + 0.5)) if patient or now < ends else now + limit
     seed = seed_for(int(ctx.setup.get("seed", 0)), "fold", j)
     effort = Effort(deadline, seed, room=room_for(ctx.setup, source))
     fitted = fit_config(

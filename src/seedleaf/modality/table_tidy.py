@@ -1,0 +1,71 @@
+"""Models of a table's trials that will not be delivered are removed while the search goes on, a few at a time.
+
+A file takes a disk milliseconds to remove, and a search of five minutes leaves thousands of them: removed together at the
+end, they came later than the time that was asked for.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from seedleaf.core import History, State, Trial
+from seedleaf.learners.tables.registry import family_name
+from seedleaf.learners.tables.trial import model_file
+from seedleaf.learners.tables.written import remove
+from seedleaf.modality.table_choice import LOOKED_AT, candidates, plainer, winner_of
+from seedleaf.study import Study
+from seedleaf.tuner.constraints import keeps_limits
+
+AT_ONCE = 2  # trials whose models are removed between two decisions of the search
+LATER = 5.0  # seconds: the worker of a trial that was stopped may be writing one
+
+
+class Tidy:
+    """Called now and then, it removes the models under `trials` of trials that are over and not among the best."""
+
+    def __init__(self, study: Study, trials: Path) -> None:
+        self.study, self.trials = study, trials
+        self.seen: dict[int, float] = {}  # trials that are not needed, and since when
+        self.gone: set[int] = set()
+
+    def __call__(self, history: History) -> None:
+        now = time.monotonic()
+        waited = [t for t in self._useless(history) if now - self.seen.setdefault(t.id, now) >= LATER]
+        for trial in waited[:AT_ONCE]:
+            self._clear(trial)
+
+    def rest(self, end: float) -> None:
+        """Remove all but the models of trials that came into question, which are for a run that goes on, as far as there is
+        time until `end` (seconds since the epoch)."""
+        winner = winner_of(self.study)
+        able = [] if winner is None else candidates(self.study, winner)
+        if winner is not None:
+            able += plainer(self.study, winner, able)
+        kept = self.gone | {t.id for t in able}
+        for trial in self.study.trials:
+            if time.time() >= end:
+                return
+            if trial.id not in kept and trial.step:
+                self._clear(trial)
+
+    def _useless(self, history: History) -> list[Trial]:
+        """Once more trials are complete than are looked at in the end: the others, and those that were stopped or failed. Of
+        each family the best stays, as a plainer one may win a tie."""
+        problem = self.study.problem
+        loss = problem.objectives[0].loss
+        complete = [t for t in history.completed() if keeps_limits(problem, t)]
+        if len(complete) <= LOOKED_AT:
+            return []
+        complete.sort(key=lambda t: (loss(t.metrics), t.id))
+        kept = {t.id for t in complete[:LOOKED_AT]}
+        best: dict[str, int] = {}
+        for trial in complete:
+            best.setdefault(family_name(trial.config), trial.id)
+        kept |= self.gone | {*best.values()}
+        return [t for t in history.in_state(State.DONE, State.STOPPED, State.FAILED) if t.id not in kept]
+
+    def _clear(self, trial: Trial) -> None:
+        self.gone.add(trial.id)
+        for j in range(trial.step):
+            remove(self.trials / f"{trial.id:04d}" / model_file(j))

@@ -1,0 +1,100 @@
+"""Models of trials that will not be delivered go while the search does, and never one that may be."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from seedleaf.core import Fidelity, Trial
+from seedleaf.learners.tables.trial import model_file
+from seedleaf.modality import table_tidy
+from seedleaf.modality.table_choice import LOOKED_AT
+from seedleaf.modality.table_tidy import Tidy
+from seedleaf.space import Choice, Float, Space
+from seedleaf.study import Study
+
+SPACE = Space(learner=Choice({"linear": {}, "boosting": {}}, default="boosting"), x=Float(0.0, 1.0))
+
+
+def searched(
+    folder: Path, losses: Sequence[float], linear: Sequence[float] = (), limit: float = 9.0
+) -> Study:
+    """Trials with a model in each of their two folds, done with these losses; those of linear models last; and one with one
+    fold, which may go on."""
+    study = Study(SPACE, minimize="loss", fidelity=Fidelity("fold", 1, 2, eta=2), limits={"bytes": limit})
+    given = [("boosting", v) for v in losses] + [("linear", v) for v in linear]
+    for i, (learner, loss) in enumerate([*given, ("boosting", 0.5)]):
+        study.enqueue({"learner": learner, "x": i / 1_000}, budget=1 if i == len(given) else 2)
+        task = study.ask()
+        assert task is not None
+        for step in range(task.start, task.stop):
+            place = folder / f"{task.trial:04d}" / model_file(step)
+            place.parent.mkdir(exist_ok=True)
+            for suffix in (".onnx", ".npy"):
+                place.with_suffix(suffix).touch()
+        steps = [{"loss": loss, "bytes": 1.0 + 9.0 * (loss < 0)} for _ in range(task.start, task.stop)]
+        study.tell(task, steps)
+    return study
+
+
+def left(folder: Path, trials: Sequence[Trial]) -> list[int]:
+    return [t.id for t in trials if any((folder / f"{t.id:04d}").iterdir())]
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table_tidy, "LATER", 0.0)
+
+
+def test_the_best_stay_and_the_best_of_each_family(tmp_path: Path) -> None:
+    losses = [float((7 * i) % 31) for i in range(31)]  # each number once
+    study = searched(tmp_path, losses, linear=[90.0, 80.0])
+    tidy, history = Tidy(study, tmp_path), study.history
+    for _ in range(2):
+        tidy(history)
+    assert len(left(tmp_path, study.trials)) == len(study.trials) - 2 * table_tidy.AT_ONCE, "a few at a time"
+    for _ in range(20):
+        tidy(history)
+    best = [i for i, loss in enumerate(losses) if loss < LOOKED_AT]
+    assert left(tmp_path, study.trials) == [*best, 32, 33], "the better linear one, and what may go on"
+
+
+def test_few_trials_are_left_alone_and_so_is_what_was_just_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = searched(tmp_path, [float(i) for i in range(LOOKED_AT)])
+    tidy = Tidy(few, tmp_path)
+    tidy(few.history)
+    assert left(tmp_path, few.trials) == [t.id for t in few.trials]
+    (tmp_path / "more").mkdir()
+    more = searched(tmp_path / "more", [float(i) for i in range(LOOKED_AT + 5)])
+    monkeypatch.setattr(table_tidy, "LATER", 3_600.0)
+    tidy = Tidy(more, tmp_path / "more")
+    tidy(more.history)
+    tidy(more.history)
+    assert left(tmp_path / "more", more.trials) == [t.id for t in more.trials]
+
+
+def test_those_beyond_a_limit_are_not_among_the_best(tmp_path: Path) -> None:
+    """A negative loss stands for ten bytes where nine are allowed."""
+    study = searched(tmp_path, [-1.0, -2.0, *map(float, range(LOOKED_AT + 1))])
+    tidy = Tidy(study, tmp_path)
+    for _ in range(9):
+        tidy(study.history)
+    assert left(tmp_path, study.trials) == [*range(2, LOOKED_AT + 2), LOOKED_AT + 3]
+
+
+def test_in_the_end_all_else_goes_as_far_as_there_is_time(tmp_path: Path) -> None:
+    study = searched(tmp_path, [float(i) for i in range(LOOKED_AT + 3)], linear=[99.0])
+    tidy = Tidy(study, tmp_path)
+    tidy.rest(time.time() - 1.0)
+    assert left(tmp_path, study.trials) == [t.id for t in study.trials]
+    tidy.rest(time.time() + 60.0)
+    assert left(tmp_path, study.trials) == [*range(LOOKED_AT), LOOKED_AT + 3], "the linear one may win a tie"
+
+
+def test_a_study_without_a_result_has_nothing_to_tidy(tmp_path: Path) -> None:
+    study = Study(SPACE, minimize="loss", fidelity=Fidelity("fold", 1, 2, eta=2))
+    Tidy(study, tmp_path)(study.history)
+    Tidy(study, tmp_path).rest(time.time() + 60.0)

@@ -11,7 +11,7 @@ import pytest
 
 from seedleaf.core import Fidelity, Trial
 from seedleaf.learners.tables.trial import model_file
-from seedleaf.modality.table_choice import candidates, hopeless, search_until, winner_of
+from seedleaf.modality.table_choice import LOOKED_AT, candidates, hopeless, search_until, winner_of
 from seedleaf.modality.table_parts import Members, averaged, bag, plan, refit_seconds, spare
 from seedleaf.space import Choice, Space
 from seedleaf.study import Study
@@ -110,6 +110,17 @@ def test_candidates_are_those_judged_on_as_many_folds() -> None:
     assert first is not None
     assert first.step == 1
     assert [t.id for t in candidates(short, first)] == [0, 1, 2], "all of them have done one fold"
+
+
+def test_after_a_long_search_the_best_of_each_family_are_candidates_too() -> None:
+    """All of the best are of one family, and are wrong on the same rows."""
+    best = [("boosting", [0.1 + 0.001 * i] * FOLDS, 1.0, 0.0) for i in range(30)]
+    others = [("linear", [0.5 - 0.01 * i] * FOLDS, 1.0, 0.0) for i in range(4)]
+    study = studied([*best, *others, ("forest", [0.9] * FOLDS, 1.0, 0.0), ("mlp", [0.05], 1.0, 0.0)])
+    winner = winner_of(study)
+    assert winner is not None
+    found = [t.id for t in candidates(study, winner)]
+    assert found == [*range(LOOKED_AT), 33, 32, 31, 34], "three of a family; what was judged on fewer folds is not"
 
 
 def test_a_search_that_can_finish_no_folds_ends_at_once() -> None:

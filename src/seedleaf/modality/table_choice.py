@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from seedleaf.core import History, State, Trial
-from seedleaf.learners.tables.registry import split_config
+from seedleaf.learners.tables.registry import family_name
 from seedleaf.modality.table_limits import beyond
 from seedleaf.modality.table_parts import refit_seconds
 from seedleaf.study import Study
@@ -17,6 +18,7 @@ from seedleaf.tuner.racing import clearly_behind
 
 BLENDED, BLENDING = 3, 0.5  # of them come into the file, mostly; seconds that choosing them takes
 LOOKED_AT = 24  # of the best trials, when a few are blended
+KIN = 3  # of each family, which may be behind and yet right where the others are wrong
 REFIT_SHARE = 0.15  # of the time, at most, for the winner's fit on all rows
 GRACE = 10.0  # seconds for the first result, on a machine that is slow to start
 
@@ -32,19 +34,20 @@ def winner_of(study: Study) -> Trial | None:
 
 
 def candidates(study: Study, winner: Trial) -> list[Trial]:
-    """The winner, and the next best of those judged on as many folds or more."""
-    return [winner, *_others(study, winner)[: LOOKED_AT - 1]]
+    """The winner, and the next best of those judged on as many folds or more: of all, and of each family."""
+    return looked_at([winner, *_others(study, winner)])
 
 
-def plainer(study: Study, winner: Trial, known: Sequence[Trial]) -> list[Trial]:
-    """Of each family that is plainer than the winner's the best that was judged on as many folds, of those not `known`."""
-    seen, most = {t.id for t in known}, split_config(winner.config)[0].plainness
-    best: dict[str, Trial] = {}
-    for trial in _others(study, winner):
-        family = split_config(trial.config)[0]
-        if family.plainness < most:
-            best.setdefault(family.name, trial)
-    return [t for t in best.values() if t.id not in seen]
+def looked_at(ordered: Sequence[Trial]) -> list[Trial]:
+    """Of trials in order, the best first, the first of all and the first of each family: after a long search all of the best
+    are of one, alike in what they get wrong."""
+    seen: Counter[str] = Counter()
+    found = []
+    for place, trial in enumerate(ordered):
+        seen[name := family_name(trial.config)] += 1
+        if place < LOOKED_AT or seen[name] <= KIN:
+            found.append(trial)
+    return found
 
 
 def _others(study: Study, winner: Trial) -> list[Trial]:

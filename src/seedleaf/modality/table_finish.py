@@ -16,12 +16,11 @@ from seedleaf.errors import BudgetError, LimitError
 from seedleaf.executors.base import Returned
 from seedleaf.finish import call_all
 from seedleaf.learners.tables.decide import threshold
-from seedleaf.learners.tables.plain import FEW
 from seedleaf.learners.tables.registry import family_name, split_config
 from seedleaf.modality.base import Made
 from seedleaf.modality.table_beside import remember
 from seedleaf.modality.table_card import card
-from seedleaf.modality.table_choice import candidates, failed, plainer, winner_of
+from seedleaf.modality.table_choice import candidates, failed, winner_of
 from seedleaf.modality.table_limits import beyond, limits_told, out_of_reach
 from seedleaf.modality.table_parts import Members, Parts, make_parts, smaller, spare, together, was_cut
 from seedleaf.modality.table_spec import TableSpec
@@ -39,8 +38,6 @@ def make(run: Run, end: float, staged: Path) -> Made:
         raise BudgetError(f"no model: {failed(run.study.history)}; give more --time")
     begun = time.time()
     able = candidates(run.study, winner)
-    if run.spec.schema.n_train <= FEW:
-        able += plainer(run.study, winner, able)
     blend = _blend(run, able, winner.step)
     made, trained = make_parts(run, blend.members, end)
     took = time.time() - begun

@@ -10,10 +10,9 @@ import time
 from pathlib import Path
 
 from seedleaf.core import History, State, Trial
-from seedleaf.learners.tables.registry import family_name
 from seedleaf.learners.tables.trial import model_file
 from seedleaf.learners.tables.written import remove
-from seedleaf.modality.table_choice import LOOKED_AT, candidates, plainer, winner_of
+from seedleaf.modality.table_choice import LOOKED_AT, candidates, looked_at, winner_of
 from seedleaf.study import Study
 from seedleaf.tuner.constraints import keeps_limits
 
@@ -40,8 +39,6 @@ class Tidy:
         time until `end` (seconds since the epoch)."""
         winner = winner_of(self.study)
         able = [] if winner is None else candidates(self.study, winner)
-        if winner is not None:
-            able += plainer(self.study, winner, able)
         kept = self.gone | {t.id for t in able}
         for trial in self.study.trials:
             if time.time() >= end:
@@ -50,19 +47,14 @@ class Tidy:
                 self._clear(trial)
 
     def _useless(self, history: History) -> list[Trial]:
-        """Once more trials are complete than are looked at in the end: the others, and those that were stopped or failed. Of
-        each family the best stays, as a plainer one may win a tie."""
+        """Once more trials are complete than are looked at in the end: the others, and those that were stopped or failed."""
         problem = self.study.problem
         loss = problem.objectives[0].loss
         complete = [t for t in history.completed() if keeps_limits(problem, t)]
         if len(complete) <= LOOKED_AT:
             return []
         complete.sort(key=lambda t: (loss(t.metrics), t.id))
-        kept = {t.id for t in complete[:LOOKED_AT]}
-        best: dict[str, int] = {}
-        for trial in complete:
-            best.setdefault(family_name(trial.config), trial.id)
-        kept |= self.gone | {*best.values()}
+        kept = self.gone | {t.id for t in looked_at(complete)}
         return [t for t in history.in_state(State.DONE, State.STOPPED, State.FAILED) if t.id not in kept]
 
     def _clear(self, trial: Trial) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
-from seedleaf import Fidelity, Float, Space, Study
+from seedleaf import Choice, Fidelity, Float, Space, Study
 from seedleaf.core import State
+from seedleaf.tuner.racing import RacingScheduler
 
 HARD = np.array([0.3, -0.1, 0.2, -0.25, -0.15])  # some folds are harder, for every config alike
 
@@ -70,3 +73,49 @@ def test_the_best_of_those_that_wait_goes_on_first() -> None:
         order.append((task.trial, task.stop))
         study.tell(task, [{"loss": [2.0, 1.0, 3.0][task.trial]}] * (task.stop - task.start))
     assert order == [(0, 1), (1, 1), (2, 1), (1, 2), (1, 5)]
+
+
+def kinds(levels: dict[str, list[float]], seconds: dict[str, float], **options: Any) -> tuple[Study, list[int]]:
+    """Trials of kinds, in the order of `levels`, each of its true loss; a step of a kind takes so many seconds. And the
+    trials in the order in which they did steps."""
+    study = Study(
+        Space(kind=Choice(*levels), x=Float(0, 1)),
+        minimize="loss",
+        fidelity=Fidelity("fold", 1, 5, eta=2),
+        sampler="random",
+        scheduler=RacingScheduler(**options),
+        max_trials=sum(map(len, levels.values())),
+    )
+    true = {}
+    for kind, own in levels.items():
+        for i, level in enumerate(own):
+            true[study.enqueue({"kind": kind, "x": i / 100}, budget=1)] = level
+    order = []
+    while (task := study.ask()) is not None:
+        order.append(task.trial)
+        means = np.cumsum(true[task.trial] + HARD) / np.arange(1, 6)
+        steps = [{"loss": float(v)} for v in means[task.start : task.stop]]
+        study.tell(task, steps, seconds=len(steps) * seconds[str(task.config["kind"])])
+    return study, order
+
+
+def done(study: Study) -> list[int]:
+    return [t.id for t in study.trials if t.state is State.DONE]
+
+
+LEVELS = {"a": [1.0, 1.01, 1.02, 1.015], "b": [2.0, 1.8, 1.9], "c": [3.0, 4.0]}
+
+
+def test_the_best_of_each_kind_is_judged_on_all_where_that_is_cheap() -> None:
+    cheap = dict.fromkeys("abc", 1.0)
+    assert done(kinds(LEVELS, cheap)[0]) == [0], "without noise whatever is behind is clearly behind"
+    study, _ = kinds(LEVELS, cheap, kin=("kind",), spare=0.5)
+    assert done(study) == [0, 5, 7]
+    assert [study.trials[i].state for i in (4, 6, 8)] == [State.STOPPED] * 3, "not the best of their kind"
+
+
+def test_what_is_dear_waits_until_enough_was_spent() -> None:
+    """Of kind c a step is twenty times as dear; nothing else can be begun, so that it goes on in the end, and last."""
+    study, order = kinds(LEVELS, {"a": 1.0, "b": 1.0, "c": 20.0}, kin=("kind",), spare=0.3)
+    assert done(study) == [0, 5, 7]
+    assert order[-2:] == [7, 7]

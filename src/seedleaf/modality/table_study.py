@@ -13,7 +13,7 @@ from seedleaf.errors import RunError, SpaceError, StudyError, first_line
 from seedleaf.executors.local import LocalExecutor
 from seedleaf.folder import STUDY
 from seedleaf.job import Job
-from seedleaf.learners.tables.registry import begun_with, default_of, ladder, portfolio, small
+from seedleaf.learners.tables.registry import FAMILY_KEYS, begun_with, default_of, ladder, portfolio, small
 from seedleaf.learners.tables.source import open_source
 from seedleaf.modality.table_beside import kept_seconds
 from seedleaf.modality.table_choice import REFIT_SHARE
@@ -24,6 +24,7 @@ from seedleaf.store import SqlStore
 from seedleaf.study import Study
 from seedleaf.timing import QUICK_START
 from seedleaf.tuner.portfolio import PortfolioSampler
+from seedleaf.tuner.racing import RacingScheduler
 from seedleaf.tuner.tpe import TpeSampler
 
 DELIVERY = 2.0  # seconds of an idle machine: joining, checking, measuring, the report
@@ -62,7 +63,7 @@ def open_study(
             limits=dict(job.limits),
             seed=job.seed,
             sampler=PortfolioSampler(first, TpeSampler()) if job.sampler == "auto" else job.sampler,
-            scheduler="racing" if job.scheduler == "auto" else job.scheduler,
+            scheduler=RacingScheduler(kin=FAMILY_KEYS) if job.scheduler == "auto" else job.scheduler,
             store=store,
             name=STUDY,
             take_over=True,

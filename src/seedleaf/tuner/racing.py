@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from seedleaf.core import Decision, History, Resume, State, Stop, Trial
+from seedleaf.core import Decision, History, Resume, State, Stop, Trial, Value
 from seedleaf.space.problem import Problem
 from seedleaf.tuner.base import Sampler, best_trial, end, loss_of, start_new
 from seedleaf.tuner.constraints import keeps_limits
@@ -27,9 +27,15 @@ class RacingScheduler:
     value can be told. The variance of the differences is corrected for training rows that folds share (Nadeau & Bengio
     2003), and pulled towards what full trials have shown, as after one step there is none of its own. Until a trial is
     complete a loser only pauses. Judged is the first objective alone.
+
+    Where configs are blended in the end, one of another kind that is clearly behind may be worth more than the tenth of the
+    best kind: `kin` names the parameters that tell kinds apart. The best of each kind is not stopped, and goes on once what
+    it still takes is a share `spare` of the time spent so far, less with each trial of its kind that is complete.
     """
 
     prior: float = 3.0  # steps that what full trials have shown is worth
+    kin: tuple[str, ...] = ()
+    spare: float = 0.08
 
     name: ClassVar[str] = "racing"
     cites: ClassVar[str] = (
@@ -41,6 +47,7 @@ class RacingScheduler:
         self, problem: Problem, history: History, sampler: Sampler, rng: np.random.Generator
     ) -> Decision:
         best = best_trial(problem, history, history.completed())
+        spared = []
         # The best goes on first: the sooner it is complete, the sooner others can be told to be behind.
         for trial in sorted(history.in_state(State.PAUSED), key=lambda t: (loss_of(problem, t), t.id)):
             if not keeps_limits(problem, trial) and best_trial(problem, history) is not None:
@@ -48,9 +55,40 @@ class RacingScheduler:
                     return Stop(trial.id, "beyond a limit that others keep")
                 continue
             if best is None or not clearly_behind(problem, history, trial, best, self.prior):
-                return Resume(trial.id, next(r for r in problem.rungs if r > trial.step))
-            return Stop(trial.id, f"clearly behind trial {best.id} after {trial.step} of {problem.full}")
-        return start_new(problem, history, sampler, rng, problem.rungs[0]) or end(problem, history)
+                return _resumed(problem, trial)
+            if not self.kin or not self._first(problem, history, trial):
+                return Stop(trial.id, f"clearly behind trial {best.id} after {trial.step} of {problem.full}")
+            if self._affordable(problem, history, trial):
+                return _resumed(problem, trial)
+            spared.append(trial)
+        begun = start_new(problem, history, sampler, rng, problem.rungs[0])
+        if begun is None and spared:
+            return _resumed(problem, spared[0])
+        return begun or end(problem, history)
+
+    def _kind(self, trial: Trial) -> tuple[Value | None, ...]:
+        return tuple(trial.config.get(key) for key in self.kin)
+
+    def _first(self, problem: Problem, history: History, trial: Trial) -> bool:
+        """Is none of its kind better over the steps that it has done?"""
+        objective, kind = problem.objectives[0], self._kind(trial)
+        mine = objective.loss(trial.metrics), trial.id
+        return not any(
+            (objective.loss(metrics), other) < mine
+            for other, metrics in history.at(trial.step).items()
+            if self._kind(history.trials[other]) == kind
+        )
+
+    def _affordable(self, problem: Problem, history: History, trial: Trial) -> bool:
+        """Is what its other steps should take a small share of what all trials have taken?"""
+        spent = sum(t.seconds for t in history.trials.values())
+        complete = sum(self._kind(t) == self._kind(trial) for t in history.completed())
+        left = (problem.full - trial.step) * trial.seconds / trial.step
+        return left <= self.spare / (1 + complete) * spent
+
+
+def _resumed(problem: Problem, trial: Trial) -> Resume:
+    return Resume(trial.id, next(r for r in problem.rungs if r > trial.step))
 
 
 def clearly_behind(problem: Problem, history: History, trial: Trial, best: Trial, prior: float = 3.0) -> bool:

@@ -29,6 +29,7 @@ EXTRAS: Mapping[str, Sequence[Family]] = {"boosters": (LightGbm(), XgBoost(), Ca
 KNOWN: Mapping[str, Family] = {**FAMILIES, **{f.name: f for some in EXTRAS.values() for f in some}}
 # Those that rarely win share one option: in a short search they must not take the time of the others.
 OTHERS = ("knn", "svm")
+FAMILY_KEYS = ("learner", "learner.family")  # the parameters that say which family a config is of
 LADDER = (
     "linear",
     "boosting",

@@ -120,7 +120,9 @@ def test_after_a_long_search_the_best_of_each_family_are_candidates_too() -> Non
     winner = winner_of(study)
     assert winner is not None
     found = [t.id for t in candidates(study, winner)]
-    assert found == [*range(LOOKED_AT), 33, 32, 31, 34], "three of a family; what was judged on fewer folds is not"
+    assert found == [*range(LOOKED_AT), 33, 32, 31, 34], (
+        "three of a family; what was judged on fewer folds is not"
+    )
 
 
 def test_a_search_that_can_finish_no_folds_ends_at_once() -> None:

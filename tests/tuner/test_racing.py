@@ -75,7 +75,9 @@ def test_the_best_of_those_that_wait_goes_on_first() -> None:
     assert order == [(0, 1), (1, 1), (2, 1), (1, 2), (1, 5)]
 
 
-def kinds(levels: dict[str, list[float]], seconds: dict[str, float], **options: Any) -> tuple[Study, list[int]]:
+def kinds(
+    levels: dict[str, list[float]], seconds: dict[str, float], **options: Any
+) -> tuple[Study, list[int]]:
     """Trials of kinds, in the order of `levels`, each of its true loss; a step of a kind takes so many seconds. And the
     trials in the order in which they did steps."""
     study = Study(

@@ -38,6 +38,13 @@ def column(cells: list[str], comma: bool = False) -> Column:
         (["US$12", "US$ 3.5"], [12, 3.5]),
         (["45 %", "3 %", "7.5 %"], [45, 3, 7.5]),
         (["12 km", "3 km", "none"], [12, 3, math.nan]),
+        (["$254", "-$254", "-$ 1,254.50", "$-3"], [254, -254, -1254.5, -3]),
+        (["(1,014.28)", "2,014.28", "12"], [-1014.28, 2014.28, 12]),
+        (["(12)", "(7.5)"], [-12, -7.5]),
+        (["0.25-", "0.25", "12-"], [-0.25, 0.25, -12]),
+        (["\u22120.25", "0.25"], [-0.25, 0.25]),
+        (["\u2212" + "1.234,5", "3,25"], [-1234.5, 3.25]),
+        (["2,53,617", "12,34,567.5", "617"], [253617, 1234567.5, 617]),
         (["1", "2", "inf", "-1e999"], [1, 2, math.nan, math.nan]),
     ],
 )
@@ -61,6 +68,10 @@ def test_numbers_are_read_however_they_are_written(cells: list[str], read: list[
         ("January {}, 2024 6:00 pm", 1.75),
         ("{:02}-Jan-24", 1),
         ("202401{:02}", 1),
+        ("2024-01-{:02} 12:00:00+06", 1.25),
+        ("{}. Januar 2024", 1),
+        ("Mon, {:02} Jan 2024 12:00:00 GMT", 1.5),
+        ("Tuesday, January {}, 2024", 1),
     ],
 )
 def test_dates_are_read_however_they_are_written(form: str, days: float) -> None:
@@ -68,6 +79,15 @@ def test_dates_are_read_however_they_are_written(form: str, days: float) -> None
     found = column([form.format(day) for day in range(2, 29)])
     assert found.kind == "date"
     assert found.read([form.format(2)])[0] == pytest.approx(DAY + days)
+
+
+@pytest.mark.parametrize("form", ["{}-{:02}", "{1:02}/{0}", "{2} {0}"])
+def test_months_are_their_first_day(form: str) -> None:
+    names = ["Jan", "Feb", "M\u00e4rz", "Apr", "Mai", "Jun", "Jul", "Aug", "Sep", "Okt", "Nov", "Dez"]
+    found = column([form.format(y, m + 1, names[m]) for y in (2023, 2024) for m in range(12)])
+    assert found.kind == "date"
+    assert found.read([form.format(2024, 1, "Jan")])[0] == DAY
+    assert found.read([form.format(2024, 3, "M\u00e4rz")])[0] == DAY + 60
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from onnx import TensorProto
 
 from seedleaf.data.tables import Column, TableSchema, Target
 from seedleaf.data.tables.cells import TOKENS
-from seedleaf.data.tables.dates import FORMATS
+from seedleaf.data.tables.dates import FORMATS, MERE_MONTHS
 from seedleaf.data.tables.written import CELLS, as_cells
 from seedleaf.learners.tables.block import Layout
 from seedleaf.learners.tables.graph import NUMBERS, TEXTS, Graph, session
@@ -45,10 +45,39 @@ NUMBERS_WRITTEN = {
     (".", "", "€", ""): ["€ 12", "€12.5", "12", "€\u00a07", "$ 3", "€", "-5", "€ -5", "12 €"],
     (".", ",", "", "km"): ["12 km", "1,200km", "3", "km", "3 m", "7\u00a0km", "1.5 km km"],
     (",", ".", "EUR", "p.a."): ["EUR 1.200,5 p.a.", "5", "EUR 5", "5 p.a.", "p.a. 5"],
+    (".", ",", "$", ""): [
+        "-$254", "$254", "$-254", "-$-254", "- $3", "+$1,000.5",
+        "-$ 7", "$ -7", "-7", "2,53,617", "$12,34,56,789.5", "1,23,45", "12,3,456",
+    ],
+    (".", ",", "(", ")"): [
+        "(1,014.28)", "2,014.5", "-3", "()", "(-3)", "( 3)", "(1e5)",
+        "1e5", "(3", "3)", "((3))", "7", "(inf)", "(1_0)",
+    ],
+    (",", ".", "(", ")"): ["(1.014,28)", "2.014,5", "-3", "(,5)", "( 3 )", "7", "(1)"],
+    (".", "", "", "-"): ["0.25-", "0.25", "-3", "-3-", "1e5-", "1e-5", "3--", "7", "5 -", "12-", "inf-"],
+    (".", "", "\u2212", ""): [
+        "\u22120.25", "0.5", "-1", "\u2212-1", "0.25\u2212",
+        "\u22121e5", "1e-5", "\u2212", "\u22127", "8",
+    ],
     (".", "", "", "%"): ["45 %", "4.5%", "%", "1e1 %", "45 % %"],
 }  # fmt: skip
 CLOCKS = ["", " 06:30", " T 07:00", "T23:59:59.25", ", 6:05 pm", " 12:00 AM", "T06:00:00Z", " 06:00+02:00"]
-CLOCKS += [" 18:00:30 -0330", " UTC", " 25:00", " 12:60", " 13:00 pm", "T6:00:00,5", "+05:00", " 6:00"]
+CLOCKS += [
+    " 18:00:30 -0330",
+    " UTC",
+    " 25:00",
+    " 12:60",
+    " 13:00 pm",
+    "T6:00:00,5",
+    "+05:00",
+    " 6:00",
+    " 00:08:25+01",
+    "T7:30-11",
+    " 6:05 pm -03",
+    "-01",
+    " 7:00 +1",
+    " 07:00+01+02",
+]
 CLOCKS += [" 0:30 am", " 11:15PM GMT"]
 DAYS = [
     (1970, 1, 1),
@@ -117,6 +146,7 @@ def test_dates_in_every_format(form: str) -> None:
     for k, (year, month, day) in enumerate(DAYS):
         for clock in CLOCKS if k < 2 else [CLOCKS[0], CLOCKS[k % len(CLOCKS)]]:
             text = form.replace("%Y", f"{year:04}").replace("%y", f"{year % 100:02}")
+            text = text.replace("%a", ("Mon", "Sunday")[k % 2])
             text = text.replace("%b", names[month - 1] if 1 <= month <= 12 else "xyz")
             two = form == "%Y%m%d" or k % 2
             text = text.replace("%m", f"{month:02}" if two else f"{month}")
@@ -125,7 +155,7 @@ def test_dates_in_every_format(form: str) -> None:
     got, wanted = both(schema(column), {"when": [*texts, *ODD]})
     wrong = ~same(got["x"], wanted["x"])[:, 0]
     assert not wrong.any(), [(texts[i], got["x"][i, 0], wanted["x"][i, 0]) for i in np.flatnonzero(wrong)]
-    assert (~np.isnan(wanted["x"])).sum() > 20
+    assert (~np.isnan(wanted["x"])).sum() > (8 if form in MERE_MONTHS else 20)
     for text in (texts[0], texts[5], "no date"):
         alone, plain = both(schema(column), {"when": [text]})
         assert same(alone["x"], plain["x"]).all(), text
@@ -157,7 +187,7 @@ def test_categories_words_and_gaps_in_one_table() -> None:
 
 def test_a_unit_that_may_be_part_of_a_number_is_told() -> None:
     assert unreadable(schema(Column("a", "number", suffix="%"))) == ""
-    assert "part of a number" in unreadable(schema(Column("a", "number", suffix="-")))
+    assert "part of a number" in unreadable(schema(Column("a", "number", suffix="e")))
     column = Column("a", "number", prefix="km", suffix="k")
     assert "part of 'km'" in unreadable(schema(column))
     assert unreadable(schema(replace(column, dropped="constant"))) == ""

@@ -15,13 +15,14 @@ MONTHS = {
     for k, name in enumerate(
         ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
     )
-}
+} | {"mär": 3, "mrz": 3, "mai": 5, "okt": 10, "dez": 12}
 PARTS = {
     "%Y": r"(?P<Y>\d{4})",
     "%m": r"(?P<m>\d{1,2})",
     "%d": r"(?P<d>\d{1,2})",
     "%y": r"(?P<y>\d{2})",
-    "%b": r"(?P<b>[A-Za-z]{3,9})\.?",
+    "%b": r"(?P<b>[A-Za-zä]{3,9})\.?",
+    "%a": r"[A-Za-z]{2,9}\.?",
     "%H": r"(?P<H>\d{1,2})",
     "%M": r"(?P<M>\d{2})",
     "%S": r"(?P<S>\d{2}(?:\.\d+)?)",
@@ -45,11 +46,16 @@ FORMATS = (
     "%m/%d/%y",
     "%d-%b-%y",
     "%Y%m%d",
+    "%d. %b %Y",
+    "%a, %d %b %Y",
+    "%a, %b %d, %Y",
+    *(MERE_MONTHS := ("%Y-%m", "%m/%Y", "%b %Y")),  # the first day is meant; nothing may follow
 )
-CLOCK = (
-    r"(?:(?: *[T,] *| +)(?P<H>\d{1,2}):(?P<M>\d{2})(?::(?P<S>\d{2}(?:[.,]\d+)?))?(?: ?(?P<p>[AaPp])[Mm])?)?"
+CLOCK = r"(?: *[T,] *| +)(?P<H>\d{1,2}):(?P<M>\d{2})(?::(?P<S>\d{2}(?:[.,]\d+)?))?(?: ?(?P<p>[AaPp])[Mm])?"
+ZONE = r"(?: ?(?:Z|UTC|GMT|(?P<zs>[+-])(?P<zh>\d{2})(?::?(?P<zm>\d{2}))?))?"
+MERE_ZONE = (
+    r"(?: ?(?:Z|UTC|GMT|[+-]\d{2}:?\d{2}))?"  # behind a day, where it moves nothing and "-01" is no zone
 )
-ZONE = r"(?: ?(?:Z|UTC|GMT|(?P<zs>[+-])(?P<zh>\d{2}):?(?P<zm>\d{2})))?"
 
 
 @lru_cache(maxsize=64)
@@ -60,7 +66,8 @@ def pattern_of(form: str) -> re.Pattern[str]:
         if form == "%Y%m%d":
             pattern = pattern.replace("{1,2}", "{2}")
         text = text.replace(part, pattern)
-    return re.compile(text + CLOCK + ZONE, re.ASCII)
+    behind = "" if form in MERE_MONTHS else f"(?:{CLOCK}{ZONE}|{MERE_ZONE})"
+    return re.compile(text + behind, re.ASCII)
 
 
 def read_date(text: str, form: str) -> float:
@@ -74,7 +81,7 @@ def read_date(text: str, form: str) -> float:
     if not FIRST_YEAR <= year <= LAST_YEAR:
         return math.nan
     try:
-        days = date(year, month, int(part["d"])).toordinal() - EPOCH
+        days = date(year, month, int(part.get("d") or 1)).toordinal() - EPOCH
     except ValueError:
         return math.nan
     return days + _time(part)
@@ -86,9 +93,9 @@ def _century(year: int) -> int:
 
 def _time(part: dict[str, str | None]) -> float:
     """The time of day as a share of a day, shifted by its zone; NaN where it is none."""
-    if part["H"] is None:
+    if part.get("H") is None:
         return 0.0
-    hour, minute = int(part["H"]), int(part["M"] or 0)
+    hour, minute = int(part["H"] or 0), int(part["M"] or 0)
     second = float((part["S"] or "0").replace(",", "."))
     if part["p"]:
         if not 1 <= hour <= 12:

@@ -12,13 +12,14 @@ import numpy as np
 from seedleaf.data.spec import Array
 from seedleaf.data.tables.cells import SURE, TOKEN_SET, TOKENS, RawColumn, RawTable
 from seedleaf.data.tables.dates import FORMATS, read_date
-from seedleaf.data.tables.numbers import AFFIXED, MARKS, SPECIAL, NumberStyle, read_all, read_plain
+from seedleaf.data.tables.numbers import AFFIXED, MARKS, NEGATIVE, SPECIAL, NumberStyle, read_all, read_plain
 from seedleaf.data.tables.schema import Column, Target, Task
 from seedleaf.errors import DataError
 
 ENOUGH = 0.95  # of the distinct known values must read as numbers or dates
 SAMPLE = 2000  # distinct values on which styles and formats are chosen
 COMMA = NumberStyle(",", ".")
+SIGNED = re.compile(r"([+-])([^\d+\-.,]+)(\d.*)", re.ASCII)  # "-$ 5"
 GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+", re.ASCII)
 # What may stand before a number: signs, or a currency set off by a blank. "p12" and "town 12" are names.
 MONEY = re.compile(r"[^A-Za-z]*|(?:[A-Z]{3}|Rs\.?|[Kk]r\.?|Fr\.?)\s+|[A-Z]{1,3}\W\s*")
@@ -82,6 +83,9 @@ def number_style(known: list[str], comma: bool = False) -> NumberStyle | None:
     marks = sorted(MARKS, key=lambda m: m[0] != ",") if comma else MARKS
     styles = [NumberStyle(*mark, prefix, suffix) for mark in marks]
     styles = [*styles, NumberStyle()] if thousands_only else [NumberStyle(), *styles]
+    if (prefix, suffix) not in NEGATIVE:
+        signs = [s for s in sorted(NEGATIVE) if any(v.startswith(s[0]) and v.endswith(s[1]) for v in known)]
+        styles += [NumberStyle(*mark, *sign) for sign in signs for mark in marks]
     counts = [int((~np.isnan(read_all(known, style))).sum()) for style in styles]
     best = max(counts)
     return styles[counts.index(best)] if best >= ENOUGH * len(known) else None
@@ -91,6 +95,8 @@ def unit(known: list[str]) -> tuple[str, str]:
     """The text before and behind the number that almost all values share, "" and "" where there is none."""
     pairs: Counter[tuple[str, str]] = Counter()
     for value in known:
+        if signed := SIGNED.fullmatch(value):
+            value = signed[2] + signed[1] + signed[3]
         found = AFFIXED.fullmatch(value)
         if found and value.lower() not in SPECIAL and MONEY.fullmatch(found[1]):
             pairs[(found[1].strip(), found[3].strip())] += 1
@@ -117,6 +123,8 @@ def date_format(known: list[str]) -> str:
         return ""  # numbers: of all formats only %Y%m%d reads as one
     for form in FORMATS:
         if sum(not math.isnan(read_date(v, form)) for v in few) < 0.8 * len(few):
+            continue
+        if form == "%Y-%m" and not all(v[:2] in ("19", "20") for v in known):
             continue
         if form == "%Y%m%d" and (len(known) < 10 or not all(v[:2] in ("19", "20") for v in known)):
             continue

@@ -17,9 +17,13 @@ AFFIXED = re.compile(r"([^\d+\-.,]*)([+-]?[\d.,][\d.,' \u00a0\u202f]*?(?:[eE][+-
 MARKS = ((".", ""), (".", ","), (",", ""), (",", "."), (".", "'"), (".", " "), (",", " "))
 
 
+# Marks that make a number negative, in the places of a unit: "(5)", "5-", and a minus that is no hyphen.
+NEGATIVE = {("(", ")"), ("", "-"), ("\u2212", "")}
+
+
 @dataclass(frozen=True)
 class NumberStyle:
-    """How a column writes numbers. `prefix` and `suffix` are a unit that may stand beside them."""
+    """How a column writes numbers. `prefix` and `suffix` are a unit that may stand beside them, or one of NEGATIVE."""
 
     decimal: str = "."
     thousands: str = ""
@@ -30,19 +34,29 @@ class NumberStyle:
     def plain(self) -> bool:
         return self == NumberStyle()
 
+    @property
+    def negative(self) -> bool:
+        """Whether prefix and suffix are no unit but a sign."""
+        return (self.prefix, self.suffix) in NEGATIVE
+
     @cached_property
     def pattern(self) -> re.Pattern[str]:
         mark = re.escape(self.decimal)
         whole = r"\d+"
         if self.thousands:
             gap = r"[ \u00a0\u202f]" if self.thousands == " " else re.escape(self.thousands)
-            whole = rf"(?:\d+|[1-9]\d{{0,2}}(?:{gap}\d{{3}})+)"
+            indian = rf"|[1-9]\d?(?:{gap}\d{{2}})+{gap}\d{{3}}" if self.thousands == "," else ""
+            whole = rf"(?:\d+|[1-9]\d{{0,2}}(?:{gap}\d{{3}})+{indian})"
         return re.compile(rf"[+-]?(?:{whole}(?:{mark}\d*)?|{mark}\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 
     def read(self, text: str) -> float:
         """The number that `text` says in this style; NaN where it says none. An infinity is read as such."""
+        if self.negative:
+            return self._read_signed(text)
         if self.prefix and text.startswith(self.prefix):
             text = text[len(self.prefix) :].strip()
+        elif self.prefix and text[:1] in ("-", "+") and text.startswith(self.prefix, 1):
+            text = text[0] + text[1 + len(self.prefix) :].strip()
         if self.suffix and text.endswith(self.suffix):
             text = text[: -len(self.suffix)].strip()
         if self.decimal == "." and not self.thousands:
@@ -56,6 +70,14 @@ class NumberStyle:
                 else text.replace(self.thousands, "")
             )
         return float(text.replace(self.decimal, "."))
+
+    def _read_signed(self, text: str) -> float:
+        inner = text[len(self.prefix) : len(text) - len(self.suffix)]
+        plain = NumberStyle(self.decimal, self.thousands)
+        if not (inner and text.startswith(self.prefix) and text.endswith(self.suffix)):
+            return plain.read(text)
+        twice = set(inner) & set("+-eE ") or inner.lower() in SPECIAL
+        return math.nan if twice else -plain.read(inner)
 
 
 def read_all(texts: Sequence[str], style: NumberStyle) -> Array:

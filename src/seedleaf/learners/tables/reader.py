@@ -34,6 +34,8 @@ def unreadable(schema: TableSchema) -> str:
     """Why the cells of this table cannot be read inside the graph; "" where they can."""
     for column in schema.used:
         for mark in (column.prefix, column.suffix):
+            if column.style.negative:
+                continue
             if column.kind == "number" and mark and set(mark) <= INSIDE_NUMBERS:
                 return f"{column.name}: {mark!r} may be a unit or part of a number"
         if column.prefix and column.suffix and column.suffix in column.prefix:
@@ -105,6 +107,10 @@ def _read_numbers(g: Graph, cells: str, column: Column) -> str:
     tiny = g.add("RegexFullMatch", cells, pattern=NEARLY_ZERO.format(re.escape(style.decimal)))
     nothing = g.add("Where", tiny, g.text("0"), g.text("nan"))
     read = g.cast(g.add("Where", said, _bare(g, cells, style), nothing), "float64")
+    if style.negative:
+        front, back = re.escape(style.prefix), re.escape(style.suffix)
+        minus = g.cast(g.add("RegexFullMatch", cells, pattern=f"(?s){front}.*{back}"), "float64")
+        read = g.add("Mul", read, g.add("Sub", g.constant(1.0), g.add("Mul", minus, g.constant(2.0))))
     bounded = g.add("LessOrEqual", g.add("Abs", read), g.constant(LARGEST))
     return g.add("Where", bounded, read, g.constant(np.nan))
 
@@ -115,28 +121,36 @@ def _pattern(style: NumberStyle) -> str:
     whole = r"\d{1,100}"
     if style.thousands:
         gap = "[ \u00a0\u202f]" if style.thousands == " " else re.escape(style.thousands)
-        whole = rf"(?:\d{{1,100}}|[1-9]\d{{0,2}}(?:{gap}\d{{3}}){{1,{GROUPS}}})"
-    number = rf"(?:{whole}(?:{mark}\d{{0,100}})?|{mark}\d{{1,100}})(?:{SMALL_POWER})?"
+        indian = rf"|[1-9]\d?(?:{gap}\d{{2}}){{1,{GROUPS - 1}}}{gap}\d{{3}}" if style.thousands == "," else ""
+        whole = rf"(?:\d{{1,100}}|[1-9]\d{{0,2}}(?:{gap}\d{{3}}){{1,{GROUPS}}}{indian})"
+    bare = rf"(?:{whole}(?:{mark}\d{{0,100}})?|{mark}\d{{1,100}})"
+    number = f"{bare}(?:{SMALL_POWER})?"
     if style.decimal == "." and not style.thousands:
         number = f"(?:{number}|{LARGE_POWER})"
+    if style.negative:
+        return f"[+-]?{number}|{re.escape(style.prefix)}{bare}{re.escape(style.suffix)}"
     blanks = "[ \u00a0\u202f]{0,2}"
-    front = f"(?:{re.escape(style.prefix)}{blanks})?" if style.prefix else ""
+    unit = f"(?:{re.escape(style.prefix)}{blanks})"
+    front = f"(?:{unit}?[+-]?|[+-]{unit})" if style.prefix else "[+-]?"
     back = f"(?:{blanks}{re.escape(style.suffix)})?" if style.suffix else ""
-    return f"{front}[+-]?{number}{back}"
+    return f"{front}{number}{back}"
 
 
 def _bare(g: Graph, cells: str, style: NumberStyle) -> str:
     """The number alone, as programs write it, in cells that say one."""
-    if style.suffix:
+    if style.suffix == "-":  # not that of a sign or an exponent
+        ended = g.add("RegexFullMatch", cells, pattern="(?s).*-")
+        cells = g.add("Where", ended, before(g, cells, "-"), cells)
+    elif style.suffix:
         cells = before(g, cells, style.suffix)
     if style.prefix:
         cells = without(g, cells, style.prefix, 1)
     spaced = style.thousands == " "
     if style.prefix or spaced:
-        for blank in HARD_BLANKS:
-            cells = without(g, cells, blank, 2 + GROUPS * spaced)
-    if style.thousands:
-        cells = without(g, cells, style.thousands, GROUPS + 2 * spaced)
+        for blank in (*HARD_BLANKS, " "):  # of the last kind perhaps between a sign and a number
+            cells = without(g, cells, blank, 4 + GROUPS * spaced)
+    if style.thousands and not spaced:
+        cells = without(g, cells, style.thousands, GROUPS)
     if style.decimal != ".":
         pieces = g.split(glued(g, cells, g.text(style.decimal)), style.decimal)
         cells = glued(g, g.piece(pieces, 0), g.text("."), g.piece(pieces, 1))

@@ -42,7 +42,7 @@ def read_dates(g: Graph, cells: str, form: str) -> str:
 def _written(form: str) -> str:
     day = SOME_DAY
     texts = {"%Y": f"{day.year}", "%y": f"{day.year % 100:02}", "%b": "feb"}
-    texts |= {"%m": f"{day.month:02}", "%d": f"{day.day:02}"}
+    texts |= {"%a": "Sat", "%m": f"{day.month:02}", "%d": f"{day.day:02}"}
     return re.sub("%[A-Za-z]", lambda found: texts[found[0]], form)
 
 
@@ -53,13 +53,13 @@ def _numbers(g: Graph, parts: dict[str, str], last: str, form: str) -> tuple[str
         rest = g.add("Sub", last, g.add("Mul", year, g.constant(10_000.0)))
         month = g.add("Floor", g.add("Div", rest, g.constant(100.0)))
         return year, month, g.add("Sub", rest, g.add("Mul", month, g.constant(100.0)))
-    known = {field: _month(g, x) if field == "%b" else g.cast(x, "float64") for field, x in parts.items()}
+    known = {f: _month(g, x) if f == "%b" else g.cast(x, "float64") for f, x in parts.items() if f != "%a"}
     known[form[-2:]] = last
     if "%y" in known:
         late = g.add("Less", known["%y"], g.constant(69.0))
         century = g.add("Where", late, g.constant(2000.0), g.constant(1900.0))
         known["%Y"] = g.add("Add", known["%y"], century)
-    return known["%Y"], known["%b" if "%b" in known else "%m"], known["%d"]
+    return known["%Y"], known["%b" if "%b" in known else "%m"], known.get("%d", g.constant(1.0))
 
 
 def _month(g: Graph, x: str) -> str:
@@ -109,12 +109,16 @@ def _clock(g: Graph, rest: str) -> list[str]:
     """The last number of the date, and the time of day in UTC as a share of a day, of "12T06:30:00.5 pm +02:00"."""
     afternoon = g.add("RegexFullMatch", rest, pattern="(?i).*pm.*")
     halves = g.add("RegexFullMatch", rest, pattern="(?i).*[ap]m.*")
-    for mark in "ZUGaApP":  # Z, UTC and GMT change nothing
+    for mark in "ZUG":  # Z, UTC and GMT change nothing
         rest = before(g, rest, mark)
+    brief = g.cast(g.add("RegexFullMatch", rest, pattern=r".*[+-]\d\d"), "float64")  # a zone without minutes
     ahead = g.split(glued(g, rest, g.text("+")), "+")
     behind = g.split(glued(g, g.piece(ahead, 0), g.text("-")), "-")
-    zone = g.add("Sub", _zone(g, g.piece(ahead, 1)), _zone(g, g.piece(behind, 1)))
-    pieces = g.split(glued(g, g.piece(behind, 0), g.text("::")), ":")
+    zone = g.add("Sub", _zone(g, g.piece(ahead, 1), brief), _zone(g, g.piece(behind, 1), brief))
+    time = g.piece(behind, 0)
+    for mark in "aApP":  # a zone may stand behind am and pm
+        time = before(g, time, mark)
+    pieces = g.split(glued(g, time, g.text("::")), ":")
     untimed = g.add("Equal", g.piece(pieces, 1), g.text(""))
     zone = g.add("Where", untimed, g.constant(0.0), zone)  # a zone behind a mere day moves nothing
     words = swapped(g, swapped(g, g.piece(pieces, 0), "T", " "), ",", " ")
@@ -138,8 +142,9 @@ def _clock(g: Graph, rest: str) -> list[str]:
     return [g.cast(g.piece(words, 0), "float64"), g.add("Where", fits, share, g.constant(np.nan))]
 
 
-def _zone(g: Graph, x: str) -> str:
-    """Minutes of "02:00" or "0200"; 0 of ""."""
+def _zone(g: Graph, x: str, brief: str) -> str:
+    """Minutes of "02:00", "0200" or, where it is brief (1.0, else 0.0), "02"; 0 of ""."""
     number = g.cast(glued(g, g.text("0"), without(g, before(g, x, " "), ":", 1)), "float64")
+    number = g.add("Mul", number, g.add("Add", g.constant(1.0), g.add("Mul", brief, g.constant(99.0))))
     hours = g.add("Floor", g.add("Div", number, g.constant(100.0)))
     return g.add("Sub", number, g.add("Mul", hours, g.constant(40.0)))

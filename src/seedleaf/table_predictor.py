@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,13 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from seedleaf.data.tables.schema import TableSchema
-from seedleaf.data.tables.source import read_source
 from seedleaf.data.tables.written import CELLS, as_cells
 from seedleaf.errors import DataError, RunError, first_line
 from seedleaf.learners.tables.block import ROWS, Layout
 from seedleaf.predictor import cell, open_model, session_of, share
+from seedleaf.table_input import given
 
-FEW = 64  # rows that are read cell by cell
 Array = npt.NDArray[Any]
 
 
@@ -55,12 +55,22 @@ class TablePredictor:
         return self.schema.target.classes
 
     def answers(self, source: Any) -> Array:
-        """Probabilities (N, classes), or values (N): of a file, a DataFrame, or a mapping of names to columns."""
+        """Probabilities (N, classes), or values (N): of a file, a DataFrame, or a mapping of names to columns. Answer k is
+        that of row k; DataError where a file leaves open which rows it has, or a column is missing."""
         return self.told(source)[0]
 
-    def told(self, source: Any) -> tuple[Array, list[int]]:
-        """The answers, and for classes which one is said of each row, not always the most probable."""
-        found = [self.session.run(None, feed) for feed in self._feeds(_columns(source, self.schema))]
+    def told(
+        self, source: Any, say: Callable[[Sequence[str]], None] | None = None
+    ) -> tuple[Array, list[int]]:
+        """The answers, and for classes which one is said of each row, not always the most probable.
+
+        Lines on what is odd about the rows (most cells of a column are not read as numbers, say) go to `say`; without it
+        they are a UserWarning.
+        """
+        rows = given(source, self.schema)
+        if rows.noticed:
+            (say or _warn)(rows.noticed)
+        found = [self.session.run(None, feed) for feed in self._feeds(rows.columns)]
         empty = np.empty((0, len(self.classes))) if self.classes else np.empty(0)
         answers = np.concatenate([f[0] for f in found]) if found else empty
         if not self.classes:
@@ -93,17 +103,8 @@ class TablePredictor:
         return [self.classes[k] for k in said] if self.classes else found
 
 
-def _columns(source: Any, schema: TableSchema) -> Mapping[str, Any]:
-    """Cells by column. A file's rows keep their order and none is left out."""
-    if isinstance(source, Mapping):
-        return source
-    if hasattr(source, "iloc") and len(source) <= FEW and all(isinstance(n, str) for n in source.columns):
-        # Reading a column by its distinct values pays for many rows; for one it is most of the time.
-        columns = list(zip(*source.itertuples(index=False, name=None), strict=True))
-        if columns and source.columns.is_unique:
-            return dict(zip(source.columns, columns, strict=True))
-    table, _, _ = read_source(source, tuple(c.name for c in schema.used))
-    return table.columns
+def _warn(lines: Sequence[str]) -> None:
+    warnings.warn("\n".join(lines), UserWarning, stacklevel=4)  # where answers were asked for
 
 
 def write_answers(file: IO[str], answers: Array, said: Sequence[int], schema: TableSchema) -> None:

@@ -44,7 +44,8 @@ def make(run: Run, end: float, staged: Path) -> Made:
     run.view.update(run.study.history, time.time(), "export")
     plans = [together(made, blend.power)]
     if run.study.problem.limits:
-        others = [(t, spare(t, Path(run.trial_folder(t)))) for t in able]
+        ordered = bool(run.spec.schema.order_by)
+        others = [(t, spare(t, Path(run.trial_folder(t)), ordered)) for t in able]
         plans += smaller(made, [(t, places[0]) for t, places in others if places], blend.power)
     delivered, compared = _deliver(run, winner, plans, blend.decision["weights"], staged)
     taken = plans[delivered.pop("plan")]

@@ -174,9 +174,17 @@ def test_in_the_order_of_time_no_model_of_old_rows_alone_is_delivered(tmp_path: 
     t = np.arange(900)
     x = rng.normal(size=900)
     day = (pd.Timestamp("2021-01-01") + pd.to_timedelta(t // 2, "D")).strftime("%Y-%m-%d")
-    frame = pd.DataFrame({"t": day, "x": x.round(4), "y": (t / 150 + x + 0.1 * rng.normal(size=900)).round(4)})
+    frame = pd.DataFrame(
+        {"t": day, "x": x.round(4), "y": (t / 150 + x + 0.1 * rng.normal(size=900)).round(4)}
+    )
     result = seedleaf.fit(
-        frame, target="y", order_by="t", time_limit="14s", workers=1, families="boosting", out=tmp_path / "run"
+        frame,
+        target="y",
+        order_by="t",
+        time_limit="14s",
+        workers=1,
+        families="boosting",
+        out=tmp_path / "run",
     )
     final = result.history.note("final") or {}
     assert final["models"] == len(final["members"])

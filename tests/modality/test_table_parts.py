@@ -62,7 +62,9 @@ def test_folds_stand_in_where_they_are_whole_and_vary(tmp_path: Path) -> None:
     folders = [written(tmp_path, t) for t in study.trials]
     assert [len(bag(t, f, FOLDS)) for t, f in zip(study.trials, folders, strict=True)] == [5, 0, 0, 0]
     assert [len(spare(t, f)) for t, f in zip(study.trials, folders, strict=True)] == [5, 5, 1, 5]
-    assert not bag(study.trials[0], folders[0], FOLDS, ordered=True), "the first of them have seen old rows alone"
+    assert not bag(study.trials[0], folders[0], FOLDS, ordered=True), (
+        "the first of them have seen old rows alone"
+    )
     last = [[folders[0] / model_file(4)], [folders[2] / model_file(0)]]
     assert [spare(study.trials[i], folders[i], ordered=True) for i in (0, 2)] == last
     (folders[0] / model_file(2)).with_suffix(".onnx").unlink()

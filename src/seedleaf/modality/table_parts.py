@@ -175,13 +175,13 @@ def make_parts(run: Run, members: Members, end: float) -> tuple[list[Models], fl
     folders = [Path(run.trial_folder(t)) for t, _ in members]
     bags = [bag(t, f, folds, ordered) for (t, _), f in zip(members, folders, strict=True)]
     spares = [spare(t, f, ordered) for (t, _), f in zip(members, folders, strict=True)]
-    are = [[bool(x) for x in each] for each in (bags, spares)]
-    fits = plan(members, *are, folds, run.workers, end, ordered)
+    bagged, spared = ([bool(x) for x in each] for each in (bags, spares))
+    fits = plan(members, bagged, spared, folds, run.workers, end, ordered)
     trained = _fit(run, fits, needed={str(t.id) for (t, _), s in zip(members, spares, strict=True) if not s})
     made = []
-    for (trial, weight), bagged, spared in zip(members, bags, spares, strict=True):
+    for (trial, weight), some, spare_ones in zip(members, bags, spares, strict=True):
         whole = [_place(run, trial)] if trial.id in trained else []
-        made.append(Models(trial, weight, whole, averaged(bagged, spared, bool(whole)), spared))
+        made.append(Models(trial, weight, whole, averaged(some, spare_ones, bool(whole)), spare_ones))
     return made, sum(trained.values())
 
 

@@ -70,7 +70,9 @@ def fit(
         str | None, typer.Option(help="Tables: rows equal in this column stay together.")
     ] = None,
     order_by: Annotated[str | None, typer.Option(help="Tables: split in the order of this column.")] = None,
-    keep: Annotated[list[str] | None, typer.Option(help="Tables: a column that is not to be dropped.")] = None,
+    keep: Annotated[
+        list[str] | None, typer.Option(help="Tables: a column that is not to be dropped.")
+    ] = None,
     copies: Annotated[
         str | None, typer.Option(help="Tables: rows exactly like earlier ones: drop (default) or keep.")
     ] = None,

@@ -16,7 +16,14 @@ from seedleaf.learners.tables.registry import families_of
 from seedleaf.study import Study
 
 IMPORTED = 330 * 2**20  # bytes of a worker that has torch and scikit-learn
-FIRST = ("leak", "test-rows", "id", "duplicate-rows", "label", "shift")  # findings that are told before others
+FIRST = (
+    "leak",
+    "test-rows",
+    "id",
+    "duplicate-rows",
+    "label",
+    "shift",
+)  # findings that are told before others
 NAMED = 3  # columns that are not used, by name
 WIDE = 24  # bytes for each number of a fit's matrix: float64 as made, joined, as a learner wants it
 

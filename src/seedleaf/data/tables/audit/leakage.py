@@ -18,8 +18,8 @@ FEWEST = 30  # rows below which nothing is said
 
 
 def _by_name(sheet: Sheet, column: Column) -> bool:
-    """Does it name the classes: by categories, or by no more numbers than twice as many as there are classes? One measurement
-    may well tell classes apart, and so may what people write; without it the model would have nothing to go by."""
+    """Does it name the classes: by categories, or by few numbers for each? One measurement may well tell classes apart, and
+    so may what people write; without it the model would have nothing to go by."""
     if column.kind in ("number", "date"):
         values = sheet.values(column.name)[sheet.sample]
         return len(np.unique(values[~np.isnan(values)])) <= PER_CLASS * len(sheet.target.classes)

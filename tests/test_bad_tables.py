@@ -170,7 +170,7 @@ ODD: dict[str, tuple[str | bytes, str, str]] = {
     "dates out of range": (
         changed(1, lambda i, v: "2024-02-31" if i % 30 == 0 else f"2024-{1 + i % 12:02d}-{1 + i % 28:02d}"),
         "date-as-text",
-        "cells are no such date",
+        "('2024-02-31') are no such date",
     ),
     "same names": (PLAIN.replace(HEAD, "a,a,c,y"), "same-name", "1 column repeats a name: a"),
     "rare class": (changed(3, lambda i, v: "rare" if i in (5, 7) else v), "rare-class", "'rare'"),

@@ -333,3 +333,28 @@ def test_no_frame_breaks_the_audit(columns: list[list[object]], repeat: int) -> 
     for frame in (data.train, data.test):
         for name, values in frame.items():
             assert values.dtype == object or not np.isinf(values).any(), name
+
+
+def test_what_the_shift_says_is_plain_text() -> None:
+    rest = clean(seed=9).assign(kind=lambda t: t["kind"].where(~some(share=0.4), "red"))
+    [finding] = [f for f in found(load_table(clean(), test=rest), "shift") if f.column == "kind"]
+    assert finding.message.startswith("'red' is ")
+
+
+def test_names_that_are_numbers_can_be_asked_for() -> None:
+    table = clean()[["a", "b", "y"]].rename(columns={"a": 0, "b": 1, "y": 2})
+    data = load_table(table, target=2, keep=[1])  # type: ignore[arg-type, list-item]
+    assert (data.schema.target.name, set(data.train)) == ("2", {"0", "1"})
+    assert load_table(table, target=0).schema.target.name == "0"  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("worded", [True, False])
+def test_a_date_that_stands_for_none_is_missing_and_told(worded: bool) -> None:
+    days = np.datetime64("2023-01-01", "s") + np.arange(N) * np.timedelta64(1, "D")
+    days[::50] = np.datetime64("9999-12-31")
+    when = [str(d)[:10] for d in days] if worded else list(days.astype(object))
+    data = load_table(clean().assign(x=when), target="y")
+    [finding] = found(data, "date-as-text")
+    assert "('9999-12-31" in finding.message
+    assert "no such date" in finding.message
+    assert np.nanmax(data.train["x"]) < 25000

@@ -8,6 +8,8 @@ from datetime import date
 from functools import lru_cache
 
 EPOCH = date(1970, 1, 1).toordinal()
+# 0001-01-01 and 9999-12-31 are how programs write that there is no date: as dates they would outweigh all others.
+FIRST_YEAR, LAST_YEAR = 2, 9998
 MONTHS = {
     name: k + 1
     for k, name in enumerate(
@@ -69,6 +71,8 @@ def read_date(text: str, form: str) -> float:
     part = found.groupdict()
     month = MONTHS.get(part["b"][:3].lower(), 0) if part.get("b") else int(part["m"])
     year = int(part["Y"]) if part.get("Y") else _century(int(part["y"]))
+    if not FIRST_YEAR <= year <= LAST_YEAR:
+        return math.nan
     try:
         days = date(year, month, int(part["d"])).toordinal() - EPOCH
     except ValueError:

@@ -13,7 +13,7 @@ from seedleaf.data.spec import NO_TEST, Array, Labels
 from seedleaf.data.tables.audit.registry import audit
 from seedleaf.data.tables.audit.rows import clean_rows, overlap
 from seedleaf.data.tables.audit.sheet import Sheet
-from seedleaf.data.tables.cells import TOKEN_SET, RawTable
+from seedleaf.data.tables.cells import TOKEN_SET, RawTable, as_text
 from seedleaf.data.tables.folds import holdout
 from seedleaf.data.tables.infer import infer_column, infer_target, is_comma_file
 from seedleaf.data.tables.rest import read_test
@@ -50,6 +50,9 @@ def load_table(
     """
     if copies not in ("drop", "keep"):
         raise DataError(f"copies are to drop or to keep, not {copies!r}")
+    # A frame's names may be numbers; they become texts, and so do those that are asked for.
+    target, group, order_by = (None if n is None else as_text(n) for n in (target, group, order_by))
+    keep = [as_text(name) for name in keep]
     asked = tuple(name for name in (target, group, order_by) if name)
     table, findings, notes = read_source(source, asked)
     name, notes["target"] = choose_target(table, target)

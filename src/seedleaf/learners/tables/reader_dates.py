@@ -9,7 +9,7 @@ from itertools import accumulate
 import numpy as np
 from onnx import TensorProto
 
-from seedleaf.data.tables.dates import EPOCH, MONTHS, pattern_of
+from seedleaf.data.tables.dates import EPOCH, FIRST_YEAR, LAST_YEAR, MONTHS, pattern_of
 from seedleaf.learners.tables.graph import Graph
 from seedleaf.learners.tables.reader_text import anywhere, before, glued, swapped, without
 
@@ -100,7 +100,8 @@ def _days(g: Graph, year: str, month: str, day: str) -> str:
     total = g.add("Add", g.add("Add", total, day), g.constant(float(-EPOCH)))
     first = g.constant(1.0)
     there = g.add("And", g.add("GreaterOrEqual", day, first), g.add("LessOrEqual", day, length))
-    there = g.add("And", there, g.add("GreaterOrEqual", year, first))
+    there = g.add("And", there, g.add("GreaterOrEqual", year, g.constant(float(FIRST_YEAR))))
+    there = g.add("And", there, g.add("LessOrEqual", year, g.constant(float(LAST_YEAR))))
     return g.add("Where", there, total, g.constant(np.nan))
 
 

@@ -79,16 +79,20 @@ def dates_as_text(sheet: Sheet) -> Iterator[Verdict]:
     """Columns of dates; where day and month could be exchanged it says so."""
     worded = sheet.train.worded
     for column in sheet.used:
-        if column.kind != "date" or (worded is not None and column.name not in worded):
+        if column.kind != "date":
             continue
         raw, values = sheet.raw(column.name), sheet.values(column.name)
         known = int((~np.isnan(values)).sum())
-        lost = np.isin(raw.codes, sheet.silent(column.name)[1])
+        unread = sheet.silent(column.name)[1]
+        lost = np.isin(raw.codes, unread)
+        if worded is not None and column.name not in worded and not unread:
+            continue
         said = f"dates are written like {next(v for v in raw.values if v.lower() not in column.missing)!r}"
         if other := _other_order(column.date_format, raw.values):
             said += f" and would fit {other} as well"
         if lost.any():
-            said += f"; {plural(int(lost.sum()), 'cell is', 'cells are')} no such date"
+            cells = {raw.values[k]: int(raw.counts[k]) for k in unread}
+            said += f"; {plural(int(lost.sum()), 'cell')} ({_some(cells)}) {_be(cells)} no such date"
         action = f"read as {column.date_format}" + (", those cells as missing" if lost.any() else "")
         yield Verdict(Finding("date-as-text", column.name, said, action, known, sheet.train.examples(lost)))
 

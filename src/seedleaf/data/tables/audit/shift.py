@@ -76,7 +76,7 @@ def _levels(a: Array, b: Array, tests: int) -> str:
     if not _beyond_chance(distance - by_chance, len(a), len(b), tests):
         return ""
     k = int(np.abs(one - two).argmax())
-    return f"{levels[k]!r} is {share(two[k])} of the test file and {share(one[k])} of the training rows"
+    return f"{str(levels[k])!r} is {share(two[k])} of the test file and {share(one[k])} of the training rows"
 
 
 def _gone(a: Array, b: Array, tests: int) -> str:

@@ -44,8 +44,10 @@ def row_hashes(target: str, *tables: RawTable) -> list[tuple[Array, Array]]:
     return list(zip(whole, features, strict=True))
 
 
-def clean_rows(table: RawTable, goal: Target, test: bool = False) -> tuple[RawTable, list[Finding]]:
-    """The rows that have a target; copies of rows are dropped (in a test file all stay).
+def clean_rows(
+    table: RawTable, goal: Target, test: bool = False, copies: bool = False
+) -> tuple[RawTable, list[Finding]]:
+    """The rows that have a target; copies of rows are dropped (in a test file, and where `copies` are wanted, all stay).
 
     Raises DataError where no row or one class is left.
     """
@@ -66,12 +68,12 @@ def clean_rows(table: RawTable, goal: Target, test: bool = False) -> tuple[RawTa
             raise DataError(f"{table.source}: no row has a known {goal.name}{how}")
         table = table.take(np.flatnonzero(~gone))
     if not test:
-        table = _distinct(table, goal, findings)
+        table = _distinct(table, goal, findings, copies)
         _enough(table, goal)
     return table, findings
 
 
-def _distinct(table: RawTable, goal: Target, findings: list[Finding]) -> RawTable:
+def _distinct(table: RawTable, goal: Target, findings: list[Finding], keep: bool) -> RawTable:
     """The rows without copies of earlier ones; all rows where those that are equal are so by chance."""
     [(whole, features)] = row_hashes(goal.name, table)
     _, first = np.unique(whole, return_index=True)
@@ -81,7 +83,9 @@ def _distinct(table: RawTable, goal: Target, findings: list[Finding]) -> RawTabl
     again[first] = False
     count, where = int(again.sum()), table.examples(again)
     said = f"{plural(count, 'row is', 'rows are')} exactly like an earlier one"
-    if by_chance(whole, features, table.columns[goal.name].counts):
+    if keep:
+        action = "kept, as was asked: the score is that of rows of which some are known"
+    elif by_chance(whole, features, table.columns[goal.name].counts):
         action = "kept: rows with equal features often have another target, so each says something"
     else:
         action = "dropped before the split, lest they leak"

@@ -12,6 +12,8 @@ from __future__ import annotations
 import json
 import sys
 from collections import defaultdict
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,16 +74,22 @@ def row_of(place: Path) -> str:
         halves = np.array_split(rng.permutation(len(y)), 2)
         for some, rest in (halves, halves[::-1]):
             for name, ids in (("one", lead[:1]), ("own", own), ("every", every)):
-                first = min(ids, key=lambda t: loss(some, known[t][some]))
-                order = [first, *(t for t in ids if t != first)]
-                counts = _greedy([known[t][some] for t in order], lambda p: loss(some, p), lambda _: True)
-                mixed = sum(w * known[t][rest] for w, t in zip(counts / counts.sum(), order, strict=True))
+                weights = blended({t: known[t][some] for t in ids}, partial(loss, some))
+                mixed = sum(w * known[t][rest] for t, w in weights.items())
                 found[name].append(loss(rest, np.asarray(mixed)))
     one, alone, both = (float(np.mean(found[n])) for n in ("one", "own", "every"))
     wins = int((np.array(found["every"]) < np.array(found["own"])).sum())
     told = ", ".join(f"{name} {len(ids)}" for name, ids in kinds.items())
     share = f"{100 * (both / alone - 1):+.1f} %"
     return f"| {place.name} | {told} | {one:.4f} | {alone:.4f} | {both:.4f} | {share}, {wins} of {2 * HALVINGS} |"
+
+
+def blended(answers: dict[int, Array], loss: Callable[[Array], float]) -> dict[int, float]:
+    """The weights of a blend, as a run would choose them."""
+    first = min(answers, key=lambda t: loss(answers[t]))
+    order = [first, *(t for t in answers if t != first)]
+    counts = _greedy([answers[t] for t in order], loss, lambda _: True)
+    return {t: float(w) for t, w in zip(order, counts / counts.sum(), strict=True) if w}
 
 
 def main() -> None:

@@ -18,7 +18,9 @@ from seedleaf.study import Study
 from seedleaf.tuner.constraints import keeps_limits
 
 AT_ONCE = 2  # trials whose models are removed between two decisions of the search
-LATER = 5.0  # seconds between looks, and so at least after a trial is over: its worker may still be writing one
+LATER = (
+    5.0  # seconds between looks, and so at least after a trial is over: its worker may still be writing one
+)
 
 
 class Tidy:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +18,7 @@ from seedleaf.data.tables.source import read_source
 from seedleaf.data.tables.written import CELLS, as_cells
 from seedleaf.errors import DataError, RunError, first_line
 from seedleaf.learners.tables.block import ROWS, Layout
-from seedleaf.predictor import cell, open_model, session_of
+from seedleaf.predictor import cell, open_model, session_of, share
 
 FEW = 64  # rows that are read cell by cell
 Array = npt.NDArray[Any]
@@ -107,12 +107,25 @@ def _columns(source: Any, schema: TableSchema) -> Mapping[str, Any]:
 
 
 def write_answers(file: IO[str], answers: Array, said: Sequence[int], schema: TableSchema) -> None:
-    """A CSV: row (from 1), the prediction, and for classes its probability and one column per class."""
+    """A CSV: row (from 1), the prediction, and for classes its probability and one column per class. No two columns are
+    called alike, whatever the target is called."""
     writer = csv.writer(file)
-    classes = schema.target.classes
-    head = ["row", schema.target.name]
-    writer.writerow([*head, "probability", *(f"p({c})" for c in classes)] if classes else head)
+    name, classes = schema.target.name, schema.target.classes
+    shares = [f"p({c})" for c in classes]
+    taken = {name, *shares}
+    row = _free("row", "row number", taken)
+    head = [row, name]
+    probability = _free("probability", f"probability of {name}", {*taken, row})
+    writer.writerow([*head, probability, *shares] if classes else head)
     writer.writerows(_rows(answers, said, classes))
+
+
+def _free(name: str, other: str, taken: Collection[str]) -> str:
+    """`name`, or `other` where a column is called that already; underscores behind where that is taken as well."""
+    found = name if name not in taken else other
+    while found in taken:
+        found += "_"
+    return found
 
 
 def _rows(answers: Array, said: Sequence[int], classes: tuple[str, ...]) -> Iterator[list[object]]:
@@ -121,7 +134,7 @@ def _rows(answers: Array, said: Sequence[int], classes: tuple[str, ...]) -> Iter
             yield [i + 1, f"{float(row):.9g}"]
             continue
         k = said[i]
-        yield [i + 1, cell(classes[k]), f"{row[k]:.4f}", *(f"{p:.4f}" for p in row)]
+        yield [i + 1, cell(classes[k]), *map(share, (row[k], *row))]
 
 
 def is_table(folder: Path | str) -> bool:

@@ -158,7 +158,7 @@ def coarse(features: Array, target: str, *tables: RawTable) -> bool:
     all columns and bring no such pairs. The column that expects most counts, since the others may follow from it. Fewer than
     a third of it is not chance either, but a table without repeats (as of all positions of a game) and some copies.
     """
-    some = slice(None)
+    some: Array | slice = slice(None)
     if len(features) > MOST_ROWS:
         some = rng_for(0, "coarse").choice(len(features), MOST_ROWS, replace=False)
     features = features[some]

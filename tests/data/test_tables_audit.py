@@ -214,6 +214,79 @@ def test_small_tables_have_no_twins_by_chance() -> None:
     assert load_table(table).schema.findings == ()
 
 
+@pytest.mark.parametrize(
+    ("x", "keeps"),
+    [
+        (lambda t, rng: t["pay"] * 0 + rng.integers(10**6, 10**9, N), False),
+        (lambda t, rng: t["pay"], True),
+        (lambda t, rng: rng.integers(1.4e9, 1.7e9, N), True),  # seconds since 1970
+    ],
+)
+def test_amounts_are_no_identifiers(
+    x: Callable[[pd.DataFrame, np.random.Generator], object], keeps: bool
+) -> None:
+    rng = np.random.default_rng(2)
+    pay = rng.choice(np.arange(20_000, 200_000), N, replace=False)
+    table = clean().assign(pay=pay, y=np.where(pay + rng.normal(size=N) * 60_000 > 110_000, "yes", "no"))
+    data = load_table(table.drop(columns="pay").assign(x=x(table, rng)), target="y")
+    [finding] = found(data, "id")
+    assert (finding.column, "kept" in finding.action, "x" in data.train) == ("x", keeps, keeps)
+    numbers = table.assign(x=x(table, rng), y=2 * pay + rng.normal(size=N) * 90_000).drop(columns="pay")
+    data = load_table(numbers, target="y")
+    assert ("x" in data.train) == keeps
+    data = load_table(numbers.rename(columns={"x": "customerId"}), target="y")
+    assert "customerId" not in data.train
+
+
+@pytest.mark.parametrize("n", [40, N, 2500])
+@pytest.mark.parametrize(
+    "rewrite",
+    [
+        lambda y: y,
+        lambda y: (y * 1.19).round(2),
+        lambda y: y * 1.8 + 32,
+        lambda y: -np.log(y),
+        lambda y: np.where(np.arange(len(y)) % 9 == 0, np.nan, y**3),
+    ],
+)
+def test_the_target_written_otherwise_is_found_at_any_size(n: int, rewrite: Callable[..., object]) -> None:
+    table = clean(n)
+    y = np.exp(6 + 0.6 * (table["a"] + table["b"] + RNG.normal(size=n))).round(2)
+    data = load_table(table.assign(x=rewrite(y.to_numpy()), y=y), target="y")
+    [finding] = found(data, "leak")
+    assert (finding.column, finding.action) == ("x", "column dropped as a leak")
+    assert "x" not in data.train
+
+
+def test_what_only_grows_with_time_as_the_target_does_is_no_leak() -> None:
+    table = clean(150).assign(y=lambda t: np.cumsum(np.exp(t["c"]))).drop(columns="c")
+    data = load_table(table.assign(year=np.arange(150) * 2 + 1000), target="y", order_by="year")
+    assert all("kept" in f.action for f in found(data, "leak"))
+
+
+@pytest.mark.parametrize("rows", [(7,), (5, 300)])
+@pytest.mark.parametrize("seed", range(2))
+def test_one_absurd_target_is_told(rows: tuple[int, ...], seed: int) -> None:
+    table = clean(seed=seed).assign(y=lambda t: (t["a"] + t["b"] + 0.5).round(3))
+    assert not found(load_table(table), "label")
+    table.loc[list(rows), "y"] = 1e5
+    [finding] = found(load_table(table), "label")
+    assert finding.rows == tuple(k + 1 for k in rows)
+    assert "100000" in finding.message
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_heavy_tails_are_no_absurd_targets(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    for y in (
+        np.exp(2 * rng.normal(size=N)),
+        rng.standard_t(1.5, N),
+        rng.poisson(0.4, N) + rng.random(N) / 9,
+    ):
+        table = pd.DataFrame({"a": rng.normal(size=N), "y": y})
+        assert not [f for f in found(load_table(table), "label") if "all others" in f.message]
+
+
 def test_copies_of_rows_are_on_neither_side_of_a_split() -> None:
     table = pd.concat([clean(), clean()])
     data = load_table(table)
@@ -236,9 +309,41 @@ def test_rows_that_are_equal_by_chance_stay() -> None:
     assert not found(load_table(coarse(), test=coarse(300)), "test-rows")
 
 
-def test_coarse_rows_whose_target_they_settle_are_copies() -> None:
-    table = coarse().assign(y=lambda t: np.where(t["a"] > t["b"], "yes", "no"))
-    assert load_table(table).schema.n_train + load_table(table).schema.n_test == 16
+def survey(n: int, questions: int, answers: int, noise: float, shared: float = 0.0) -> pd.DataFrame:
+    """Answers, and a target that they settle but for some noise; `shared` of each are what the person always answers."""
+    rng = np.random.default_rng(6)
+    x = rng.integers(0, answers, (n, questions))
+    x = np.where(rng.random(x.shape) < shared, rng.integers(0, answers, (n, 1)), x)
+    y = (x.sum(axis=1) > (answers - 1) * questions / 2) ^ (rng.random(n) < noise)
+    return pd.DataFrame(x, columns=[f"q{k}" for k in range(questions)]).assign(y=np.where(y, "yes", "no"))
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        coarse().assign(y=lambda t: np.where(t["a"] > t["b"], "yes", "no")),
+        survey(1200, 5, 3, 0.03),
+        survey(1200, 5, 3, 0.0),
+        survey(600, 6, 2, 0.05),
+        survey(1500, 8, 4, 0.02, shared=0.5),
+    ],
+)
+def test_coarse_rows_stay_even_where_they_settle_the_target(table: pd.DataFrame) -> None:
+    data = load_table(table)
+    assert data.schema.n_train + data.schema.n_test == len(table)
+    assert "kept" in found(data, "duplicate-rows")[0].action
+    assert not found(load_table(table[:400], test=table[400:]), "test-rows")
+
+
+@pytest.mark.parametrize("levels", [[4] * 5, [3] * 12, [6, 5, 4, 3, 2, 2], [9, 9, 9]])
+def test_copies_in_a_coarse_table_without_repeats_are_dropped(levels: list[int]) -> None:
+    """As in tables of all combinations, or a sample of them."""
+    rng = np.random.default_rng(1)
+    x = np.stack(np.unravel_index(rng.permutation(int(np.prod(levels)))[:700], levels), axis=1)
+    y = np.where(x.sum(axis=1) > x.sum(axis=1).mean(), "yes", "no")
+    table = pd.DataFrame(x, columns=[f"q{k}" for k in range(len(levels))]).assign(y=y)
+    data = load_table(pd.concat([table, table[:20]]))
+    assert data.schema.n_train + data.schema.n_test == len(table)
 
 
 def test_test_rows_that_training_has_seen_are_told_and_kept() -> None:

@@ -17,6 +17,8 @@ WORDS = 200  # of a text, the commonest
 WORD = re.compile(r"[^\W\d_]+|\d+(?:\.\d+)?", re.UNICODE)
 NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?", re.ASCII)
 SCREEN = 0.75  # of the skill of the neighbour below which no tree is grown
+FEW_LEAVES = 4  # of a tree that is to find whether there is anything at all
+ORDERED = 10  # rows, and values, from which an order is no accident
 FEW_LEVELS = 0.2  # of the rows; with more levels than that, a column's words are looked at as well
 
 
@@ -40,6 +42,46 @@ def skill_alone(sheet: Sheet, column: Column) -> float:
     if len(set(known)) > FEW_LEVELS * len(rows) or column.kind == "text":
         skills.append(_words(values, y, fold, sheet.classes))
     return max(skills)
+
+
+def says_something(sheet: Sheet, column: Column) -> bool:
+    """Whether a column of numbers alone foretells anything of the target, out of fold: its rank, or the odds of classes."""
+    from sklearn.tree import DecisionTreeRegressor
+
+    rows = sheet.sample
+    y, x = sheet.y[rows], sheet.values(column.name)[rows].reshape(-1, 1)
+    fold = _folds(sheet, y)
+    wanted = np.eye(int(y.max()) + 1)[y] if sheet.classes else _ranks(y)[:, None]
+    guess = np.empty_like(wanted)
+    for k in range(PARTS):
+        here = fold == k
+        tree = DecisionTreeRegressor(
+            max_leaf_nodes=FEW_LEAVES, min_samples_leaf=len(y) // 20 or 1, random_state=0
+        )
+        guess[here] = tree.fit(x[~here], wanted[~here]).predict(x[here]).reshape(-1, wanted.shape[1])
+    return float(((guess - wanted) ** 2).sum()) < float(((wanted - wanted.mean(axis=0)) ** 2).sum())
+
+
+def same_order(values: Array, y: Array) -> float:
+    """Spearman's rank correlation without its sign of a column with a number to be predicted, where both are known; 0 where
+    these are few or have few values.
+    """
+    known = ~np.isnan(values)
+    values, y = values[known], y[known]
+    if (
+        len(y) < ORDERED
+        or min(len(np.unique(values)), len(np.unique(y))) < ORDERED
+        or 2 * len(y) < len(known)
+    ):
+        return 0.0
+    return abs(float(np.corrcoef(_ranks(values), _ranks(y))[0, 1]))
+
+
+def _ranks(values: Array) -> Array:
+    """Places in order, equal values in the middle of theirs."""
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    middle: Array = np.cumsum(counts) - counts / 2
+    return middle[place]
 
 
 def _hidden(column: Column) -> bool:

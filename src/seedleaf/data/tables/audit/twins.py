@@ -66,7 +66,7 @@ def _alike(one: Array, two: Array, r: float) -> tuple[float, str] | None:
         return None
     a, b = one[both], two[both]
     if r >= ALIKE and _middle_alike(a, b) >= ALIKE:
-        if _rounded(a, b):
+        if rounded(a, b):
             return 1.0, "up to rounding"
         return r, f"correlation {r:.4f}" if r >= EXACT or r < 0.9999 else "correlation over 0.9999"
     equal = _share(a == b, a, b)
@@ -82,13 +82,14 @@ def _standard(x: Array) -> Array:
     return filled
 
 
-def _rounded(a: Array, b: Array) -> bool:
+def rounded(a: Array, b: Array) -> bool:
     """Whether `b` is a straight line of `a` up to the digits to which either is written, as kilometres are of miles."""
     steps = [float(np.diff(np.unique(v)).min()) for v in (a, b)]
     if steps[1] > b.std() / 20:
         return False
     slope, start = np.polyfit(a, b, 1)
-    return bool(np.abs(b - slope * a - start).max() <= 0.55 * (steps[1] + abs(slope) * steps[0]))
+    most = max(0.55 * (steps[1] + abs(slope) * steps[0]), 1e-12 * float(np.abs(b).max()))
+    return bool(np.abs(b - slope * a - start).max() <= most)
 
 
 def _middle_alike(a: Array, b: Array) -> float:

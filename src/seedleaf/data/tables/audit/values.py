@@ -9,16 +9,18 @@ from collections.abc import Iterator
 import numpy as np
 
 from seedleaf.data.spec import Array
+from seedleaf.data.tables.audit.alone import says_something
 from seedleaf.data.tables.audit.sheet import Sheet, Verdict
 from seedleaf.data.tables.schema import Column, Finding
 from seedleaf.data.tables.words import plural, share
 
 WHEN = re.compile(
-    r"(^|[^a-z])(year|date|time|day|week|month|quarter|hour)s?([^a-z]|$)"
+    r"(^|[^a-z])(year|date|time|timestamp|epoch|unix|day|week|month|quarter|hour)s?([^a-z]|$)"
 )  # these count, and say something
 ONE_EACH = 0.95  # of the known texts differ: a name, not a category
 FEWEST = 20  # rows below which "all differ" says little
 NAMED = re.compile(r"(^|[^a-z])(id|ids|uuid|guid|key|idx|index|row|rownames?|nr|no|number|serial|code)$")
+CLOCK = (4e8, 2.3e9)  # seconds since 1970, from 1982 to 2042
 CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
@@ -71,6 +73,8 @@ def identifiers(sheet: Sheet) -> Iterator[Verdict]:
             why = _name_of_row(sheet, column)
         elif column.kind == "number" and column.whole:
             why = _number_of_row(sheet, column)
+            if not why and _evenly_drawn(sheet, column):
+                yield _kept_or_not(sheet, column)
         else:
             continue
         if why:
@@ -87,20 +91,49 @@ def _name_of_row(sheet: Sheet, column: Column) -> str:
 
 
 def _number_of_row(sheet: Sheet, column: Column) -> str:
-    """Whole numbers that all differ and count the rows, or are called so, or lie as evenly as drawn ones."""
-    values = sheet.values(column.name)
-    values = values[~np.isnan(values)]
-    n, called = len(values), CAMEL.sub("_", column.name).lower()
-    if n < FEWEST or column.n_values < n * 0.999 or (WHEN.search(called) and not NAMED.search(called)):
+    """Whole numbers that all differ and count the rows, or are called so."""
+    values, called = _all_differ(sheet, column)
+    n = len(values)
+    if not n:
         return ""
     span = float(values.max() - values.min()) + 1
     if span <= 1.5 * n:
         return f"counts the rows: {n:,} different whole numbers from {values.min():.0f} to {values.max():.0f}"
     if NAMED.search(called):
         return f"is called and looks like a number of the row: {n:,} different whole numbers"
-    if n >= 100 and _even(values) and span >= 1e4:
-        return f"looks like a number given to each row: {n:,} different whole numbers, evenly spread"
     return ""
+
+
+def _all_differ(sheet: Sheet, column: Column) -> tuple[Array, str]:
+    """The known values of a column, none where they repeat, are few or count time; its name in small letters."""
+    values = sheet.values(column.name)
+    values = values[~np.isnan(values)]
+    n, called = len(values), CAMEL.sub("_", column.name).lower()
+    if n < FEWEST or column.n_values < n * 0.999 or (WHEN.search(called) and not NAMED.search(called)):
+        return values[:0], called
+    return values, called
+
+
+def _evenly_drawn(sheet: Sheet, column: Column) -> bool:
+    """Whether whole numbers lie as evenly as drawn ones: they may be a number given to each row, or an amount."""
+    values, _ = _all_differ(sheet, column)
+    return len(values) >= 100 and float(values.max() - values.min()) >= 1e4 and _even(values)
+
+
+def _kept_or_not(sheet: Sheet, column: Column) -> Verdict:
+    """Such numbers are dropped only where they say nothing about the target."""
+    values, _ = _all_differ(sheet, column)
+    said = f"may be a number given to each row: {len(values):,} different whole numbers, evenly spread"
+    if CLOCK[0] <= values.min() and values.max() <= CLOCK[1]:
+        action = "kept: they may be seconds since 1970"
+    elif says_something(sheet, column):
+        action = "kept: it says something about the target"
+    else:
+        said += ", that say nothing about the target"
+        return Verdict(
+            Finding("id", column.name, said, "column dropped", column.n_values), "it names the rows"
+        )
+    return Verdict(Finding("id", column.name, said, action, column.n_values))
 
 
 def _even(values: Array) -> bool:

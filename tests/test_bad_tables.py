@@ -124,7 +124,9 @@ def test_fit_refuses_as_check_does_and_leaves_nothing(tmp_path: Path) -> None:
         (("--metric", "rmse"), "no metric for binary is called 'rmse'"),
     ):
         good = save(tmp_path / "good.csv", PLAIN)
-        assert what in refused("fit", good, "--time", "20s", "--workers", 1, *options)
+        out = ("--out", tmp_path / "run")
+        assert what in refused("fit", good, "--time", "20s", "--workers", 1, *options, *out)
+        assert not (tmp_path / "run").exists()
 
 
 SPLITS: list[tuple[str, tuple[str, ...], str]] = [

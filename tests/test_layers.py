@@ -43,7 +43,9 @@ TOP = {
     "stopwatch",
     "summary",
     "table_estimator",
+    "table_input",
     "table_predictor",
+    "table_unread",
     "tuning",
     "workers",
 }

@@ -171,5 +171,19 @@ def test_predictions_as_csv() -> None:
     file = io.StringIO()
     write_predictions(file, ['a,"b".png'], np.array([[0.25, 0.75]], np.float32), ("x", 'y, "z"'))
     (row,) = csv.DictReader(io.StringIO(file.getvalue()))
-    assert row == {"input": 'a,"b".png', "predicted": 'y, "z"', "probability": "0.7500", "p(x)": "0.2500",
-                   'p(y, "z")': "0.7500"}  # fmt: skip
+    assert row == {"input": 'a,"b".png', "predicted": 'y, "z"', "probability": "0.75", "p(x)": "0.25",
+                   'p(y, "z")': "0.75"}  # fmt: skip
+
+
+def test_small_probabilities_stay_apart_and_names_are_no_formulas() -> None:
+    file = io.StringIO()
+    classes = ("-1", "=1+1", "-1+1", "@x", "+1,5", "-.5e3", "-", "--2")
+    p = np.array([np.eye(8)[k] * 0.99999 + 1.234567e-6 for k in range(8)], np.float32)
+    write_predictions(file, ["-2"] * 8, p, classes)
+    rows = list(csv.DictReader(io.StringIO(file.getvalue())))
+    assert [r["predicted"] for r in rows] == [
+        "-1", "'=1+1", "'-1+1", "'@x", "+1,5", "-.5e3", "'-", "'--2"
+    ]  # fmt: skip
+    assert rows[0]["p(-1)"] == rows[0]["probability"] == "0.999991"
+    assert rows[0]["p(@x)"] == "1.23457e-06"
+    assert rows[0]["input"] == "-2"

@@ -14,7 +14,7 @@ import pytest
 import seedleaf
 from runs import Finished
 from seedleaf.core import Fidelity, Task
-from seedleaf.errors import BudgetError, DataError, RunError, StudyError
+from seedleaf.errors import BudgetError, DataError, RunError, StudyError, WorkersFailed
 from seedleaf.executors.base import Ended, Executor, Report, Returned, Stepped
 from seedleaf.finish import Run, call_all
 from seedleaf.folder import NewFolder, new_folder, sole_driver
@@ -121,12 +121,20 @@ def test_a_run_that_begins_in_another_ones_folder_takes_nothing_away(tmp_path: P
 
 
 @pytest.mark.parametrize(
-    "error", [OSError(errno.ENOSPC, "No space left"), RunError("later"), DataError("later")]
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left"),
+        RunError("later"),
+        DataError("later"),
+        StudyError("x"),
+        KeyError(),
+    ],
 )
-def test_a_log_that_cannot_be_read_back_is_never_taken_away(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+@pytest.mark.parametrize("trial", [False, True])
+def test_from_the_first_trial_on_a_log_is_never_taken_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, trial: bool
 ) -> None:
-    """On a full disk SQLite may fail to read what it holds."""
+    """Whether or not it can be read back: on a full disk SQLite may fail to read what it holds."""
     from seedleaf import folder as folder_module
     from seedleaf import run as module
 
@@ -137,7 +145,8 @@ def test_a_log_that_cannot_be_read_back_is_never_taken_away(
 
     def read(store: SqlStore, study: str, after: int = 0) -> Any:
         if not store.holds_events:
-            store.append(study, 0, [("study", {"objectives": []})])
+            start: NewEvent = ("start", {"trial": 0, "config": {}, "budget": 1})
+            store.append(study, 0, [("study", {"objectives": []}), *([start] if trial else [])])
         return real(store, study, after)
 
     def unreadable(path: Path) -> None:
@@ -148,7 +157,23 @@ def test_a_log_that_cannot_be_read_back_is_never_taken_away(
     monkeypatch.setattr(folder_module, "read_history", unreadable)
     with pytest.raises(type(error)):
         begin(new_folder("x", tmp_path / "run"), Job("digits", 60.0), "digits")
-    assert {"run.json", "study.db"} <= {p.name for p in (tmp_path / "run").iterdir()}
+    if trial:
+        assert {"run.json", "study.db"} <= {p.name for p in (tmp_path / "run").iterdir()}
+    else:
+        assert list(tmp_path.iterdir()) == []
+        assert not hasattr(error, "__notes__"), "nothing is left that could be resumed"
+
+
+def test_a_worker_that_cannot_start_leaves_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from seedleaf import run as module
+
+    def prepare(folder: Path, *_: Any) -> None:
+        raise WorkersFailed(f"a worker could not start; see {folder / 'workers/worker-0.log'}")
+
+    monkeypatch.setattr(module, "prepare_data", prepare)
+    with pytest.raises(WorkersFailed):
+        begin(new_folder("x", tmp_path / "run"), Job("digits", 60.0), "digits")
+    assert (tmp_path / "run/workers").is_dir()
 
 
 # --- this machine ---

@@ -110,7 +110,7 @@ def test_what_is_said_follows_the_threshold_of_the_model(monkeypatch: pytest.Mon
     assert ((likely > 0.1) & (likely < 0.5)).any()
 
 
-def test_columns_are_found_by_name_and_arrays_by_place(stand_in: None) -> None:
+def test_columns_go_by_name_in_their_order_and_arrays_by_place(stand_in: None) -> None:
     X = pd.DataFrame(np.random.default_rng(0).normal(size=(60, 3)), columns=["a", "b", "c"])
     y = X["a"] * 3 - X["c"]
     model = TabularRegressor().fit(X, y)
@@ -118,6 +118,10 @@ def test_columns_are_found_by_name_and_arrays_by_place(stand_in: None) -> None:
     assert model.score(X, y) > 0.99
     with pytest.raises(ValueError, match="feature names should match"):
         model.predict(X.rename(columns={"a": "z"}))
+    turned = X[["c", "a", "b"]]
+    with pytest.raises(ValueError, match="same order"):
+        model.predict(turned)
+    assert model.score(turned[model.feature_names_in_], y) > 0.99, "as the docs say"
     with pytest.raises(ValueError, match="3 features"):
         TabularRegressor().fit(X.to_numpy(), y).predict(X.to_numpy()[:, :2])
     numbered = pd.DataFrame(X.to_numpy())

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
@@ -165,6 +166,29 @@ def test_a_regression_in_a_frame_all_of_which_is_trained_on_beats_the_mean(tmp_p
     assert np.asarray(result.predict(frame)).shape == (250,)
     with pytest.raises(DataError, match="has no probabilities"):
         result.predict_proba(frame)
+
+
+def test_in_the_order_of_time_no_model_of_old_rows_alone_is_delivered(tmp_path: Path) -> None:
+    """The target goes up all the time; a mean over the folds' models would be a mean over the years."""
+    rng = np.random.default_rng(0)
+    t = np.arange(900)
+    x = rng.normal(size=900)
+    day = (pd.Timestamp("2021-01-01") + pd.to_timedelta(t // 2, "D")).strftime("%Y-%m-%d")
+    frame = pd.DataFrame(
+        {"t": day, "x": x.round(4), "y": (t / 150 + x + 0.1 * rng.normal(size=900)).round(4)}
+    )
+    result = seedleaf.fit(
+        frame,
+        target="y",
+        order_by="t",
+        time_limit="14s",
+        workers=1,
+        families="boosting",
+        out=tmp_path / "run",
+    )
+    final = result.history.note("final") or {}
+    assert final["models"] == len(final["members"])
+    assert final["test"]["rmse"] < 2.0, "the folds' models together were off by more than three"
 
 
 def test_a_tie_is_told_wherever_the_winner_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

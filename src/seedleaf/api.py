@@ -43,6 +43,8 @@ def fit(
     test: str | Path | None = None,
     group: str | None = None,
     order_by: str | None = None,
+    keep: str | Sequence[str] | None = None,
+    copies: str | None = None,
     task: str | None = None,
     folds: int | None = None,
     metric: str | None = None,
@@ -61,11 +63,11 @@ def fit(
     ones, the final training with those of its trial. With `tradeoff` "macs" or "params" the whole front of error against
     that is searched for, not the least error alone.
 
-    A table is a CSV, TSV (also .gz) or Parquet file, or a pandas DataFrame; the eight options from `target` on are for
-    tables alone (docs/fitting-tables.md): the column to predict, a file of test rows (or "none": no row is held out),
-    the column whose rows stay together, the column to split in the order of, "classification" or "regression", the number of
-    folds, what to judge by, and the families of learners that are searched ("boosting,linear", or a list; without it
-    all that come along).
+    A table is a CSV, TSV (also .gz) or Parquet file, or a pandas DataFrame; the ten options from `target` on are for tables
+    alone (docs/fitting-tables.md): the column to predict, a file of test rows (or "none": no row is held out), the column
+    whose rows stay together, the column to split in the order of, columns that are not to be dropped, whether copies of rows
+    are to "drop" or to "keep", "classification" or "regression", the number of folds, what to judge by, and the families
+    of learners that are searched ("boosting,linear", or a list; without it all that come along).
 
     `memory` ("2G", bytes; 70 % of what is free) is what the whole run may hold, its workers included: fewer workers are
     started where it is short, and a trial that goes over fails.
@@ -86,6 +88,10 @@ def fit(
     if families is not None:
         asked_for = families.split(",") if isinstance(families, str) else families
         given["families"] = [name for each in asked_for if (name := str(each).strip())]
+    if keep is not None:
+        given["keep"] = [keep] if isinstance(keep, str) else [str(name) for name in keep]
+    if copies is not None:
+        given["copies"] = copies
     if test is not None and test != NO_TEST:
         given["test"] = str(Path(str(test)).absolute())
     modality = modality_of(data)

@@ -8,6 +8,7 @@ SeedleafError
 ├── BudgetError          the time given cannot be kept
 ├── StudyError           a study is used wrongly
 │   ├── StoreConflict    another driver wrote to the study first
+│   ├── WorkersFailed    no worker can start
 │   └── StudyFailed      the first trials all failed for one reason
 ├── TrialError           one trial failed; the study goes on
 ├── CheckpointError      a checkpoint cannot be read
@@ -47,6 +48,10 @@ class StudyError(SeedleafError):
 
 class StoreConflict(StudyError):
     """Another driver appended first: fold again, decide again."""
+
+
+class WorkersFailed(StudyError):
+    """No worker can start. The message names the log that says more, where one is kept."""
 
 
 class StudyFailed(StudyError):

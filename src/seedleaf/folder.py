@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from seedleaf.core import History
-from seedleaf.errors import RunError, SeedleafError, StudyError, StudyFailed
+from seedleaf.errors import RunError, StudyError, StudyFailed, WorkersFailed
 from seedleaf.store import SqlStore
 
 STUDY = "fit"
@@ -100,8 +100,8 @@ def sole_driver(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def beginning(new: NewFolder, job: Savable) -> Iterator[SqlStore]:
-    """The store of a new run, `job` written beside it; where it comes to nothing before there is a log, the folder is left
-    as it was found."""
+    """The store of a new run, `job` written beside it; where it comes to nothing before a trial was begun, the folder is
+    left as it was found. What is interrupted stays, and can be resumed."""
     # Or it would take away what another one that was told the same folder has begun.
     with sole_driver(new.path):
         check_empty(new.path)
@@ -111,21 +111,22 @@ def beginning(new: NewFolder, job: Savable) -> Iterator[SqlStore]:
             store = SqlStore(new.path / LOG)
             with closing(store):
                 yield store
-        except (SeedleafError, ValueError, OSError) as error:
-            # Whether there is a log is remembered and not looked up: on a full disk it might not be readable now. The logs
-            # of workers that could not start are what the message of a StudyError points to.
-            if not (store is not None and store.holds_events) and not isinstance(error, StudyError):
+        except Exception as error:
+            # Whether there are trials is remembered and not looked up: on a full disk the log might not be readable now.
+            # The logs of workers that could not start are what such an error points to.
+            if not (store is not None and store.holds_trials) and not isinstance(error, WorkersFailed):
                 new.give_back()
             raise
 
 
 @contextmanager
 def hint_at_resume(folder: Path, store: SqlStore) -> Iterator[None]:
-    """Say with whatever cuts a run off how it goes on, where there is a log."""
+    """Say with whatever cuts a run off how it goes on, where it can."""
     try:
         yield
     except (KeyboardInterrupt, StudyError, OSError) as error:
-        if not isinstance(error, StudyFailed) and store.holds_events:
+        stays = store.holds_events if isinstance(error, KeyboardInterrupt) else store.holds_trials
+        if stays and not isinstance(error, StudyFailed):
             error.add_note(f"go on with: seedleaf resume {shlex.quote(str(folder))}")
         raise
 

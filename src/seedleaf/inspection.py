@@ -49,6 +49,7 @@ def check(
     order_by: str | None = None,
     task: str | None = None,
     keep: Collection[str] = (),
+    copies: str = "drop",
     seed: int = 0,
 ) -> Checked:
     """Read and audit a table: a CSV, TSV or Parquet file or a pandas DataFrame. Nothing is trained or written.
@@ -58,7 +59,15 @@ def check(
     from seedleaf.data.tables import load_table
 
     loaded = load_table(
-        data, target=target, test=test, group=group, order_by=order_by, task=task, keep=keep, seed=seed
+        data,
+        target=target,
+        test=test,
+        group=group,
+        order_by=order_by,
+        task=task,
+        keep=keep,
+        copies=copies,
+        seed=seed,
     )
     return Checked(loaded.schema)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import onnxruntime
 
 BATCH = 256
+NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?", re.ASCII)
 Floats = npt.NDArray[np.float32]
 
 
@@ -145,9 +147,15 @@ def write_predictions(
     writer.writerow(["input", "predicted", "probability", *(f"p({c})" for c in classes)])
     for name, row in zip(names, probabilities, strict=True):
         k = int(row.argmax())
-        writer.writerow([cell(name), cell(classes[k]), f"{row[k]:.4f}", *(f"{p:.4f}" for p in row)])
+        writer.writerow([cell(name), cell(classes[k]), *map(share, (row[k], *row))])
+
+
+def share(probability: float) -> str:
+    """A probability with six significant digits: small ones stay apart from 0, and so does their order."""
+    return f"{float(probability):.6g}"
 
 
 def cell(text: str) -> str:
-    """A file or class name that a spreadsheet would run as a formula gets an apostrophe in front."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
+    """A file or class name that a spreadsheet would run as a formula gets an apostrophe in front; a plain number is none."""
+    risky = text.startswith(("=", "+", "-", "@")) and NUMBER.fullmatch(text) is None
+    return f"'{text}" if risky else text

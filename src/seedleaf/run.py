@@ -48,7 +48,7 @@ from seedleaf.workers import (
 def begin(
     new: NewFolder, job: Job, source: Any, view: View | None = None, began: float | None = None
 ) -> Result:
-    """Carry a new job out. Where it comes to nothing before there is a log, its folder is left as it was found."""
+    """Carry a new job out. Where it comes to nothing before a trial was begun, its folder is left as it was found."""
     with beginning(new, job) as store:
         return _stages(new.path, job, source, view, began, store)
 

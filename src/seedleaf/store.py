@@ -87,13 +87,13 @@ class SqlStore:
     """One table `event(study, seq, at, kind, body)` in SQLite or PostgreSQL, through SQLAlchemy Core.
 
     `url` is a database URL or, for SQLite, a path. Passwords in a URL never reach a message. `holds_events`
-    says whether this handle has read or written any, or may have.
+    and `holds_trials` say whether this handle has read or written any, or may have; a trial counts once it was begun.
     """
 
     def __init__(self, url: str | Path) -> None:
         import sqlalchemy as sa
 
-        self.holds_events = False
+        self.holds_events = self.holds_trials = False
         parsed = _parse(url)
         if parsed.drivername == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")  # the driver of the extra `postgres`
@@ -143,7 +143,7 @@ class SqlStore:
             {"study": study, "seq": e.seq, "at": e.at, "kind": e.kind, "body": json.dumps(e.body)}
             for e in rows
         ]
-        self.holds_events = True  # before it is: a commit may be on the disk though it was not confirmed
+        self._remember(rows)  # before it is: a commit may be on the disk though it was not confirmed
         try:
             with self._engine.begin() as connection:
                 # A log never shrinks, so this look ahead needs no lock: the key (study, seq) settles every race.
@@ -168,8 +168,13 @@ class SqlStore:
                 rows: Sequence[Any] = connection.execute(query.order_by(t.seq)).all()
         except self._sa.exc.DBAPIError as error:
             raise StudyError(f"the store {self.where} cannot be read: {first_line(error)}") from None
-        self.holds_events = self.holds_events or bool(rows)
-        return [Event(int(seq), float(at), str(kind), json.loads(body)) for seq, at, kind, body in rows]
+        events = [Event(int(seq), float(at), str(kind), json.loads(body)) for seq, at, kind, body in rows]
+        self._remember(events)
+        return events
+
+    def _remember(self, events: Sequence[Event]) -> None:
+        self.holds_events = self.holds_events or bool(events)
+        self.holds_trials = self.holds_trials or any(e.kind == "start" for e in events)
 
     def close(self) -> None:
         self._engine.dispose()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,13 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from seedleaf.data.tables.schema import TableSchema
-from seedleaf.data.tables.source import read_source
 from seedleaf.data.tables.written import CELLS, as_cells
 from seedleaf.errors import DataError, RunError, first_line
 from seedleaf.learners.tables.block import ROWS, Layout
-from seedleaf.predictor import cell, open_model, session_of
+from seedleaf.predictor import cell, open_model, session_of, share
+from seedleaf.table_input import given
 
-FEW = 64  # rows that are read cell by cell
 Array = npt.NDArray[Any]
 
 
@@ -55,12 +55,22 @@ class TablePredictor:
         return self.schema.target.classes
 
     def answers(self, source: Any) -> Array:
-        """Probabilities (N, classes), or values (N): of a file, a DataFrame, or a mapping of names to columns."""
+        """Probabilities (N, classes), or values (N): of a file, a DataFrame, or a mapping of names to columns. Answer k is
+        that of row k; DataError where a file leaves open which rows it has, or a column is missing."""
         return self.told(source)[0]
 
-    def told(self, source: Any) -> tuple[Array, list[int]]:
-        """The answers, and for classes which one is said of each row, not always the most probable."""
-        found = [self.session.run(None, feed) for feed in self._feeds(_columns(source, self.schema))]
+    def told(
+        self, source: Any, say: Callable[[Sequence[str]], None] | None = None
+    ) -> tuple[Array, list[int]]:
+        """The answers, and for classes which one is said of each row, not always the most probable.
+
+        Lines on what is odd about the rows (most cells of a column are not read as numbers, say) go to `say`; without it
+        they are a UserWarning.
+        """
+        rows = given(source, self.schema)
+        if rows.noticed:
+            (say or _warn)(rows.noticed)
+        found = [self.session.run(None, feed) for feed in self._feeds(rows.columns)]
         empty = np.empty((0, len(self.classes))) if self.classes else np.empty(0)
         answers = np.concatenate([f[0] for f in found]) if found else empty
         if not self.classes:
@@ -93,26 +103,30 @@ class TablePredictor:
         return [self.classes[k] for k in said] if self.classes else found
 
 
-def _columns(source: Any, schema: TableSchema) -> Mapping[str, Any]:
-    """Cells by column. A file's rows keep their order and none is left out."""
-    if isinstance(source, Mapping):
-        return source
-    if hasattr(source, "iloc") and len(source) <= FEW and all(isinstance(n, str) for n in source.columns):
-        # Reading a column by its distinct values pays for many rows; for one it is most of the time.
-        columns = list(zip(*source.itertuples(index=False, name=None), strict=True))
-        if columns and source.columns.is_unique:
-            return dict(zip(source.columns, columns, strict=True))
-    table, _, _ = read_source(source, tuple(c.name for c in schema.used))
-    return table.columns
+def _warn(lines: Sequence[str]) -> None:
+    warnings.warn("\n".join(lines), UserWarning, stacklevel=4)  # where answers were asked for
 
 
 def write_answers(file: IO[str], answers: Array, said: Sequence[int], schema: TableSchema) -> None:
-    """A CSV: row (from 1), the prediction, and for classes its probability and one column per class."""
+    """A CSV: row (from 1), the prediction, and for classes its probability and one column per class. No two columns are
+    called alike, whatever the target is called."""
     writer = csv.writer(file)
-    classes = schema.target.classes
-    head = ["row", schema.target.name]
-    writer.writerow([*head, "probability", *(f"p({c})" for c in classes)] if classes else head)
+    name, classes = schema.target.name, schema.target.classes
+    shares = [f"p({c})" for c in classes]
+    taken = {name, *shares}
+    row = _free("row", "row number", taken)
+    head = [row, name]
+    probability = _free("probability", f"probability of {name}", {*taken, row})
+    writer.writerow([*head, probability, *shares] if classes else head)
     writer.writerows(_rows(answers, said, classes))
+
+
+def _free(name: str, other: str, taken: Collection[str]) -> str:
+    """`name`, or `other` where a column is called that already; underscores behind where that is taken as well."""
+    found = name if name not in taken else other
+    while found in taken:
+        found += "_"
+    return found
 
 
 def _rows(answers: Array, said: Sequence[int], classes: tuple[str, ...]) -> Iterator[list[object]]:
@@ -121,7 +135,7 @@ def _rows(answers: Array, said: Sequence[int], classes: tuple[str, ...]) -> Iter
             yield [i + 1, f"{float(row):.9g}"]
             continue
         k = said[i]
-        yield [i + 1, cell(classes[k]), f"{row[k]:.4f}", *(f"{p:.4f}" for p in row)]
+        yield [i + 1, cell(classes[k]), *map(share, (row[k], *row))]
 
 
 def is_table(folder: Path | str) -> bool:

@@ -57,7 +57,7 @@ FAULTS: dict[str, tuple[Plant, str, bool]] = {
         "x",
         False,
     ),
-    "leak": (lambda t: t.assign(x=digits(t) * 2.0 + RNG.normal(size=N) * 0.1), "x", True),
+    "leak": (lambda t: t.assign(x=digits(t) * 2.0 + RNG.normal(size=N) * 0.1), "x", False),
     "twin": (lambda t: t.assign(x=t["a"] * 1.8 + 32), "x", True),
     "many-levels": (lambda t: t.assign(x=[f"town {k * k % 211}" for k in range(N)]), "x", False),
     "rare-class": (lambda t: t.assign(y=t["y"].where(np.arange(N) > 2, "maybe")), "y", False),
@@ -115,6 +115,33 @@ def test_a_column_that_says_the_target_is_found_in_any_form(x: Callable[[pd.Data
     table = clean()
     [finding] = found(load_table(table.assign(x=x(table)), target="y"), "leak")
     assert finding.column == "x"
+
+
+def test_what_names_the_classes_goes_and_what_measures_them_stays() -> None:
+    """One clean measurement, or what people write, is all that there is to go by."""
+    table = clean()
+    y = digits(table)
+    named = table.assign(level=np.where(y, "in", "out"), number=3 - y, x=y * 2.0 + RNG.normal(size=N) * 0.1)
+    named["review"] = [f"{'I liked' if d else 'I hated'} every minute of night {k}" for k, d in enumerate(y)]
+    data = load_table(named, target="y")
+    assert {f.column for f in found(data, "leak")} == {"level", "number", "x", "review"}
+    gone = {c.name for c in data.schema.columns if c.dropped == "it says the target outright"}
+    assert gone == {"level", "number"}
+    kept = load_table(named, target="y", keep=["level"])
+    assert "level" in {c.name for c in kept.schema.used}
+
+
+def test_copies_of_rows_stay_where_that_is_asked() -> None:
+    table = clean()
+    twice = pd.concat([table, table.iloc[:60]], ignore_index=True)
+    kept = load_table(twice, target="y", copies="keep")
+    dropped = load_table(twice, target="y")
+    assert kept.schema.n_train + kept.schema.n_test == N + 60
+    assert dropped.schema.n_train + dropped.schema.n_test == N
+    [finding] = found(kept, "duplicate-rows")
+    assert finding.action.startswith("kept, as was asked")
+    with pytest.raises(DataError, match="copies are to drop or to keep, not 'both'"):
+        load_table(twice, target="y", copies="both")
 
 
 def test_a_number_that_is_the_target_in_another_unit_is_found() -> None:

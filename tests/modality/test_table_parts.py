@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from seedleaf.core import Fidelity, Trial
 from seedleaf.learners.tables.trial import model_file
 from seedleaf.modality.table_choice import LOOKED_AT, candidates, hopeless, search_until, winner_of
-from seedleaf.modality.table_parts import Members, averaged, bag, plan, refit_seconds, spare
+from seedleaf.modality.table_parts import Members, averaged, bag, plan, refit_seconds, rounds_of, spare
 from seedleaf.space import Choice, Space
 from seedleaf.study import Study
 
@@ -61,6 +62,11 @@ def test_folds_stand_in_where_they_are_whole_and_vary(tmp_path: Path) -> None:
     folders = [written(tmp_path, t) for t in study.trials]
     assert [len(bag(t, f, FOLDS)) for t, f in zip(study.trials, folders, strict=True)] == [5, 0, 0, 0]
     assert [len(spare(t, f)) for t, f in zip(study.trials, folders, strict=True)] == [5, 5, 1, 5]
+    assert not bag(study.trials[0], folders[0], FOLDS, ordered=True), (
+        "the first of them have seen old rows alone"
+    )
+    last = [[folders[0] / model_file(4)], [folders[2] / model_file(0)]]
+    assert [spare(study.trials[i], folders[i], ordered=True) for i in (0, 2)] == last
     (folders[0] / model_file(2)).with_suffix(".onnx").unlink()
     assert not bag(study.trials[0], folders[0], FOLDS), "one of them is gone"
 
@@ -92,6 +98,21 @@ def test_what_the_clock_had_cut_grows_on_with_all_the_time_there_is() -> None:
     assert cut.rounds == 100
     assert whole.rounds == 44
     assert cut.end == pytest.approx(now + 30, abs=0.1)
+
+
+def test_in_the_order_of_time_the_last_fold_says_how_many_rounds() -> None:
+    study = studied([("boosting", [0.5], 2, 0), ("boosting", [0.5] * FOLDS, 2, 0)])
+    [_, trial] = study.trials
+    grown = [10.0, 15.0, 20.0, 25.0, 40.0]  # the means of 10, 20, 30, 40, 100
+    steps = [
+        replace(m, metrics={**m.metrics, "rounds": g}) for m, g in zip(trial.measurements, grown, strict=True)
+    ]
+    trial.measurements[:] = steps
+    assert rounds_of(trial) == 40
+    assert rounds_of(trial, ordered=True) == pytest.approx(100)
+    assert rounds_of(study.trials[0], ordered=True) == 40
+    [fit] = plan([(trial, 1.0)], [False], [True], FOLDS, 1, time.time() + 60, ordered=True)
+    assert fit.rounds == 111
 
 
 def test_candidates_are_those_judged_on_as_many_folds() -> None:

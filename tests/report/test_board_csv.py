@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+from seedleaf.core import Fidelity
 from seedleaf.report import write_board
 from seedleaf.space import Float, Space
 from seedleaf.study import Study
@@ -26,3 +27,22 @@ def test_failed_trials_stand_in_it_with_their_reasons(tmp_path: Path) -> None:
     assert [r["rank"] for r in rows] == ["", "1", "2", "", ""]
     assert [(r["state"], r["reason"]) for r in rows[3:]] == [("failed", reasons[1]), ("failed", reasons[2])]
     assert all(r["x"] for r in rows[1:]), "what was tried stands beside it"
+
+
+def test_means_over_fewer_folds_come_after_means_over_more(tmp_path: Path) -> None:
+    study = Study(
+        Space(x=Float(0, 1)),
+        minimize="rmse",
+        fidelity=Fidelity("fold", 1, 4, eta=2),
+        scheduler="racing",
+        max_trials=3,
+    )
+    for i in range(3):
+        study.enqueue({"x": i / 4}, budget=[4, 1, 4][i])
+    for values in ([5.0] * 4, [1.0], [4.0] * 4):
+        task = study.ask()
+        assert task is not None
+        study.tell(task, [{"rmse": v} for v in values])
+    write_board(study.history, tmp_path / "leaderboard.csv")
+    with (tmp_path / "leaderboard.csv").open(encoding="utf-8", newline="") as file:
+        assert [r["trial"] for r in csv.DictReader(file)] == ["2", "0", "1"]

@@ -24,6 +24,8 @@ def check(
         str | None, typer.Option(help="Rows that are equal in this column stay together.")
     ] = None,
     order_by: Annotated[str | None, typer.Option(help="Split in the order of this column.")] = None,
+    keep: Annotated[list[str] | None, typer.Option(help="A column that is not to be dropped.")] = None,
+    copies: Annotated[str, typer.Option(help="Rows exactly like earlier ones: drop or keep.")] = "drop",
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -33,7 +35,16 @@ def check(
         from seedleaf.inspection import check as check_table
         from seedleaf.inspection import show
 
-        checked = check_table(data, target=target, test=test, group=group, order_by=order_by, seed=seed)
+        checked = check_table(
+            data,
+            target=target,
+            test=test,
+            group=group,
+            order_by=order_by,
+            keep=keep or (),
+            copies=copies,
+            seed=seed,
+        )
         if as_json:
             typer.echo(json.dumps(checked.to_json(), ensure_ascii=False))
         else:

@@ -70,6 +70,12 @@ def fit(
         str | None, typer.Option(help="Tables: rows equal in this column stay together.")
     ] = None,
     order_by: Annotated[str | None, typer.Option(help="Tables: split in the order of this column.")] = None,
+    keep: Annotated[
+        list[str] | None, typer.Option(help="Tables: a column that is not to be dropped.")
+    ] = None,
+    copies: Annotated[
+        str | None, typer.Option(help="Tables: rows exactly like earlier ones: drop (default) or keep.")
+    ] = None,
     task: Annotated[str | None, typer.Option(help="Tables: classification or regression.")] = None,
     folds: Annotated[
         int | None, typer.Option(help="Tables: folds of the cross-validation; default 5.")
@@ -117,6 +123,8 @@ def fit(
             test=test,
             group=group,
             order_by=order_by,
+            keep=keep,
+            copies=copies,
             task=task,
             folds=folds,
             metric=metric,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Annotated
 
@@ -56,5 +56,10 @@ def _rows(run: Path, source: str) -> tuple[Callable[[IO[str]], None], int]:
     from seedleaf.table_predictor import TablePredictor, write_answers
 
     model = TablePredictor.open(run)
-    answers, said = model.told(source)
+
+    def say(lines: Sequence[str]) -> None:
+        for line in lines:
+            typer.echo(f"noticed   {line}", err=True)
+
+    answers, said = model.told(source, say)
     return lambda file: write_answers(file, answers, said, model.schema), len(answers)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from seedleaf.core import Measurement, Task
-from seedleaf.errors import StudyError
+from seedleaf.errors import StudyError, WorkersFailed
 from seedleaf.executors.base import OWN_DEVICE, Ended, Message, Report, Returned, Settings, Stepped
 from seedleaf.executors.memory import hold_back
 from seedleaf.executors.watch import GRACE, Fault, Watch, call_patience, fault
@@ -177,7 +177,7 @@ class LocalExecutor:
     def _give_up(self, worker: Worker, reason: str) -> None:
         log = self._log(worker.index)
         hint = f"; see {log}" if log is not None and self._keeps_log else ""
-        self._broken = self._broken or StudyError(f"a worker could not start: {reason}{hint}")
+        self._broken = self._broken or WorkersFailed(f"a worker could not start: {reason}{hint}")
 
     def _hang_up(self, worker: Worker) -> None:
         if worker.line.fileno() >= 0:

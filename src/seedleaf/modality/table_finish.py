@@ -44,7 +44,8 @@ def make(run: Run, end: float, staged: Path) -> Made:
     run.view.update(run.study.history, time.time(), "export")
     plans = [together(made, blend.power)]
     if run.study.problem.limits:
-        others = [(t, spare(t, Path(run.trial_folder(t)))) for t in able]
+        ordered = bool(run.spec.schema.order_by)
+        others = [(t, spare(t, Path(run.trial_folder(t)), ordered)) for t in able]
         plans += smaller(made, [(t, places[0]) for t, places in others if places], blend.power)
     delivered, compared = _deliver(run, winner, plans, blend.decision["weights"], staged)
     taken = plans[delivered.pop("plan")]
@@ -84,8 +85,10 @@ def make(run: Run, end: float, staged: Path) -> Made:
     )
     metrics = {k: final[k] for k in keep if k in final}
     told = verdict(run, winner, compared)
+    tested = dict(delivered["test"]).get(spec.goal.name)
     if told.get("beaten", True) and blend.tied.get("plainer") == winner.id:
         told = blend.tied
+    told = {**told, "text": told["text"] + _no_better(run, tested)}
     # The fit has one thread while the run's others stand still.
     return Made(final, told, metrics, partial(card, spec, final), trained / run.threads, took)
 
@@ -186,6 +189,16 @@ def _deliver(
     return delivered, answers.get("compare")
 
 
+def _no_better(run: Run, tested: float | None) -> str:
+    """That the test part says otherwise than the folds, where it does; the constant of the training rows is what it is held
+    against."""
+    goal = run.spec.goal
+    base = float((run.study.history.note("baseline") or {}).get(goal.name, math.nan))
+    if tested is None or not (tested >= base if goal.direction == "min" else tested <= base):
+        return ""
+    return f"; on the test part it is no better than the same answer for every row: {goal.name} {tested:.4g}, {base:.4g} so"
+
+
 def verdict(run: Run, winner: Trial, compared: Returned | None) -> dict[str, Any]:
     """One honest sentence on what the search was good for."""
     spec: TableSpec = run.spec
@@ -200,11 +213,8 @@ def verdict(run: Run, winner: Trial, compared: Returned | None) -> dict[str, Any
             "beaten": False,
         }
     if winner.id == run.default.id:
-        return {
-            "text": "the default config was not beaten: tuning gained nothing here",
-            "gain": 0.0,
-            "se": 0.0,
-        }
+        text = "the default config was not beaten: tuning gained nothing here"
+        return {"text": text, "gain": 0.0, "se": 0.0}
     family, default = family_name(winner.config), family_name(run.default.config)
     if compared is None or compared.error is not None:
         return {"text": f"the winner is {family}; what it gained over the default {default} is not known"}

@@ -2,7 +2,8 @@
 
 Averaging the models of the folds costs no further fit and, where a learner's answers vary from fit to fit, gains more than
 the fifth of the rows that each of them lacks; one more fit on all rows wins that back where there is time, and then two of
-them beside it are enough.
+them beside it are enough. Where folds are in the order of time, all but the last have seen old rows only: then it is the fit
+on all rows alone, or the last fold's model.
 """
 
 from __future__ import annotations
@@ -51,17 +52,17 @@ def was_cut(trial: Trial) -> bool:
     return trial.metrics.get("cut", 0.0) >= 0.5
 
 
-def bag(trial: Trial, folder: Path, folds: int) -> list[Path]:
+def bag(trial: Trial, folder: Path, folds: int, ordered: bool = False) -> list[Path]:
     """The models of the folds where averaging them is as good as a fit on all rows; else nothing."""
-    able = trial.step == folds and split_config(trial.config)[0].varies and not was_cut(trial)
+    able = trial.step == folds and split_config(trial.config)[0].varies and not was_cut(trial) and not ordered
     places = spare(trial, folder)
     return places if able and len(places) == folds else []
 
 
-def spare(trial: Trial, folder: Path) -> list[Path]:
-    """The models of those folds that it has done, as they were written."""
-    places = [folder / model_file(j) for j in range(trial.step)]
-    return [p for p in places if is_written(p)]
+def spare(trial: Trial, folder: Path, ordered: bool = False) -> list[Path]:
+    """The models of those folds that it has done, as they were written; of `ordered` folds the last alone."""
+    places = [p for j in range(trial.step) if is_written(p := folder / model_file(j))]
+    return places[-1:] if ordered else places
 
 
 def averaged(bagged: Sequence[Path], spared: Sequence[Path], whole: bool) -> list[Path]:
@@ -69,8 +70,22 @@ def averaged(bagged: Sequence[Path], spared: Sequence[Path], whole: bool) -> lis
     return list(bagged[:BESIDE] if whole else bagged or spared)
 
 
+def rounds_of(trial: Trial, ordered: bool = False) -> float:
+    """The trees or epochs that were best in the folds, on average; of `ordered` folds in the last, which has most rows."""
+    means = [m.metrics.get("rounds", 0.0) for m in trial.measurements]
+    if not ordered or len(means) < 2:
+        return trial.metrics.get("rounds", 0.0)
+    return len(means) * means[-1] - (len(means) - 1) * means[-2]
+
+
 def plan(
-    members: Members, bagged: Sequence[bool], spared: Sequence[bool], folds: int, workers: int, end: float
+    members: Members,
+    bagged: Sequence[bool],
+    spared: Sequence[bool],
+    folds: int,
+    workers: int,
+    end: float,
+    ordered: bool = False,
 ) -> list[Fit]:
     """Which members to fit on all rows, worker by worker as they come free: what must be first, then what there is time for.
 
@@ -89,7 +104,7 @@ def plan(
         if left < (seconds if bagged[i] else WORTH_IT * seconds) and spared[i]:
             continue
         cut = was_cut(trial)
-        rounds = math.ceil((GROW_ON if cut else MORE_ROWS) * trial.metrics.get("rounds", 0.0))
+        rounds = math.ceil((GROW_ON if cut else MORE_ROWS) * rounds_of(trial, ordered))
         until = max(end, busy[worker] + max(0.5 * seconds, 0.5))
         fits.append(Fit(trial, rounds, seconds, until))
         busy[worker] = until if cut else min(busy[worker] + seconds, until)
@@ -156,15 +171,17 @@ def smaller(made: Sequence[Models], others: Sequence[tuple[Trial, Path]], power:
 def make_parts(run: Run, members: Members, end: float) -> tuple[list[Models], float]:
     """Fit what is to be fitted by `end`; the models of each member, and the seconds of the fits."""
     folds = run.study.problem.full
+    ordered = bool(run.spec.schema.order_by)
     folders = [Path(run.trial_folder(t)) for t, _ in members]
-    bags = [bag(t, f, folds) for (t, _), f in zip(members, folders, strict=True)]
-    spares = [spare(t, f) for (t, _), f in zip(members, folders, strict=True)]
-    fits = plan(members, [bool(b) for b in bags], [bool(s) for s in spares], folds, run.workers, end)
+    bags = [bag(t, f, folds, ordered) for (t, _), f in zip(members, folders, strict=True)]
+    spares = [spare(t, f, ordered) for (t, _), f in zip(members, folders, strict=True)]
+    bagged, spared = ([bool(x) for x in each] for each in (bags, spares))
+    fits = plan(members, bagged, spared, folds, run.workers, end, ordered)
     trained = _fit(run, fits, needed={str(t.id) for (t, _), s in zip(members, spares, strict=True) if not s})
     made = []
-    for (trial, weight), bagged, spared in zip(members, bags, spares, strict=True):
+    for (trial, weight), some, spare_ones in zip(members, bags, spares, strict=True):
         whole = [_place(run, trial)] if trial.id in trained else []
-        made.append(Models(trial, weight, whole, averaged(bagged, spared, bool(whole)), spared))
+        made.append(Models(trial, weight, whole, averaged(some, spare_ones, bool(whole)), spare_ones))
     return made, sum(trained.values())
 
 

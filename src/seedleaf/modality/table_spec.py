@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from seedleaf.data.tables import TableSchema
+from seedleaf.data.tables.words import plural
 from seedleaf.learners.tables.categories import MOST_COLUMNS
 from seedleaf.learners.tables.metrics import Metric, metric_for
 from seedleaf.learners.tables.model import Kind
@@ -15,6 +16,15 @@ from seedleaf.learners.tables.registry import families_of
 from seedleaf.study import Study
 
 IMPORTED = 330 * 2**20  # bytes of a worker that has torch and scikit-learn
+FIRST = (
+    "leak",
+    "test-rows",
+    "id",
+    "duplicate-rows",
+    "label",
+    "shift",
+)  # findings that are told before others
+NAMED = 3  # columns that are not used, by name
 WIDE = 24  # bytes for each number of a fit's matrix: float64 as made, joined, as a learner wants it
 
 
@@ -82,8 +92,23 @@ def note_of(spec: TableSpec, y: Any) -> dict[str, Any]:
     }
 
 
+def _found(schema: TableSchema) -> list[str]:
+    """What a person should know before the score: what may say the target, and which columns are not used."""
+    if not schema.findings:
+        return []
+    ordered = sorted(schema.findings, key=lambda f: FIRST.index(f.kind) if f.kind in FIRST else len(FIRST))
+    first, rest = ordered[0], len(ordered) - 1
+    more = f" (and {plural(rest, 'finding')} more: seedleaf check)" if rest else ""
+    told = f"{first.column}: {first.message}" if first.column else first.message
+    lines = [f"noticed   {told}; {first.action}{more}"]
+    if dropped := [f"{c.name} ({c.dropped})" for c in schema.columns if c.dropped]:
+        others = f", and {len(dropped) - NAMED} more" if len(dropped) > NAMED else ""
+        lines.append(f"not used  {', '.join(dropped[:NAMED])}{others}")
+    return lines
+
+
 def describe(spec: TableSpec, study: Study) -> list[str]:
-    """The data as understood, the trivial baseline and what is searched, in at most four lines."""
+    """The data as understood, the trivial baseline and what is searched, in at most six lines."""
     schema, kind = spec.schema, spec.kind
     chosen = schema.notes.get("target", "")
     task = schema.target.task if not kind.n_classes else f"{kind.n_classes} classes"
@@ -92,8 +117,8 @@ def describe(spec: TableSpec, study: Study) -> list[str]:
     lines = [
         f"data      {schema.name}: {schema.n_train:,} training and {tested} test rows, "
         + ", ".join(f"{n} {what}" for n, what in parts if n),
-        f"target    {schema.target.name}{f' ({chosen})' if chosen else ''}, {task}; "
-        f"{len(schema.findings)} findings{', first: ' + schema.findings[0].message if schema.findings else ''}",
+        f"target    {schema.target.name}{f' ({chosen})' if chosen else ''}, {task}",
+        *_found(schema),
     ]
     base, goal = study.history.note("baseline") or {}, spec.goal
     lines.append(f"baseline  {base.get('what')}: {goal.name} {base.get(goal.name, float('nan')):.4g}")

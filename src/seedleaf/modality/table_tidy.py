@@ -6,6 +6,7 @@ end, they came later than the time that was asked for.
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 
@@ -17,7 +18,9 @@ from seedleaf.study import Study
 from seedleaf.tuner.constraints import keeps_limits
 
 AT_ONCE = 2  # trials whose models are removed between two decisions of the search
-LATER = 5.0  # seconds: the worker of a trial that was stopped may be writing one
+LATER = (
+    5.0  # seconds between looks, and so at least after a trial is over: its worker may still be writing one
+)
 
 
 class Tidy:
@@ -25,14 +28,19 @@ class Tidy:
 
     def __init__(self, study: Study, trials: Path) -> None:
         self.study, self.trials = study, trials
-        self.seen: dict[int, float] = {}  # trials that are not needed, and since when
+        self.looked = -math.inf
+        self.found: list[Trial] = []  # what is not needed, as the latest look had it,
+        self.waiting: list[Trial] = []  # and as the look before, less what has been removed
         self.gone: set[int] = set()
 
     def __call__(self, history: History) -> None:
         now = time.monotonic()
-        waited = [t for t in self._useless(history) if now - self.seen.setdefault(t.id, now) >= LATER]
-        for trial in waited[:AT_ONCE]:
+        if now - self.looked >= LATER:
+            self.looked, self.waiting = now, [t for t in self.found if t.id not in self.gone]
+            self.found = self._useless(history)
+        for trial in self.waiting[:AT_ONCE]:
             self._clear(trial)
+        del self.waiting[:AT_ONCE]
 
     def rest(self, end: float) -> None:
         """Remove all but the models of trials that came into question, which are for a run that goes on, as far as there is

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 TEXTS = (".csv", ".tsv", ".tab", ".txt", ".dat", ".data")
 SUFFIXES = (*TEXTS, *(f"{suffix}.gz" for suffix in TEXTS), ".parquet", ".pq")
-OPTIONS = ("target", "test", "group", "order_by", "task", "folds", "metric", "families")
+OPTIONS = ("target", "test", "group", "order_by", "keep", "copies", "task", "folds", "metric", "families")
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,8 @@ class Tables:
             )
         if unknown := [k for k in job.options if k not in OPTIONS]:
             raise StudyError(f"tables know no option {unknown[0]!r}; there are: {', '.join(OPTIONS)}")
+        if job.options.get("copies", "drop") not in ("drop", "keep"):
+            raise StudyError(f"copies are to drop or to keep, not {job.options['copies']!r}")
         if "families" in job.options:
             chosen(job.options["families"])
         if not 2 <= int(job.options.get("folds", 2)) <= 20:
@@ -68,6 +70,7 @@ class Tables:
             asked: dict[str, Any] = {
                 k: job.options.get(k) for k in ("target", "test", "group", "order_by", "task")
             }
+            asked |= {k: job.options[k] for k in ("keep", "copies") if k in job.options}
             data = load_table(source, **asked, seed=job.seed)
             goal = metric_for(data.schema.target.task, str(job.options.get("metric", "auto")))
             if not fits(goal, data.y_train):

@@ -82,8 +82,12 @@ class Facts:
 
     @property
     def scored(self) -> list[Row]:
-        """Trials that did not fail and have a finite objective, best first; those that break a limit come last."""
-        return sorted((r for r in self.rows if r.scored), key=lambda r: (not r.keeps, r.order))
+        """Trials that did not fail and have a finite objective, best first; those that break a limit come last. Means over
+        fewer folds are no match for means over more."""
+        folds = self.steps_name == "fold"
+        return sorted(
+            (r for r in self.rows if r.scored), key=lambda r: (not r.keeps, -r.step * folds, r.order)
+        )
 
     @property
     def steps_name(self) -> str:

@@ -36,6 +36,7 @@ def load_table(
     order_by: str | None = None,
     task: str | None = None,
     keep: Collection[str] = (),
+    copies: str = "drop",
     seed: int = 0,
 ) -> TableData:
     """A table, read, audited and split; what is odd about it stands in `schema.findings`.
@@ -43,10 +44,12 @@ def load_table(
     `source` and `test` are CSV or TSV files (also .gz), Parquet files, or pandas DataFrames. `target` is named, else the
     column called target, label, class or y, else the last one. `task` is "classification" or "regression" where the target
     does not say it. Without `test` a fifth of the rows is held out: stratified, whole groups of `group`, or the last by
-    `order_by`; with "none" no row is. Copies of rows are dropped before. Columns that the audit would drop and that `keep`
-    names stay.
+    `order_by`; with "none" no row is. Copies of rows are dropped before, unless `copies` is "keep". Columns that the audit
+    would drop and that `keep` names stay.
     Raises DataError, naming the file, for what cannot be used.
     """
+    if copies not in ("drop", "keep"):
+        raise DataError(f"copies are to drop or to keep, not {copies!r}")
     # A frame's names may be numbers; they become texts, and so do those that are asked for.
     target, group, order_by = (None if n is None else as_text(n) for n in (target, group, order_by))
     keep = [as_text(name) for name in keep]
@@ -55,7 +58,7 @@ def load_table(
     name, notes["target"] = choose_target(table, target)
     _check_names(table, name, group, order_by, keep)
     goal = infer_target(name, table.columns[name], task, table.source)
-    table, found = clean_rows(table, goal)
+    table, found = clean_rows(table, goal, copies=copies == "keep")
     findings += found
     if order_by is not None:
         table = _in_order(table, order_by, findings)

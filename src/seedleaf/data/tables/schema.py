@@ -97,13 +97,13 @@ class TableSchema:
         """
         return {c.name: c.read(cells) for c, cells in self.found_in(source)}
 
-    def found_in(self, source: Mapping[str, Any] | Any) -> list[tuple[Column, Any]]:
-        """Each used column with its cells in `source`. Raises DataError where one is missing."""
+    def found_in(self, source: Mapping[str, Any] | Any, where: str = "the rows") -> list[tuple[Column, Any]]:
+        """Each used column with its cells in `source`. DataError, which names `where`, if one is missing."""
         names = {str(n).strip(): n for n in source}
         lost = [c.name for c in self.used if c.name not in names]
         if lost:
             raise DataError(
-                f"{self.name}: {len(lost)} column{'s' * (len(lost) > 1)} missing: {', '.join(lost[:5])}; "
+                f"{where}: {len(lost)} column{'s' * (len(lost) > 1)} missing: {', '.join(lost[:5])}; "
                 f"there are: {', '.join(list(names)[:10])}"
             )
         return [(c, source[names[c.name]]) for c in self.used]

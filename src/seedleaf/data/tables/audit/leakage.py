@@ -14,9 +14,19 @@ from seedleaf.data.tables.schema import Column, Finding
 
 CERTAIN = 0.995  # skill of a column alone from which it is dropped, for classes
 CERTAIN_NUMBER = 0.9998  # and for a number: what grows together predicts well, and is no leak
+PER_CLASS = 2  # numbers a class up to which a column of them is held for its name
 LIKELY = 0.95  # from which it is told
 SAME = 0.9999  # rank correlation from which a column is the target in another unit or on another scale
 FEWEST = 30  # rows below which nothing is said but of such a one
+
+
+def _by_name(sheet: Sheet, column: Column) -> bool:
+    """Does it name the classes: by categories, or by few numbers for each? One measurement may well tell classes apart, and
+    so may what people write; without it the model would have nothing to go by."""
+    if column.kind in ("number", "date"):
+        values = sheet.values(column.name)[sheet.sample]
+        return len(np.unique(values[~np.isnan(values)])) <= PER_CLASS * len(sheet.target.classes)
+    return column.kind == "category"
 
 
 def leakage(sheet: Sheet) -> Iterator[Verdict]:
@@ -36,6 +46,7 @@ def leakage(sheet: Sheet) -> Iterator[Verdict]:
             continue
         said = f"alone it predicts {sheet.target.name} almost perfectly (skill {skill:.3f} of 1, out of fold)"
         certain = skill >= (CERTAIN if sheet.classes else CERTAIN_NUMBER) and len(list(sheet.used)) > 1
+        certain = certain and (not sheet.classes or _by_name(sheet, column))
         action = "column dropped as a leak" if certain else "kept; is it known before the target is?"
         finding = Finding("leak", column.name, said, "column dropped" if column.dropped else action, sheet.n)
         yield Verdict(finding, "it says the target outright" if certain and not column.dropped else "")

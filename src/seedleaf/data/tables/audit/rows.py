@@ -59,8 +59,10 @@ def _hashes(tables: Sequence[RawTable], names: Sequence[str]) -> Iterator[tuple[
         yield name, parts
 
 
-def clean_rows(table: RawTable, goal: Target, test: bool = False) -> tuple[RawTable, list[Finding]]:
-    """The rows that have a target; copies of rows are dropped (in a test file all stay).
+def clean_rows(
+    table: RawTable, goal: Target, test: bool = False, copies: bool = False
+) -> tuple[RawTable, list[Finding]]:
+    """The rows that have a target; copies of rows are dropped (in a test file, and where `copies` are wanted, all stay).
 
     Raises DataError where no row or one class is left.
     """
@@ -83,7 +85,7 @@ def clean_rows(table: RawTable, goal: Target, test: bool = False) -> tuple[RawTa
     if goal.task == "regression":
         _absurd(table, goal, where, findings)
     if not test:
-        table = _distinct(table, goal, findings)
+        table = _distinct(table, goal, findings, copies)
         _enough(table, goal)
     return table, findings
 
@@ -112,7 +114,7 @@ def _absurd(table: RawTable, goal: Target, where: str, findings: list[Finding]) 
             return
 
 
-def _distinct(table: RawTable, goal: Target, findings: list[Finding]) -> RawTable:
+def _distinct(table: RawTable, goal: Target, findings: list[Finding], keep: bool) -> RawTable:
     """The rows without copies of earlier ones; all rows where those that are equal are so by chance."""
     [(whole, features)] = row_hashes(goal.name, table)
     _, first = np.unique(whole, return_index=True)
@@ -122,7 +124,9 @@ def _distinct(table: RawTable, goal: Target, findings: list[Finding]) -> RawTabl
     again[first] = False
     count, where = int(again.sum()), table.examples(again)
     said = f"{plural(count, 'row is', 'rows are')} exactly like an earlier one"
-    if by_chance(whole, features, table.columns[goal.name].counts):
+    if keep:
+        action = "kept, as was asked: the score is that of rows of which some are known"
+    elif by_chance(whole, features, table.columns[goal.name].counts):
         action = "kept: rows with equal features often have another target, so each says something"
     elif coarse(features, goal.name, table):
         action = "kept: columns have so few values that as many rows are equal by chance"
@@ -154,7 +158,7 @@ def coarse(features: Array, target: str, *tables: RawTable) -> bool:
     all columns and bring no such pairs. The column that expects most counts, since the others may follow from it. Fewer than
     a third of it is not chance either, but a table without repeats (as of all positions of a game) and some copies.
     """
-    some = slice(None)
+    some: Array | slice = slice(None)
     if len(features) > MOST_ROWS:
         some = rng_for(0, "coarse").choice(len(features), MOST_ROWS, replace=False)
     features = features[some]

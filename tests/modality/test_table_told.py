@@ -1,0 +1,80 @@
+"""What a person is told of a table before the search and of the model after it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import seedleaf
+from seedleaf.data.tables import folds, load_table
+from seedleaf.errors import StudyError
+from seedleaf.learners.tables.registry import space_of
+from seedleaf.learners.tables.source import describe as kept
+from seedleaf.learners.tables.source import save
+from seedleaf.modality.table_finish import _no_better
+from seedleaf.modality.table_spec import TableSpec, describe
+from seedleaf.modality.tables import Tables
+from seedleaf.study import Study
+
+
+def spec_of(frame: pd.DataFrame, folder: Path, **asked: Any) -> TableSpec:
+    data = load_table(frame, target="y", **asked)
+    save(data, folds(data, 2), folder)
+    schema, kind, n_folds = kept(folder)
+    return TableSpec(schema, kind, n_folds)
+
+
+def frame() -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 300)
+    return pd.DataFrame(
+        {
+            "id": np.arange(300),
+            "same": 7,
+            "x": rng.normal(size=300) + y,
+            "state": np.where(y, "paid", "open"),
+            "y": y,
+        }
+    )
+
+
+def test_a_leak_is_told_first_and_so_is_what_is_not_used(tmp_path: Path) -> None:
+    spec = spec_of(frame(), tmp_path)
+    study = Study(space_of(spec.kind), minimize="logloss")
+    lines = describe(spec, study)
+    assert len(lines) <= 6
+    [noticed] = [line for line in lines if line.startswith("noticed")]
+    assert noticed.startswith("noticed   state: alone it predicts y almost perfectly")
+    assert "column dropped as a leak (and 2 findings more: seedleaf check)" in noticed
+    [unused] = [line for line in lines if line.startswith("not used")]
+    assert all(f"{name} (" in unused for name in ("id", "same", "state"))
+    plain = describe(spec_of(frame()[["x", "y"]], tmp_path / "plain"), study)
+    assert not [line for line in plain if line.startswith(("noticed", "not used"))]
+
+
+def test_columns_and_copies_are_kept_where_a_run_is_asked_to(tmp_path: Path) -> None:
+    twice = pd.concat([frame(), frame()], ignore_index=True)
+    job: Any = SimpleNamespace(options={"target": "y", "keep": ["state"], "copies": "keep"}, seed=0, data="d")
+    job.limits = {}
+    spec = Tables().prepare(tmp_path / "cache", job, twice, None)
+    assert spec.schema.n_train + spec.schema.n_test == 600
+    assert "state" in {c.name for c in spec.schema.used}
+    with pytest.raises(StudyError, match="copies are to drop or to keep, not 'all'"):
+        seedleaf.fit(tmp_path / "d.csv", copies="all", out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("metric", "tested", "told"), [("logloss", 0.8, True), ("logloss", 0.6, False)])
+def test_a_test_part_that_says_otherwise_is_told(metric: str, tested: float, told: bool) -> None:
+    goal = SimpleNamespace(name=metric, direction="min")
+    history = SimpleNamespace(note=lambda name: {"logloss": 0.69})
+    run: Any = SimpleNamespace(spec=SimpleNamespace(goal=goal), study=SimpleNamespace(history=history))
+    assert _no_better(run, None) == ""
+    text = _no_better(run, tested)
+    assert bool(text) == told
+    assert not told or text.endswith("no better than the same answer for every row: logloss 0.8, 0.69 so")

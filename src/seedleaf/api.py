@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +89,8 @@ def fit(
         asked_for = families.split(",") if isinstance(families, str) else families
         given["families"] = [name for each in asked_for if (name := str(each).strip())]
     if keep is not None:
-        given["keep"] = [keep] if isinstance(keep, str) else [str(name) for name in keep]
+        several = isinstance(keep, Iterable) and not isinstance(keep, str)
+        given["keep"] = [str(name) for name in (keep if several else (keep,))]
     if copies is not None:
         given["copies"] = copies
     if test is not None and test != NO_TEST:

@@ -102,6 +102,15 @@ def test_a_trial_tells_what_its_file_would_cost(place: str, tmp_path: Path) -> N
         return [dict(m.metrics) for m in run(config, ctx)]
 
     assert "bytes" not in told("free", 0, setup)[0]
+    assert "own_rounds" not in told("plain", 0, setup)[0], "a linear model has none"
+    grown = {"learner": "boosting"} if not source.n_classes else None
+    if grown is not None:
+        (tmp_path / "grown").mkdir()
+        whole = space_of(kind_of(source.schema, True)).complete(grown)
+        tasks = [Context(0, a, b, 3, 0, tmp_path / "grown", setup=setup) for a, b in ((0, 1), (1, 3))]
+        steps = [m.metrics for ctx in tasks for m in run(whole, ctx)]
+        assert steps[0]["own_rounds"] == steps[0]["rounds"]
+        assert steps[2]["rounds"] == pytest.approx((steps[1]["own_rounds"] + steps[2]["own_rounds"]) / 2)
     first, second = told("limited", 0, limited)[0], told("limited", 1, limited)[0]
     assert second["bytes"] >= first["bytes"] > 1_000, "the largest of the folds counts"
 
@@ -174,7 +183,10 @@ def test_folds_are_counted_in_one_form() -> None:
     assert costs_over(large, {"latency_ms": 1.0, "bytes": 3_000})["bytes"] == 1_200, "too large to be timed"
     single = [{"bytes": 900.0, "latency_ms": 0.4}, {"bytes": 950.0, "latency_ms": 0.3}]
     assert costs_over(single, {}) == {"bytes": 950, "latency_ms": 0.3}
-    assert costs_over([folds[0], single[0]], {})["plain_bytes"] == 5_000, "few trees have one form"
+    mixed = costs_over([folds[0], {"bytes": 900.0, "latency_ms": 0.3}], {"bytes": 2_000.0, "latency_ms": 1.0})
+    assert mixed["plain_bytes"] == 5_000
+    assert (mixed["bytes"], mixed["latency_ms"]) == (1_000, 2.0), "few trees say nothing of many packed ones"
+    assert costs_over([{"rmse": 1.0}, *single], {}) == costs_over(single, {}), "a fold without its model"
 
 
 def test_trees_are_packed_where_that_pays_and_the_limits_allow(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from seedleaf.core import Fidelity, Trial
+from seedleaf.core import Fidelity, State, Trial
 from seedleaf.learners.tables.trial import model_file
 from seedleaf.modality import table_tidy
 from seedleaf.modality.table_choice import LOOKED_AT
@@ -86,13 +86,42 @@ def test_those_beyond_a_limit_are_not_among_the_best(tmp_path: Path) -> None:
     assert left(tmp_path, study.trials) == [*range(2, LOOKED_AT + 2), LOOKED_AT + 3]
 
 
+def test_whoever_wins_in_the_end_its_candidates_have_their_models(tmp_path: Path) -> None:
+    """One that was cut off may win by the folds that it had; those beside it are ranked by as many."""
+    study = Study(SPACE, minimize="loss", fidelity=Fidelity("fold", 1, 3, eta=2))
+    n = 2 * LOOKED_AT + 10
+    for i in range(n + 1):
+        study.enqueue({"learner": "boosting", "x": i / 1_000}, budget=3 if i < n else 2)
+    for i in range(n + 1):
+        task = study.ask()
+        assert task is not None
+        place = tmp_path / f"{task.trial:04d}"
+        place.mkdir()
+        for step in range(task.stop):
+            for suffix in (".onnx", ".npy"):
+                (place / model_file(step)).with_suffix(suffix).touch()
+        # The better over two folds the worse over three.
+        losses = [1.0 + i / 100] * 2 + [9.0 - i / 10] if i < n else [0.01] * 2
+        study.tell(task, [{"loss": v} for v in losses[: task.stop]])
+    tidy = Tidy(study, tmp_path)
+    for _ in range(40):
+        tidy(study.history)
+    [cut] = [t for t in study.trials if t.state is State.PAUSED]
+    kept = set(left(tmp_path, study.trials))
+    assert len(kept) < n
+    by_two = sorted((t for t in study.trials if t is not cut), key=lambda t: t.id)[: LOOKED_AT - 1]
+    assert kept >= {cut.id, *(t.id for t in by_two)}
+    assert kept >= {t.id for t in study.trials[n - LOOKED_AT : n]}, "and those that are best over all"
+
+
 def test_in_the_end_all_else_goes_as_far_as_there_is_time(tmp_path: Path) -> None:
     study = searched(tmp_path, [float(i) for i in range(LOOKED_AT + 3)], linear=[99.0])
     tidy = Tidy(study, tmp_path)
     tidy.rest(time.time() - 1.0)
     assert left(tmp_path, study.trials) == [t.id for t in study.trials]
     tidy.rest(time.time() + 60.0)
-    assert left(tmp_path, study.trials) == [*range(LOOKED_AT), LOOKED_AT + 3], "the linear one stays"
+    kept = [*range(LOOKED_AT), LOOKED_AT + 3, LOOKED_AT + 4]
+    assert left(tmp_path, study.trials) == kept, "the linear one stays, and what waits for its second fold"
 
 
 def test_a_study_without_a_result_has_nothing_to_tidy(tmp_path: Path) -> None:

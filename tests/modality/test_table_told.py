@@ -69,12 +69,23 @@ def test_columns_and_copies_are_kept_where_a_run_is_asked_to(tmp_path: Path) -> 
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize(("metric", "tested", "told"), [("logloss", 0.8, True), ("logloss", 0.6, False)])
-def test_a_test_part_that_says_otherwise_is_told(metric: str, tested: float, told: bool) -> None:
-    goal = SimpleNamespace(name=metric, direction="min")
-    history = SimpleNamespace(note=lambda name: {"logloss": 0.69})
+@pytest.mark.parametrize(
+    ("metric", "direction", "tested", "told"),
+    [
+        ("logloss", "min", 0.8, True),
+        ("logloss", "min", 0.6, False),
+        ("auc", "max", 0.8, False),
+        ("auc", "max", 0.6, True),
+    ],
+)
+def test_a_test_part_that_says_otherwise_is_told(
+    metric: str, direction: str, tested: float, told: bool
+) -> None:
+    goal = SimpleNamespace(name=metric, direction=direction)
+    history = SimpleNamespace(note=lambda name: {metric: 0.69})
     run: Any = SimpleNamespace(spec=SimpleNamespace(goal=goal), study=SimpleNamespace(history=history))
     assert _no_better(run, None) == ""
     text = _no_better(run, tested)
     assert bool(text) == told
-    assert not told or text.endswith("no better than the same answer for every row: logloss 0.8, 0.69 so")
+    said = f"no better than the same answer for every row: {metric} {tested:.4g}, 0.69 so"
+    assert not told or text.endswith(said)

@@ -116,6 +116,26 @@ def test_the_best_of_each_kind_is_judged_on_all_where_that_is_cheap() -> None:
     assert [study.trials[i].state for i in (4, 6, 8)] == [State.STOPPED] * 3, "not the best of their kind"
 
 
+def test_one_beyond_a_limit_is_not_the_best_of_its_kind() -> None:
+    study = Study(
+        Space(kind=Choice("a", "b"), x=Float(0, 1)),
+        minimize="loss",
+        fidelity=Fidelity("fold", 1, 5, eta=2),
+        sampler="random",
+        limits={"bytes": 10.0},
+        scheduler=RacingScheduler(kin=("kind",), spare=0.5),
+        max_trials=4,
+    )
+    given = [("a", 1.0, 1.0), ("a", 1.01, 1.0), ("b", 1.8, 99.0), ("b", 1.9, 1.0)]
+    for i, (kind, _, _) in enumerate(given):
+        study.enqueue({"kind": kind, "x": i / 10}, budget=1)
+    while (task := study.ask()) is not None:
+        _, loss, size = given[task.trial]
+        steps = [{"loss": loss, "bytes": size}] * (task.stop - task.start)
+        study.tell(task, steps, seconds=float(len(steps)))
+    assert [t.state for t in study.trials] == [State.DONE, State.STOPPED, State.STOPPED, State.DONE]
+
+
 def test_what_is_dear_waits_until_enough_was_spent() -> None:
     """Of kind c a step is twenty times as dear; nothing else can be begun, so that it goes on in the end, and last."""
     study, order = kinds(LEVELS, {"a": 1.0, "b": 1.0, "c": 20.0}, kin=("kind",), spare=0.3)

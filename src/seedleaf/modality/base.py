@@ -87,7 +87,7 @@ class Modality(Protocol):
         """What is called between two decisions of the search, and removes from `trials` what nothing will need."""
 
     def describe(self, spec: Any, study: Study) -> list[str]:
-        """The data as understood, the trivial baseline and what is searched, in at most four lines."""
+        """The data as understood, the trivial baseline and what is searched, in at most six lines."""
 
     def make(self, run: Run, end: float, staged: Path) -> Made:
         """Fit the winner for good by `end`, export it to `staged` and measure it on the test part."""

@@ -72,10 +72,8 @@ def averaged(bagged: Sequence[Path], spared: Sequence[Path], whole: bool) -> lis
 
 def rounds_of(trial: Trial, ordered: bool = False) -> float:
     """The trees or epochs that were best in the folds, on average; of `ordered` folds in the last, which has most rows."""
-    means = [m.metrics.get("rounds", 0.0) for m in trial.measurements]
-    if not ordered or len(means) < 2:
-        return trial.metrics.get("rounds", 0.0)
-    return len(means) * means[-1] - (len(means) - 1) * means[-2]
+    rounds = trial.metrics.get("rounds", 0.0)
+    return trial.metrics.get("own_rounds", rounds) if ordered else rounds
 
 
 def plan(

@@ -94,13 +94,13 @@ def note_of(spec: TableSpec, y: Any) -> dict[str, Any]:
 
 def _found(schema: TableSchema) -> list[str]:
     """What a person should know before the score: what may say the target, and which columns are not used."""
-    if not schema.findings:
-        return []
-    ordered = sorted(schema.findings, key=lambda f: FIRST.index(f.kind) if f.kind in FIRST else len(FIRST))
-    first, rest = ordered[0], len(ordered) - 1
-    more = f" (and {plural(rest, 'finding')} more: seedleaf check)" if rest else ""
-    told = f"{first.column}: {first.message}" if first.column else first.message
-    lines = [f"noticed   {told}; {first.action}{more}"]
+    lines = []
+    if schema.findings:
+        first = min(schema.findings, key=lambda f: FIRST.index(f.kind) if f.kind in FIRST else len(FIRST))
+        rest = len(schema.findings) - 1
+        more = f" (and {plural(rest, 'finding')} more: seedleaf check)" if rest else ""
+        told = f"{first.column}: {first.message}" if first.column else first.message
+        lines.append(f"noticed   {told}; {first.action}{more}")
     if dropped := [f"{c.name} ({c.dropped})" for c in schema.columns if c.dropped]:
         others = f", and {len(dropped) - NAMED} more" if len(dropped) > NAMED else ""
         lines.append(f"not used  {', '.join(dropped[:NAMED])}{others}")

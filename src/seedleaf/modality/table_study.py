@@ -63,7 +63,9 @@ def open_study(
             limits=dict(job.limits),
             seed=job.seed,
             sampler=PortfolioSampler(first, TpeSampler()) if job.sampler == "auto" else job.sampler,
-            scheduler=RacingScheduler(kin=FAMILY_KEYS) if job.scheduler == "auto" else job.scheduler,
+            scheduler=RacingScheduler(kin=FAMILY_KEYS)
+            if job.scheduler in ("auto", RacingScheduler.name)
+            else job.scheduler,
             store=store,
             name=STUDY,
             take_over=True,

@@ -43,29 +43,30 @@ class Tidy:
         del self.waiting[:AT_ONCE]
 
     def rest(self, end: float) -> None:
-        """Remove all but the models of trials that came into question, which are for a run that goes on, as far as there is
-        time until `end` (seconds since the epoch)."""
+        """Remove all but the models of trials that came into question or wait for more folds, which are for a run that goes
+        on, as far as there is time until `end` (seconds since the epoch)."""
         winner = winner_of(self.study)
         able = [] if winner is None else candidates(self.study, winner)
         kept = self.gone | {t.id for t in able}
         for trial in self.study.trials:
             if time.time() >= end:
                 return
-            if trial.id not in kept and trial.step:
+            if trial.id not in kept and trial.step and trial.state is not State.PAUSED:
                 self._clear(trial)
 
     def _useless(self, history: History) -> list[Trial]:
-        """Once more trials are complete than are looked at in the end: the others, and those that were stopped or failed."""
-        problem = self.study.problem
-        loss = problem.objectives[0].loss
-        complete = [t for t in history.completed() if keeps_limits(problem, t)]
-        if len(complete) <= LOOKED_AT:
+        """Once more trials are complete than are looked at in the end: those that are over and would not be candidates,
+        however many folds the winner turns out to have."""
+        problem, kept = self.study.problem, set(self.gone)
+        if len(history.completed()) <= LOOKED_AT:
             return []
-        complete.sort(key=lambda t: (loss(t.metrics), t.id))
-        kept = self.gone | {t.id for t in looked_at(complete)}
+        for rung in problem.rungs:
+            rows = ((problem.objectives[0].loss(m), history.trials[k]) for k, m in history.at(rung).items())
+            able = [(loss, t.id, t) for loss, t in rows if keeps_limits(problem, t)]
+            kept |= {t.id for t in looked_at([t for *_, t in sorted(able, key=lambda row: row[:2])])}
         return [t for t in history.in_state(State.DONE, State.STOPPED, State.FAILED) if t.id not in kept]
 
     def _clear(self, trial: Trial) -> None:
         self.gone.add(trial.id)
-        for j in range(trial.step):
+        for j in range(self.study.problem.full):
             remove(self.trials / f"{trial.id:04d}" / model_file(j))

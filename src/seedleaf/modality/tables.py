@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from seedleaf import __version__
 from seedleaf.core import Body, History
 from seedleaf.errors import DataError, RunError, StudyError
 from seedleaf.executors.local import LocalExecutor
@@ -77,8 +78,11 @@ class Tables:
                 lowest = f"{data.schema.target.name} goes down to {data.y_train.min():g}"
                 raise DataError(f"{data.schema.name}: {goal.name} is for targets of 0 and more; {lowest}")
             if known and known.get("fingerprint") != data.schema.fingerprint:
+                other = (
+                    "" if job.version == __version__ else f", or seedleaf {__version__} reads it otherwise"
+                )
                 raise RunError(
-                    f"{job.data} is not what {cache.parent} was fitted on: the table has changed; fit again"
+                    f"{job.data} is not what {cache.parent} was fitted on: the table has changed{other}; fit again"
                 )
             data, splits = judged(data, job.options.get("folds"), job.seed)
             stored.save(data, splits, cache)

@@ -47,7 +47,7 @@ class RacingScheduler:
         self, problem: Problem, history: History, sampler: Sampler, rng: np.random.Generator
     ) -> Decision:
         best = best_trial(problem, history, history.completed())
-        spared = []
+        spared, spent = [], math.nan
         # The best goes on first: the sooner it is complete, the sooner others can be told to be behind.
         for trial in sorted(history.in_state(State.PAUSED), key=lambda t: (loss_of(problem, t), t.id)):
             if not keeps_limits(problem, trial) and best_trial(problem, history) is not None:
@@ -58,7 +58,9 @@ class RacingScheduler:
                 return _resumed(problem, trial)
             if not self.kin or not self._first(problem, history, trial):
                 return Stop(trial.id, f"clearly behind trial {best.id} after {trial.step} of {problem.full}")
-            if self._affordable(problem, history, trial):
+            if math.isnan(spent):
+                spent = sum(t.seconds for t in history.trials.values())
+            if self._affordable(problem, history, trial, spent):
                 return _resumed(problem, trial)
             spared.append(trial)
         begun = start_new(problem, history, sampler, rng, problem.rungs[0])
@@ -76,13 +78,13 @@ class RacingScheduler:
         return not any(
             (objective.loss(metrics), other) < mine
             for other, metrics in history.at(trial.step).items()
-            if self._kind(history.trials[other]) == kind
+            if self._kind(history.trials[other]) == kind and keeps_limits(problem, history.trials[other])
         )
 
-    def _affordable(self, problem: Problem, history: History, trial: Trial) -> bool:
+    def _affordable(self, problem: Problem, history: History, trial: Trial, spent: float) -> bool:
         """Is what its other steps should take a small share of what all trials have taken?"""
-        spent = sum(t.seconds for t in history.trials.values())
-        complete = sum(self._kind(t) == self._kind(trial) for t in history.completed())
+        kind = self._kind(trial)
+        complete = sum(self._kind(t) == kind and keeps_limits(problem, t) for t in history.completed())
         left = (problem.full - trial.step) * trial.seconds / trial.step
         return left <= self.spare / (1 + complete) * spent
 

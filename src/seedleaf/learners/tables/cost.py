@@ -27,6 +27,7 @@ Array = npt.NDArray[Any]
 Costs = Mapping[str, float]
 KEYS = ("bytes", "latency_ms")
 FORMS = ("packed", "plain")  # a graph's trees in a walk (walk.py), or as operators
+COST_KEYS = frozenset({*KEYS, *(f"{form}_{key}" for form in FORMS for key in KEYS)})
 AGAIN = 3  # looks at a latency beyond its limit: on a busy machine a file seems slower than it is
 QUICK = 0.08  # seconds for the latency of a trial's model
 PAYS = 0.9  # of the bytes of a file with trees as they are: larger packed ones are not worth the time of their walk
@@ -70,11 +71,14 @@ def model_costs(place: Path, source: Source, limits: Costs) -> dict[str, float]:
     files = files_of([place], [1.0], source)
     least = min(len(f.model) for f in files)
     found: dict[str, float] = {}
+    timed = False
     for model, walked in files:
         form = f"{FORMS[not walked]}_" if len(files) > 1 else ""
         found[f"{form}bytes"] = float(len(model))
-        if len(model) <= max(limits.get("bytes", math.inf), least):
-            found[f"{form}latency_ms"] = milliseconds(session(model), source, QUICK)["median"]
+        if len(model) > max(limits.get("bytes", math.inf), least) or (timed and "latency_ms" not in limits):
+            continue
+        found[f"{form}latency_ms"] = milliseconds(session(model), source, QUICK)["median"]
+        timed = True
     return costs_over([found], limits)
 
 
@@ -82,14 +86,16 @@ def costs_over(found: Sequence[Costs], limits: Costs) -> dict[str, float]:
     """The `model_costs` of models that are built alike, as folds' are: of each form the largest file, and the quickest look,
     as what else the machine does only slows. "bytes" and "latency_ms" are those of the first form that keeps the limits,
     else of the one that is least beyond them among those with few enough bytes, as a look at a latency may mislead."""
-    known = {
-        "bytes",
-        *(f"{form}_bytes" for form in FORMS),
-    }  # a trial that goes on may have lost the models of its first folds
+    # A trial that goes on may have lost the models of its first folds.
+    known = [costs for costs in found if not COST_KEYS.isdisjoint(costs)]
+    # Few trees have one form, as quick as the plain one of more: it says nothing of how slow those are when they are packed.
+    two = [costs for costs in known if _two(costs)] or known
     over: dict[str, dict[str, float]] = {}
     for form in FORMS:
-        each = [in_form(costs, form) for costs in found if not known.isdisjoint(costs)]
-        over[form] = {k: worst(e[k] for e in each) for k, worst in zip(KEYS, (max, min), strict=True)}
+        over[form] = {
+            "bytes": max(in_form(costs, form)["bytes"] for costs in known),
+            "latency_ms": min(in_form(costs, form)["latency_ms"] for costs in two),
+        }
     able = {form: costs for form, costs in over.items() if math.isfinite(costs["latency_ms"])}
     first = [*able] if over["packed"]["bytes"] <= PAYS * over["plain"]["bytes"] else [*able][::-1]
 
@@ -105,8 +111,12 @@ def costs_over(found: Sequence[Costs], limits: Costs) -> dict[str, float]:
 
 def in_form(costs: Costs, form: str) -> dict[str, float]:
     """What a model costs in one of the FORMS, which is all there is where it has no other; infinite where not looked at."""
-    two = all(f"{f}_bytes" in costs for f in FORMS)
+    two = _two(costs)
     return {k: costs.get(f"{form}_{k}" if two else k, math.inf) for k in KEYS}
+
+
+def _two(costs: Costs) -> bool:
+    return all(f"{form}_bytes" in costs for form in FORMS)
 
 
 @lru_cache(maxsize=1)

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from seedleaf.core import Config, Context, Measurement
 from seedleaf.errors import TrialError
-from seedleaf.learners.tables.cost import costs_over, limits_of, model_costs, room_for
+from seedleaf.learners.tables.cost import COST_KEYS, costs_over, limits_of, model_costs, room_for
 from seedleaf.learners.tables.decide import crossed
 from seedleaf.learners.tables.fitting import fit_config
 from seedleaf.learners.tables.metrics import SECOND, metric_for
@@ -31,7 +31,8 @@ Array = npt.NDArray[Any]
 
 
 def run(config: Config, ctx: Context) -> Iterator[Measurement]:
-    """Fold after fold. Metrics are means over the folds so far; `rounds` is the mean of the trees or epochs used."""
+    """Fold after fold. Metrics are means over the folds so far; `rounds` is the mean of the trees or epochs used,
+    `own_rounds` those of the latest fold."""
     source = open_source(str(ctx.setup["data"]))
     config = brought_up(config, source.kind)
     task = source.schema.target.task
@@ -48,7 +49,7 @@ def run(config: Config, ctx: Context) -> Iterator[Measurement]:
                 scores |= model_costs(ctx.folder / model_file(j), source, limits)
             found.append(scores)
             continue
-        begun = time.time()
+        begun, own = time.time(), {}
         answer, rounds, cut = _fold(config, ctx, source, j)
         seconds = time.time() - begun
         scores = {**_scores(source, j, answer, names), "train_seconds": seconds}
@@ -56,15 +57,15 @@ def run(config: Config, ctx: Context) -> Iterator[Measurement]:
             scores |= model_costs(ctx.folder / model_file(j), source, limits)
         if rounds:
             scores |= {"rounds": float(rounds), "cut": float(cut)}
+            own = {"own_rounds": float(rounds)}
         found.append(scores)
         part = path.with_name(f".{path.name}.part")
         with part.open("wb") as file:
             np.save(file, answer, allow_pickle=False)
         part.replace(path)
-        means = {k: float(np.mean([f[k] for f in found if k in f])) for k in scores}
-        if limits:
-            means |= costs_over(found, limits)
-        yield Measurement(j + 1, {**means, "train_seconds": seconds}, time.time() - begun)
+        costs = costs_over(found, limits) if limits else {}
+        means = {k: float(np.mean([f[k] for f in found if k in f])) for k in scores if k not in COST_KEYS}
+        yield Measurement(j + 1, {**means, **costs, **own, "train_seconds": seconds}, time.time() - begun)
 
 
 def fold_file(j: int) -> str:

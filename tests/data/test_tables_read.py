@@ -276,6 +276,12 @@ def test_no_bytes_break_the_reader(tmp_path: Path, body: bytes, packed: bool) ->
     assert table is not None or str(path) in said
 
 
+def test_a_name_may_begin_with_a_control_character(tmp_path: Path) -> None:
+    """Python strips it as a blank, the reader does not."""
+    data = load_table(save(tmp_path, "\x1c" + NAMED))
+    assert "\x1cx" in {c.name for c in data.schema.columns}
+
+
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_a_good_table_with_a_few_spoilt_characters_is_read_or_refused(

@@ -99,12 +99,13 @@ class TableSchema:
 
     def found_in(self, source: Mapping[str, Any] | Any, where: str = "the rows") -> list[tuple[Column, Any]]:
         """Each used column with its cells in `source`. DataError, which names `where`, if one is missing."""
-        names = {str(n).strip(): n for n in source}
+        shown = {str(n).strip(): n for n in source}
+        names = shown | {str(n): n for n in source}  # a name may hold what counts as blank only here
         lost = [c.name for c in self.used if c.name not in names]
         if lost:
             raise DataError(
                 f"{where}: {len(lost)} column{'s' * (len(lost) > 1)} missing: {', '.join(lost[:5])}; "
-                f"there are: {', '.join(list(names)[:10])}"
+                f"there are: {', '.join(list(shown)[:10])}"
             )
         return [(c, source[names[c.name]]) for c in self.used]
 

@@ -38,6 +38,17 @@ def test_wrong_labels_are_found(seed: int) -> None:
     assert 3 <= finding.count <= wrong.sum()
 
 
+def test_wrong_labels_are_found_beside_a_column_that_repeats_them() -> None:
+    table, wrong = apart().drop(columns="size"), some(1000, 0.05)
+    y = table["y"].where(~wrong, table["y"].map({"k0": "k1", "k1": "k2", "k2": "k0"}))
+    noise = np.random.default_rng(7).normal(size=1000) * 0.1
+    spoilt = table.assign(leak=y.map({"k0": 0, "k1": 1, "k2": 2}) + noise, y=y)
+    [leak] = found(load_table(spoilt), "leak")
+    assert leak.action.startswith("kept")  # a measurement, for all that is known
+    [finding] = found(load_table(spoilt), "label")
+    assert len(set(finding.rows) & set(np.flatnonzero(wrong) + 1)) >= 4  # of five
+
+
 def test_targets_with_a_slipped_decimal_point_are_found() -> None:
     table = apart()[["a", "b", "c", "size"]]
     wrong = some(1000, 0.02)

@@ -8,7 +8,7 @@ import numpy as np
 
 from seedleaf.data.spec import Array
 from seedleaf.data.tables.audit.sheet import Sheet, Verdict
-from seedleaf.data.tables.schema import Finding
+from seedleaf.data.tables.schema import Column, Finding
 from seedleaf.data.tables.words import plural, share
 from seedleaf.seeds import rng_for, seed_for
 
@@ -30,17 +30,24 @@ MOST_STEPS = 30  # distinct numbers below which a target is a scale, whose steps
 
 
 def wrong_labels(sheet: Sheet) -> Iterator[Verdict]:
-    """Rows whose target a random forest that has not seen them (out of bag) does not believe."""
+    """Rows whose target a random forest that has not seen them (out of bag) does not believe.
+
+    A column that says the target says its errors, too: where nothing is found with such columns, they are left out.
+    """
     if sheet.n < FEWEST:
         return
-    rows, x = _features(sheet)
-    if x.shape[1]:
-        y, seed = sheet.y[rows], seed_for(sheet.seed, "labels") % 2**32
-        suspects, said = _labels(x, y, seed) if sheet.classes else _numbers(x, y, seed)
-        if len(suspects):
-            where = sheet.train.examples(np.sort(rows[suspects]))
-            action = "kept; look at these rows"
-            yield Verdict(Finding("label", sheet.target.name, said, action, len(suspects), where))
+    used = [c for c in sheet.used if c.kind != "text"]
+    without = [c for c in used if c.name not in sheet.leaks]
+    for columns in [used] if len(without) == len(used) else [used, without]:
+        rows, x = _features(sheet, columns)
+        if x.shape[1]:
+            y, seed = sheet.y[rows], seed_for(sheet.seed, "labels") % 2**32
+            suspects, said = _labels(x, y, seed) if sheet.classes else _numbers(x, y, seed)
+            if len(suspects):
+                where = sheet.train.examples(np.sort(rows[suspects]))
+                action = "kept; look at these rows"
+                yield Verdict(Finding("label", sheet.target.name, said, action, len(suspects), where))
+                return
 
 
 def _labels(x: Array, y: Array, seed: int) -> tuple[Array, str]:
@@ -113,12 +120,11 @@ def _numbers(x: Array, y: Array, seed: int) -> tuple[Array, str]:
     return suspects, f"{said} beyond {FAR:g} times the usual error of a forest (out of bag)"
 
 
-def _features(sheet: Sheet) -> tuple[Array, Array]:
-    """Which rows (n), ascending, and their columns as numbers (n x d): categories by how common they are."""
+def _features(sheet: Sheet, used: list[Column]) -> tuple[Array, Array]:
+    """Which rows (n), ascending, and those columns as numbers (n x d): categories by how common they are."""
     rows = np.arange(sheet.n)
     if sheet.n > MOST_ROWS:
         rows = np.sort(rng_for(sheet.seed, "labels").choice(sheet.n, MOST_ROWS, replace=False))
-    used = [c for c in sheet.used if c.kind != "text"]
     used = used[:: -(-len(used) // MOST_COLUMNS) or 1]
     columns = [_coded(sheet.values(c.name)[rows]) for c in used]
     return rows, np.stack(columns, axis=1) if columns else np.empty((len(rows), 0))

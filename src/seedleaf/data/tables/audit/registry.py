@@ -80,6 +80,8 @@ def audit(sheet: Sheet, keep: Collection[str] = ()) -> list[Finding]:
     for check in CHECKS:
         for verdict in _quietly(check, sheet):
             finding = verdict.finding
+            if finding.kind == "leak":
+                sheet.leaks.add(finding.column)
             if verdict.drop and finding.column in keep:
                 finding = replace(finding, action="kept, as asked")
             elif verdict.drop:

@@ -28,7 +28,7 @@ class Verdict:
 class Sheet:
     """The training rows of a table as read, and those of the test file where one was given.
 
-    `columns` are replaced as checks settle how they are read; only the audit's own loop does that.
+    `columns` are replaced as checks settle how they are read, and `leaks` grow; only the audit's own loop does that.
     """
 
     source: str
@@ -39,6 +39,7 @@ class Sheet:
     test: RawTable | None = None
     seed: int = 0
     read: dict[tuple[str, bool], Array] = field(default_factory=dict)
+    leaks: set[str] = field(default_factory=set)  # columns that were told to say the target, dropped or not
 
     @property
     def used(self) -> Iterator[Column]:

@@ -41,7 +41,8 @@ def test_the_command_says_what_was_read_found_and_done(table: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     assert lines[0] == f"{table}: 80 rows to use, 13 columns (separator comma, encoding utf-8, header yes)"
-    assert lines[1] == "target: class (by its name), binary, 2 classes"
+    said = "target: class (by its name), binary, 2 classes, positive: ja (the opposite of 'nein')"
+    assert lines[1] == said
     assert lines[2] == "features: 2 numbers; 10 dropped"
     assert lines[3] == "rows: 64 to train on, 16 to test on"
     assert lines[4] == "10 findings"
@@ -73,6 +74,8 @@ def test_options_reach_the_reader(table: Path, tmp_path: Path) -> None:
     done = run(table, "--target", "größe 0", "--order-by", "größe 1")
     assert "target: größe 0 (as asked), regression" in done.stdout
     assert "test-columns" in run(table, "--test", rest).stdout
+    for positive in seedleaf.check(table).schema.target.classes:
+        assert f"positive: {positive} (as asked)" in run(table, "--positive", positive).stdout
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def test_scikit_learn(estimator: Any, check: Any, stand_in: None) -> None:
 
 def test_parameters_are_those_of_fit_and_are_passed_on(stand_in: None, tmp_path: Path) -> None:
     given = {"time_limit": "2m", "metric": "auc", "max_bytes": "50k", "max_latency": 0.5, "memory": "2G",
-             "folds": 3, "families": "linear", "workers": 3, "random_state": 7, "out": tmp_path / "run"}  # fmt: skip
+             "folds": 3, "families": "linear", "keep": ["a"], "copies": "keep", "workers": 3, "random_state": 7, "out": tmp_path / "run"}  # fmt: skip
     model = TabularClassifier(**given)
     assert model.get_params() == given
     assert clone(model).get_params() == given
@@ -76,9 +76,13 @@ def test_parameters_are_those_of_fit_and_are_passed_on(stand_in: None, tmp_path:
     asked = model.fit(X, np.arange(20) % 2).result_.asked  # type: ignore[attr-defined]
     assert asked.pop("command") == "TabularClassifier.fit"
     seed = {k: v for k, v in given.items() if k != "random_state"} | {"seed": 7}
-    assert asked == {**seed, "target": "target_", "task": "classification", "test": "none"}, (
-        "X has a column called target"
-    )
+    assert asked == {
+        **seed,
+        "target": "target_",
+        "task": "classification",
+        "test": "none",
+        "positive": "1",
+    }, "X has a column called target"
 
 
 def test_labels_of_any_kind_come_back(stand_in: None) -> None:

@@ -239,7 +239,11 @@ def test_what_cannot_be_is_refused_before_anything_starts(tmp_path: Path) -> Non
         seedleaf.fit("digits", target="y")
     with pytest.raises(DataError, match="none does not exist"):  # a path, not the word
         seedleaf.fit(file, test=Path("none"), out=tmp_path / "run", workers=1)
-    for wrong, said in (({"target": "z"}, "no column 'z'"), ({"metric": "rmse"}, "no metric for binary")):
+    for wrong, said in (
+        ({"target": "z"}, "no column 'z'"),
+        ({"metric": "rmse"}, "no metric for binary"),
+        ({"positive": "z"}, "no class 'z'; there are: "),
+    ):
         with pytest.raises((DataError, StudyError), match=said):
             seedleaf.fit(file, out=tmp_path / "run", workers=1, **wrong)  # type: ignore[arg-type]
         assert not (tmp_path / "run" / "study.db").exists() or not list((tmp_path / "run").glob("best"))

@@ -50,6 +50,7 @@ def check(
     task: str | None = None,
     keep: Collection[str] = (),
     copies: str = "drop",
+    positive: str | None = None,
     seed: int = 0,
 ) -> Checked:
     """Read and audit a table: a CSV, TSV or Parquet file or a pandas DataFrame. Nothing is trained or written.
@@ -67,6 +68,7 @@ def check(
         task=task,
         keep=keep,
         copies=copies,
+        positive=positive,
         seed=seed,
     )
     return Checked(loaded.schema)
@@ -80,6 +82,8 @@ def headline(schema: TableSchema) -> list[str]:
     listed = ", ".join(f"{count} {_many(KIND_NAMES[kind], count)}" for kind, count in kinds.most_common())
     dropped = len(schema.columns) - len(schema.used)
     task = goal.task if goal.task == "regression" else f"{goal.task}, {len(goal.classes)} classes"
+    if how := notes.get("positive"):
+        task += f", positive: {goal.classes[1]} ({how})"
     named = f" ({notes['target']})" if "target" in notes else ""
     how = ", ".join(f"{key} {notes[key]}" for key in ("separator", "encoding", "header") if key in notes)
     found = len(schema.findings)

@@ -35,6 +35,8 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]
         memory: str | int | None = None,
         folds: int | None = None,
         families: str | Sequence[str] | None = None,
+        keep: Sequence[str] | None = None,
+        copies: str | None = None,
         workers: int | None = None,
         random_state: int | np.random.RandomState | None = None,
         out: str | Path | None = None,
@@ -46,11 +48,13 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]
         self.memory = memory
         self.folds = folds
         self.families = families
+        self.keep = keep
+        self.copies = copies
         self.workers = workers
         self.random_state = random_state
         self.out = out
 
-    def _search(self, X: Any, goal: list[Any], task: str) -> None:
+    def _search(self, X: Any, goal: list[Any], task: str, positive: str | None = None) -> None:
         """Fit on columns `X` and what is to be predicted, texts or numbers, and keep the opened model."""
         frame = self._frame(X)
         name = "target"
@@ -69,6 +73,9 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]
             memory=self.memory,
             folds=self.folds,
             families=self.families,
+            keep=self.keep,
+            copies=self.copies,
+            positive=positive,
             workers=self.workers,
             seed=seed_of(self.random_state),
             out=self.out if self.out is not None else scratch_folder(self),
@@ -121,8 +128,8 @@ class TabularClassifier(ClassifierMixin, _Tabular):  # type: ignore[misc]
 
     X is a pandas DataFrame of numbers, texts, categories and dates, or an array (N, D); NaN and None are missing. y
     holds any labels. All rows are trained on, for scikit-learn's users test by themselves; how good the winner was on rows
-    that it had not seen stands in `result_.best.metrics["cross_validated"]`. Without `out` the run's folder goes away
-    with the estimator; `export` writes the model.
+    that it had not seen stands in `result_.best.metrics["cross_validated"]`. F1 and its like are of `classes_[1]` where
+    there are two. Without `out` the run's folder goes away with the estimator; `export` writes the model.
     """
 
     def fit(self, X: Any, y: Any) -> TabularClassifier:
@@ -139,7 +146,8 @@ class TabularClassifier(ClassifierMixin, _Tabular):  # type: ignore[misc]
         names = [as_text(label) for label in self.classes_]
         if len(set(names)) < len(names) or any(name.lower() in SURE for name in names):
             names = [f"class {k}" for k in range(len(names))]  # as texts they would be missing, or the same
-        self._search(X, [names[k] for k in codes], "classification")
+        positive = names[1] if len(names) == 2 else None  # of two, as scikit-learn has it
+        self._search(X, [names[k] for k in codes], "classification", positive)
         self._places = [names.index(name) for name in self.result_.classes]
         return self
 

@@ -64,6 +64,12 @@ def test_columns_and_copies_are_kept_where_a_run_is_asked_to(tmp_path: Path) -> 
     spec = Tables().prepare(tmp_path / "cache", job, twice, None)
     assert spec.schema.n_train + spec.schema.n_test == 600
     assert "state" in {c.name for c in spec.schema.used}
+    assert spec.schema.target.classes == ("0", "1")
+    job.options["positive"] = "0"
+    spec = Tables().prepare(tmp_path / "other", job, twice, None)
+    assert spec.schema.target.classes == ("1", "0")
+    study = Study(space_of(spec.kind), minimize="logloss")
+    assert "target    y (as asked), 2 classes; positive: 0 (as asked)" in describe(spec, study)
     with pytest.raises(StudyError, match="copies are to drop or to keep, not 'all'"):
         seedleaf.fit(tmp_path / "d.csv", copies="all", out=tmp_path / "run")
     assert not (tmp_path / "run").exists()

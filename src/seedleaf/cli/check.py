@@ -26,6 +26,10 @@ def check(
     order_by: Annotated[str | None, typer.Option(help="Split in the order of this column.")] = None,
     keep: Annotated[list[str] | None, typer.Option(help="A column that is not to be dropped.")] = None,
     copies: Annotated[str, typer.Option(help="Rows exactly like earlier ones: drop or keep.")] = "drop",
+    positive: Annotated[
+        str | None,
+        typer.Option(help="Which of two classes is looked for; default: see docs/fitting-tables.md."),
+    ] = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -43,6 +47,7 @@ def check(
             order_by=order_by,
             keep=keep or (),
             copies=copies,
+            positive=positive,
             seed=seed,
         )
         if as_json:

@@ -76,6 +76,12 @@ def fit(
     copies: Annotated[
         str | None, typer.Option(help="Tables: rows exactly like earlier ones: drop (default) or keep.")
     ] = None,
+    positive: Annotated[
+        str | None,
+        typer.Option(
+            help="Tables: which of two classes f1 and average_precision are of; docs/fitting-tables.md."
+        ),
+    ] = None,
     task: Annotated[str | None, typer.Option(help="Tables: classification or regression.")] = None,
     folds: Annotated[
         int | None, typer.Option(help="Tables: folds of the cross-validation; default 5.")
@@ -125,6 +131,7 @@ def fit(
             order_by=order_by,
             keep=keep,
             copies=copies,
+            positive=positive,
             task=task,
             folds=folds,
             metric=metric,

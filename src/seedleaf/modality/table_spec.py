@@ -112,6 +112,8 @@ def describe(spec: TableSpec, study: Study) -> list[str]:
     schema, kind = spec.schema, spec.kind
     chosen = schema.notes.get("target", "")
     task = schema.target.task if not kind.n_classes else f"{kind.n_classes} classes"
+    if how := schema.notes.get("positive"):
+        task += f"; positive: {schema.target.classes[1]} ({how})"
     parts = ((kind.n_numbers, "numbers"), (kind.n_categories, "categories"), (kind.n_texts, "texts"))
     tested = f"{schema.n_test:,}" if schema.n_test else "no"
     lines = [

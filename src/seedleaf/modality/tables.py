@@ -29,7 +29,17 @@ if TYPE_CHECKING:
 
 TEXTS = (".csv", ".tsv", ".tab", ".txt", ".dat", ".data")
 SUFFIXES = (*TEXTS, *(f"{suffix}.gz" for suffix in TEXTS), ".parquet", ".pq")
-OPTIONS = ("target", "test", "group", "order_by", "keep", "copies", "task", "folds", "metric", "families")
+READ = (
+    "target",
+    "test",
+    "group",
+    "order_by",
+    "keep",
+    "copies",
+    "positive",
+    "task",
+)  # what a table is read by
+OPTIONS = (*READ, "folds", "metric", "families")
 
 
 @dataclass(frozen=True)
@@ -68,10 +78,7 @@ class Tables:
         from seedleaf.data.tables import judged, load_table
 
         if not (cache / stored.SPEC).exists():
-            asked: dict[str, Any] = {
-                k: job.options.get(k) for k in ("target", "test", "group", "order_by", "task")
-            }
-            asked |= {k: job.options[k] for k in ("keep", "copies") if k in job.options}
+            asked: dict[str, Any] = {k: job.options[k] for k in READ if k in job.options}
             data = load_table(source, **asked, seed=job.seed)
             goal = metric_for(data.schema.target.task, str(job.options.get("metric", "auto")))
             if not fits(goal, data.y_train):

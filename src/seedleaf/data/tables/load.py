@@ -16,6 +16,7 @@ from seedleaf.data.tables.audit.sheet import Sheet
 from seedleaf.data.tables.cells import TOKEN_SET, RawTable, as_text
 from seedleaf.data.tables.folds import holdout
 from seedleaf.data.tables.infer import infer_column, infer_target, is_comma_file
+from seedleaf.data.tables.positive import with_positive
 from seedleaf.data.tables.rest import read_test
 from seedleaf.data.tables.schema import Column, Finding, Frame, TableData, TableSchema, Target
 from seedleaf.data.tables.source import read_source
@@ -37,6 +38,7 @@ def load_table(
     task: str | None = None,
     keep: Collection[str] = (),
     copies: str = "drop",
+    positive: str | None = None,
     seed: int = 0,
 ) -> TableData:
     """A table, read, audited and split; what is odd about it stands in `schema.findings`.
@@ -45,7 +47,7 @@ def load_table(
     column called target, label, class or y, else the last one. `task` is "classification" or "regression" where the target
     does not say it. Without `test` a fifth of the rows is held out: stratified, whole groups of `group`, or the last by
     `order_by`; with "none" no row is. Copies of rows are dropped before, unless `copies` is "keep". Columns that the audit
-    would drop and that `keep` names stay.
+    would drop and that `keep` names stay. `positive` says which of two classes is looked for (positive.py).
     Raises DataError, naming the file, for what cannot be used.
     """
     if copies not in ("drop", "keep"):
@@ -58,6 +60,9 @@ def load_table(
     name, notes["target"] = choose_target(table, target)
     _check_names(table, name, group, order_by, keep)
     goal = infer_target(name, table.columns[name], task, table.source)
+    asked_class = None if positive is None else as_text(positive)
+    goal, how = with_positive(goal, table.columns[name], asked_class, table.source)
+    notes |= {"positive": how} if how else {}
     table, found = clean_rows(table, goal, copies=copies == "keep")
     findings += found
     if order_by is not None:

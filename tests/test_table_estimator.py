@@ -68,7 +68,8 @@ def test_scikit_learn(estimator: Any, check: Any, stand_in: None) -> None:
 
 def test_parameters_are_those_of_fit_and_are_passed_on(stand_in: None, tmp_path: Path) -> None:
     given = {"time_limit": "2m", "metric": "auc", "max_bytes": "50k", "max_latency": 0.5, "memory": "2G",
-             "folds": 3, "families": "linear", "keep": ["a"], "copies": "keep", "workers": 3, "random_state": 7, "out": tmp_path / "run"}  # fmt: skip
+             "folds": 3, "families": "linear", "keep": ["a"], "copies": "keep",
+             "workers": 3, "random_state": 7, "out": tmp_path / "run"}  # fmt: skip
     model = TabularClassifier(**given)
     assert model.get_params() == given
     assert clone(model).get_params() == given

@@ -64,11 +64,12 @@ def fit(
     ones, the final training with those of its trial. With `tradeoff` "macs" or "params" the whole front of error against
     that is searched for, not the least error alone.
 
-    A table is a CSV, TSV (also .gz) or Parquet file, or a pandas DataFrame; the eleven options from `target` on are for tables
-    alone (docs/fitting-tables.md): the column to predict, a file of test rows (or "none": no row is held out), the column
-    whose rows stay together, the column to split in the order of, columns that are not to be dropped, whether copies of rows
-    are to "drop" or to "keep", which of two classes F1 and its like are of, "classification" or "regression", the number of folds, what to judge by, and the families
-    of learners that are searched ("boosting,linear", or a list; without it all that come along).
+    A table is a CSV, TSV (also .gz) or Parquet file, or a pandas DataFrame; the eleven options from `target` on are for
+    tables alone (docs/fitting-tables.md): the column to predict, a file of test rows (or "none": no row is held out), the
+    column whose rows stay together, the column to split in the order of, columns that are not to be dropped, whether copies
+    of rows are to "drop" or to "keep", which of two classes F1 and its like are of, "classification" or "regression", the
+    number of folds, what to judge by, and the families of learners that are searched ("boosting,linear", or a list;
+    without it all that come along).
 
     `memory` ("2G", bytes; 70 % of what is free) is what the whole run may hold, its workers included: fewer workers are
     started where it is short, and a trial that goes over fails.

@@ -59,4 +59,5 @@ def test_what_cannot_be_positive_is_an_error() -> None:
     with pytest.raises(DataError, match="a has numbers"):
         load_table(table("a", "b"), target="a", task="regression", positive="1")
     many = load_table(table("a", "b", "c"), target="y").schema
-    assert many.target.classes == ("a", "b", "c") and "positive" not in many.notes
+    assert many.target.classes == ("a", "b", "c")
+    assert "positive" not in many.notes

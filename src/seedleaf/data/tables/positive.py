@@ -11,10 +11,11 @@ from seedleaf.data.tables.schema import Target
 from seedleaf.errors import DataError
 
 # Words that say that nothing is there, compared without case; single letters only beside their opposites.
-NO = frozenset(
-    "no not none false negative neg off absent normal healthy benign ok okay good pass passed genuine legit legitimate "
-    "valid ham stayed retained alive survived nein non não nao nee nej нет 否".split()
-)
+NO = {
+    "no", "not", "none", "false", "negative", "neg", "off", "absent", "normal", "healthy", "benign",
+    "ok", "okay", "good", "pass", "passed", "genuine", "legit", "legitimate", "valid",
+    "ham", "stayed", "retained", "alive", "survived", "nein", "non", "não", "nao", "nee", "nej", "нет", "否",
+}  # fmt: skip
 OPPOSITES = (("n", "y"), ("f", "t"), ("-", "+"))
 RARER = 0.4  # of the rows, below which a class is the rarer one, and not by chance
 

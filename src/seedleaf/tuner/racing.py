@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -15,6 +17,8 @@ from seedleaf.space.problem import Problem
 from seedleaf.tuner.base import Sampler, best_trial, end, loss_of, start_new
 from seedleaf.tuner.constraints import keeps_limits
 
+Kind = tuple[Value | None, ...]
+NOBODY = (math.inf, math.inf)  # a loss and whose it is
 # Quantiles of Student's t at 0.95 for 1, 2, … degrees of freedom; beyond, the normal's.
 T95 = (6.31, 2.92, 2.35, 2.13, 2.02, 1.94, 1.89, 1.86, 1.83, 1.81)
 
@@ -47,7 +51,7 @@ class RacingScheduler:
         self, problem: Problem, history: History, sampler: Sampler, rng: np.random.Generator
     ) -> Decision:
         best = best_trial(problem, history, history.completed())
-        spared, spent = [], math.nan
+        kin, spared = _Kin(problem, history, self.kin), []
         # The best goes on first: the sooner it is complete, the sooner others can be told to be behind.
         for trial in sorted(history.in_state(State.PAUSED), key=lambda t: (loss_of(problem, t), t.id)):
             if not keeps_limits(problem, trial) and best_trial(problem, history) is not None:
@@ -56,11 +60,9 @@ class RacingScheduler:
                 continue
             if best is None or not clearly_behind(problem, history, trial, best, self.prior):
                 return _resumed(problem, trial)
-            if not self.kin or not self._first(problem, history, trial):
+            if not self.kin or not kin.first(trial):
                 return Stop(trial.id, f"clearly behind trial {best.id} after {trial.step} of {problem.full}")
-            if math.isnan(spent):
-                spent = sum(t.seconds for t in history.trials.values())
-            if self._affordable(problem, history, trial, spent):
+            if kin.affordable(trial, self.spare):
                 return _resumed(problem, trial)
             spared.append(trial)
         begun = start_new(problem, history, sampler, rng, problem.rungs[0])
@@ -68,25 +70,49 @@ class RacingScheduler:
             return _resumed(problem, spared[0])
         return begun or end(problem, history)
 
-    def _kind(self, trial: Trial) -> tuple[Value | None, ...]:
-        return tuple(trial.config.get(key) for key in self.kin)
 
-    def _first(self, problem: Problem, history: History, trial: Trial) -> bool:
+@dataclass(eq=False)
+class _Kin:
+    """How trials stand among those that have the same values of `keys`; what is asked is looked up once a decision."""
+
+    problem: Problem
+    history: History
+    keys: tuple[str, ...]
+    leaders: dict[int, dict[Kind, tuple[float, float]]] = field(default_factory=dict)
+
+    def kind(self, trial: Trial) -> Kind:
+        return tuple(trial.config.get(key) for key in self.keys)
+
+    def first(self, trial: Trial) -> bool:
         """Is none of its kind better over the steps that it has done?"""
-        objective, kind = problem.objectives[0], self._kind(trial)
-        mine = objective.loss(trial.metrics), trial.id
-        return not any(
-            (objective.loss(metrics), other) < mine
-            for other, metrics in history.at(trial.step).items()
-            if self._kind(history.trials[other]) == kind and keeps_limits(problem, history.trials[other])
-        )
+        if trial.step not in self.leaders:
+            self.leaders[trial.step] = self._leaders(trial.step)
+        leader = self.leaders[trial.step].get(self.kind(trial), NOBODY)
+        return (self.problem.objectives[0].loss(trial.metrics), trial.id) <= leader
 
-    def _affordable(self, problem: Problem, history: History, trial: Trial, spent: float) -> bool:
+    def _leaders(self, step: int) -> dict[Kind, tuple[float, float]]:
+        """Of each kind the least loss after so many steps, and whose it is."""
+        found: dict[Kind, tuple[float, float]] = {}
+        for i, metrics in self.history.at(step).items():
+            trial = self.history.trials[i]
+            one, kind = (self.problem.objectives[0].loss(metrics), i), self.kind(trial)
+            if one < found.get(kind, NOBODY) and keeps_limits(self.problem, trial):
+                found[kind] = one
+        return found
+
+    def affordable(self, trial: Trial, spare: float) -> bool:
         """Is what its other steps should take a small share of what all trials have taken?"""
-        kind = self._kind(trial)
-        complete = sum(self._kind(t) == kind and keeps_limits(problem, t) for t in history.completed())
-        left = (problem.full - trial.step) * trial.seconds / trial.step
-        return left <= self.spare / (1 + complete) * spent
+        left = (self.problem.full - trial.step) * trial.seconds / trial.step
+        return left * (1 + self.complete[self.kind(trial)]) <= spare * self.spent
+
+    @cached_property
+    def complete(self) -> Counter[Kind]:
+        done = self.history.completed()
+        return Counter(self.kind(t) for t in done if keeps_limits(self.problem, t))
+
+    @cached_property
+    def spent(self) -> float:
+        return sum(t.seconds for t in self.history.trials.values())
 
 
 def _resumed(problem: Problem, trial: Trial) -> Resume:

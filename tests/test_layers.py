@@ -24,6 +24,7 @@ TOP = {
     "crew",
     "deliver",
     "estimator",
+    "estimator_folder",
     "export",
     "finish",
     "folder",

@@ -5,6 +5,7 @@ As for pictures (test_estimator.py) the checks look at the estimator's own work:
 
 from __future__ import annotations
 
+import inspect
 import pickle
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,12 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+import seedleaf
 from messy import messy
 from seedleaf import TabularClassifier, TabularRegressor
+from seedleaf.data.tables import load_table
 from seedleaf.errors import BudgetError, LimitError
+from seedleaf.table_estimator import _left_out
 
 
 class StandIn:
@@ -84,6 +88,32 @@ def test_parameters_are_those_of_fit_and_are_passed_on(stand_in: None, tmp_path:
         "test": "none",
         "positive": "1",
     }, "X has a column called target"
+
+
+def test_they_take_what_fit_takes_for_tables() -> None:
+    """But for what X and y say, what scikit-learn calls otherwise, and what is for images or for the command line."""
+    own = set(inspect.signature(TabularClassifier).parameters)
+    fits = set(inspect.signature(seedleaf.fit).parameters)
+    assert own - fits == {"random_state"}
+    of_images = {"max_params", "max_macs", "preset", "learner", "fidelity", "tradeoff", "inherit"}
+    assert fits - own - of_images == {
+        "data", "target", "task", "test", "group", "order_by", "positive", "seed", "sampler", "scheduler", "view",
+        "command", "began",
+    }  # fmt: skip
+    assert own == set(inspect.signature(TabularRegressor).parameters)
+
+
+def test_what_is_not_learned_from_is_told() -> None:
+    frame = pd.DataFrame(
+        {"name": [f"n{k}" for k in range(200)], "x": np.arange(200) % 17, "z": np.arange(200) % 13}
+    )
+    goal = (np.arange(200) * 7) % 5 * 1.5
+    schema = load_table(frame.assign(target=goal), target="target", test="none").schema
+    assert _left_out(schema).startswith("not used: the 1 column name (it names the row")
+    plain = frame[["x", "z"]].assign(w=np.random.default_rng(0).normal(size=200), target=goal)
+    assert _left_out(load_table(plain, target="target", test="none").schema) == ""
+    twice = load_table(pd.concat([plain, plain.head(20)]), target="target", test="none").schema
+    assert _left_out(twice) == "not used: 20 rows exactly like earlier ones (copies='keep' trains on them)"
 
 
 def test_labels_of_any_kind_come_back(stand_in: None) -> None:

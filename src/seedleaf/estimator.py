@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
-import tempfile
-import weakref
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from seedleaf.api import fit
+from seedleaf.estimator_folder import run_folder
 
 Array = npt.NDArray[Any]
 
@@ -27,7 +25,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     X is (N, H, W) or (N, H, W, C), uint8 or numbers, which are scaled by the range seen in `fit`. Rows of shape (N, D)
     are taken as square grey pictures where D is a square, else as pictures one pixel high. y holds any labels. A part
     of X is kept back to measure the result: see `result_.best.metrics`. Without `out` the run's folder goes away with
-    the estimator.
+    the estimator; a second fit with the same `out` lands beside the first, in `out`-2.
     """
 
     def __init__(
@@ -62,20 +60,20 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise ValueError(f"this classifier needs 2 classes, y holds one class: {self.classes_[0]!r}")
         self.pixels_ = X.dtype == np.uint8
         self.low_, self.high_ = (0.0, 255.0) if X.dtype == np.uint8 else (float(X.min()), float(X.max()))
-        folder = self.out if self.out is not None else scratch_folder(self)
-        self.result_ = fit(
-            (self._images(X), codes.astype(np.int64)),
-            time_limit=self.time_limit,
-            max_params=self.max_params,
-            max_macs=self.max_macs,
-            max_latency=self.max_latency,
-            max_bytes=self.max_bytes,
-            preset=self.preset,
-            workers=self.workers,
-            seed=seed_of(self.random_state),
-            out=folder,
-            command="ImageClassifier.fit",
-        )
+        with run_folder(self) as folder:
+            self.result_ = fit(
+                (self._images(X), codes.astype(np.int64)),
+                time_limit=self.time_limit,
+                max_params=self.max_params,
+                max_macs=self.max_macs,
+                max_latency=self.max_latency,
+                max_bytes=self.max_bytes,
+                preset=self.preset,
+                workers=self.workers,
+                seed=seed_of(self.random_state),
+                out=folder,
+                command="ImageClassifier.fit",
+            )
         # The model is opened now, so that it stays usable when the folder has gone.
         self._codes = np.array([int(name) for name in self.result_.classes])
         return self
@@ -114,13 +112,6 @@ def seed_of(random_state: int | np.random.RandomState | None) -> int:
     if random_state is None or isinstance(random_state, int):
         return int(random_state or 0)
     return int(check_random_state(random_state).randint(2**31 - 1))
-
-
-def scratch_folder(estimator: Any) -> str:
-    """A folder that goes away with the estimator."""
-    folder = tempfile.mkdtemp(prefix="seedleaf-")
-    estimator._finalizer = weakref.finalize(estimator, shutil.rmtree, folder, ignore_errors=True)
-    return folder
 
 
 def _numeric(X: Array) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,15 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, v
 from seedleaf.api import fit
 from seedleaf.data.spec import NO_TEST
 from seedleaf.data.tables.cells import SURE, as_text
-from seedleaf.estimator import scratch_folder, seed_of
+from seedleaf.data.tables.schema import TableSchema
+from seedleaf.data.tables.words import plural
+from seedleaf.estimator import seed_of
+from seedleaf.estimator_folder import run_folder
 from seedleaf.table_predictor import TablePredictor
 
 Array = npt.NDArray[Any]
 FEWEST = 8  # rows: two folds of fewer say nothing
+NAMED = 5  # columns in a warning
 
 
 class _Tabular(BaseEstimator):  # type: ignore[misc]
@@ -61,27 +66,30 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]
         while name in frame.columns:
             name += "_"
         frame[name] = goal
-        self.result_ = fit(
-            frame,
-            target=name,
-            task=task,
-            test=NO_TEST,
-            time_limit=self.time_limit,
-            metric=self.metric,
-            max_bytes=self.max_bytes,
-            max_latency=self.max_latency,
-            memory=self.memory,
-            folds=self.folds,
-            families=self.families,
-            keep=self.keep,
-            copies=self.copies,
-            positive=positive,
-            workers=self.workers,
-            seed=seed_of(self.random_state),
-            out=self.out if self.out is not None else scratch_folder(self),
-            command=f"{type(self).__name__}.fit",
-        )
+        with run_folder(self) as folder:
+            self.result_ = fit(
+                frame,
+                target=name,
+                task=task,
+                test=NO_TEST,
+                time_limit=self.time_limit,
+                metric=self.metric,
+                max_bytes=self.max_bytes,
+                max_latency=self.max_latency,
+                memory=self.memory,
+                folds=self.folds,
+                families=self.families,
+                keep=self.keep,
+                copies=self.copies,
+                positive=positive,
+                workers=self.workers,
+                seed=seed_of(self.random_state),
+                out=folder,
+                command=f"{type(self).__name__}.fit",
+            )
         self._model = self.result_.predictor  # opened now, so that it stays usable when the folder has gone
+        if isinstance(self._model, TablePredictor) and (left_out := _left_out(self._model.schema)):
+            warnings.warn(left_out, UserWarning, stacklevel=3)
 
     def _checked(self, X: Any, reset: bool) -> Any:
         """A frame as it is, its names and their number noted or compared; anything else as an array (N, D)."""
@@ -127,9 +135,11 @@ class TabularClassifier(ClassifierMixin, _Tabular):  # type: ignore[misc]
     """Find and fit a classifier of rows within `time_limit`; the parameters are those of `seedleaf.fit`.
 
     X is a pandas DataFrame of numbers, texts, categories and dates, or an array (N, D); NaN and None are missing. y
-    holds any labels. All rows are trained on, for scikit-learn's users test by themselves; how good the winner was on rows
-    that it had not seen stands in `result_.best.metrics["cross_validated"]`. F1 and its like are of `classes_[1]` where
-    there are two. Without `out` the run's folder goes away with the estimator; `export` writes the model.
+    holds any labels. No row is held out, for scikit-learn's users test by themselves. What is left out (copies of rows,
+    columns that name a row or say the target) is a UserWarning, and stays with `copies="keep"` and `keep`. How good the
+    winner was on rows that it had not seen stands in `result_.best.metrics["cross_validated"]`. F1 and its like are of
+    `classes_[1]` where there are two. Without `out` the run's folder goes away with the estimator (`export` writes the
+    model); a second fit with the same `out` lands beside the first, in `out`-2.
     """
 
     def fit(self, X: Any, y: Any) -> TabularClassifier:
@@ -187,6 +197,21 @@ class TabularRegressor(RegressorMixin, _Tabular):  # type: ignore[misc]
         check_is_fitted(self)
         answer = self._model.predict(self._frame(self._checked(X, reset=False)))
         return np.asarray(answer, np.float64)
+
+
+def _left_out(schema: TableSchema) -> str:
+    """Which rows and columns of X are not learned from, though nobody said so."""
+    copies = sum(f.count for f in schema.findings if f.kind == "duplicate-rows" and "dropped" in f.action)
+    gone = {c.name: c.dropped for c in schema.columns if c.dropped}
+    named = ", ".join(f"{name} ({why})" for name, why in [*gone.items()][:NAMED])
+    more = f" and {len(gone) - NAMED} more" if len(gone) > NAMED else ""
+    parts = (
+        [f"{plural(copies, 'row')} exactly like earlier ones (copies='keep' trains on them)"]
+        if copies
+        else []
+    )
+    parts += [f"the {plural(len(gone), 'column')} {named}{more} (keep=[…] keeps them)"] if gone else []
+    return f"not used: {'; '.join(parts)}" if parts else ""
 
 
 def _enough(n: int) -> None:

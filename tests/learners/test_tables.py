@@ -16,14 +16,14 @@ from seedleaf.errors import DataError, StudyError, TrialError
 from seedleaf.learners.tables import metrics
 from seedleaf.learners.tables.blend import blend
 from seedleaf.learners.tables.block import Block, Layout
-from seedleaf.learners.tables.deliver import deliver, refit
+from seedleaf.learners.tables.deliver import compare, deliver, refit
 from seedleaf.learners.tables.features import fit_features
 from seedleaf.learners.tables.fitting import fit_config
 from seedleaf.learners.tables.graph import Graph, session
 from seedleaf.learners.tables.model import Effort
 from seedleaf.learners.tables.registry import FAMILIES, family_config, family_name, space_of
 from seedleaf.learners.tables.source import kind_of, open_source, save
-from seedleaf.learners.tables.trial import model_file, out_of_fold, run
+from seedleaf.learners.tables.trial import fold_file, model_file, out_of_fold, run
 from seedleaf.learners.tables.written import is_written, raised, remove
 
 TASKS = ("binary", "multiclass", "regression")
@@ -163,6 +163,9 @@ def test_folds_are_steps_and_the_delivered_file_is_measured(task: str, tmp_path:
     answer = out_of_fold(source, whole)
     assert np.isfinite(answer).all()
     assert len(answer) == len(source.y_train)
+    (halves / fold_file(2)).unlink()
+    level = compare(str(whole), str(halves), setup, 2)
+    assert (level["gain"], level["se"]) == (0.0, 0.0), "on the folds that both have"
     place = tmp_path / "refit" / "0001"
     assert refit(config, setup, str(place), 20, time.time() + 60)["rounds"] == 20
     models = [place, *(whole / model_file(j) for j in range(3))]

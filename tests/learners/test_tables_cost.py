@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,8 @@ from seedleaf.learners.tables.model import Effort
 from seedleaf.learners.tables.registry import FAMILIES, family_config, small, space_of
 from seedleaf.learners.tables.source import Source, kind_of, open_source, save
 from seedleaf.learners.tables.trees import leaves_within
-from seedleaf.learners.tables.trial import run
-from seedleaf.learners.tables.written import write
+from seedleaf.learners.tables.trial import model_file, run
+from seedleaf.learners.tables.written import remove, write
 
 LIMIT = 20_000
 
@@ -113,6 +114,12 @@ def test_a_trial_tells_what_its_file_would_cost(place: str, tmp_path: Path) -> N
         assert steps[2]["rounds"] == pytest.approx((steps[1]["own_rounds"] + steps[2]["own_rounds"]) / 2)
     first, second = told("limited", 0, limited)[0], told("limited", 1, limited)[0]
     assert second["bytes"] >= first["bytes"] > 1_000, "the largest of the folds counts"
+    remove(tmp_path / "limited" / model_file(0))
+    once = tmp_path / "limited" / "costs-0.json"
+    once.write_text(json.dumps({"bytes": 9e5, "latency_ms": 1.0}))  # what was measured is not measured again
+    assert told("limited", 2, limited)[0]["bytes"] == 9e5
+    once.unlink()
+    assert told("limited", 2, limited)[0]["bytes"] == second["bytes"], "a model that is gone costs nothing"
 
 
 def test_members_of_a_blend_keep_the_limits_together(tmp_path: Path) -> None:

@@ -88,10 +88,11 @@ def test_those_beyond_a_limit_are_not_among_the_best(tmp_path: Path) -> None:
 
 def test_whoever_wins_in_the_end_its_candidates_have_their_models(tmp_path: Path) -> None:
     """One that was cut off may win by the folds that it had; those beside it are ranked by as many."""
-    study = Study(SPACE, minimize="loss", fidelity=Fidelity("fold", 1, 3, eta=2))
+    study = Study(SPACE, minimize="loss", fidelity=Fidelity("fold", 1, 5, eta=2))
+    assert 3 not in study.problem.rungs
     n = 2 * LOOKED_AT + 10
     for i in range(n + 1):
-        study.enqueue({"learner": "boosting", "x": i / 1_000}, budget=3 if i < n else 2)
+        study.enqueue({"learner": "boosting", "x": i / 1_000}, budget=5 if i < n else 3)
     for i in range(n + 1):
         task = study.ask()
         assert task is not None
@@ -100,8 +101,8 @@ def test_whoever_wins_in_the_end_its_candidates_have_their_models(tmp_path: Path
         for step in range(task.stop):
             for suffix in (".onnx", ".npy"):
                 (place / model_file(step)).with_suffix(suffix).touch()
-        # The better over two folds the worse over three.
-        losses = [1.0 + i / 100] * 2 + [9.0 - i / 10] if i < n else [0.01] * 2
+        # The better over three folds the worse over five.
+        losses = [1.0 + i / 100] * 3 + [9.0 - i / 10] * 2 if i < n else [0.01] * 3
         study.tell(task, [{"loss": v} for v in losses[: task.stop]])
     tidy = Tidy(study, tmp_path)
     for _ in range(40):
@@ -109,9 +110,47 @@ def test_whoever_wins_in_the_end_its_candidates_have_their_models(tmp_path: Path
     [cut] = [t for t in study.trials if t.state is State.PAUSED]
     kept = set(left(tmp_path, study.trials))
     assert len(kept) < n
-    by_two = sorted((t for t in study.trials if t is not cut), key=lambda t: t.id)[: LOOKED_AT - 1]
-    assert kept >= {cut.id, *(t.id for t in by_two)}
+    assert cut.step == 3
+    by_three = sorted((t for t in study.trials if t is not cut), key=lambda t: t.id)[: LOOKED_AT - 1]
+    assert kept >= {cut.id, *(t.id for t in by_three)}
     assert kept >= {t.id for t in study.trials[n - LOOKED_AT : n]}, "and those that are best over all"
+
+
+def test_what_an_earlier_session_removed_takes_no_turn(tmp_path: Path) -> None:
+    study = searched(tmp_path, [float(i) for i in range(2 * LOOKED_AT)])
+    first = Tidy(study, tmp_path)
+    for _ in range(LOOKED_AT):
+        first(study.history)
+    assert len(left(tmp_path, study.trials)) == LOOKED_AT + 1
+    for trial in study.trials[LOOKED_AT + 3 :]:  # as if three had been missed
+        for step in range(2):
+            for suffix in (".onnx", ".npy"):
+                (tmp_path / f"{trial.id:04d}" / model_file(step)).with_suffix(suffix).unlink(missing_ok=True)
+    for trial in study.trials[-4:-1]:
+        (tmp_path / f"{trial.id:04d}" / model_file(0)).with_suffix(".onnx").touch()
+    again = Tidy(study, tmp_path)
+    for _ in range(3):  # one to look, two for three trials
+        again(study.history)
+    assert left(tmp_path, study.trials) == [*range(LOOKED_AT)]
+
+
+def test_a_model_of_a_trial_that_failed_before_it_was_judged_goes(tmp_path: Path) -> None:
+    study = searched(tmp_path, [float(i) for i in range(LOOKED_AT)])
+    study.enqueue({"learner": "boosting", "x": 0.9}, budget=2)
+    task = study.ask()
+    assert task is not None
+    place = tmp_path / f"{task.trial:04d}" / model_file(0)
+    place.parent.mkdir()
+    place.with_suffix(".onnx").touch()
+    study.tell(task, error="it broke")
+    assert study.trials[-1].state is State.FAILED
+    tidy = Tidy(study, tmp_path)
+    for _ in range(3):
+        tidy(study.history)
+    assert study.trials[-1].id not in left(tmp_path, study.trials)
+    place.with_suffix(".onnx").touch()
+    Tidy(study, tmp_path).rest(time.time() + 60.0)
+    assert study.trials[-1].id not in left(tmp_path, study.trials)
 
 
 def test_in_the_end_all_else_goes_as_far_as_there_is_time(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from seedleaf.errors import StudyError
 from seedleaf.learners.tables.registry import space_of
 from seedleaf.learners.tables.source import describe as kept
 from seedleaf.learners.tables.source import save
-from seedleaf.modality.table_finish import _no_better
+from seedleaf.modality.table_finish import _no_better, verdict
 from seedleaf.modality.table_spec import TableSpec, describe
 from seedleaf.modality.tables import Tables
 from seedleaf.study import Study
@@ -73,6 +73,26 @@ def test_columns_and_copies_are_kept_where_a_run_is_asked_to(tmp_path: Path) -> 
     with pytest.raises(StudyError, match="copies are to drop or to keep, not 'all'"):
         seedleaf.fit(tmp_path / "d.csv", copies="all", out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("steps", "where"), [(5, "the folds"), (2, "the 2 folds that both had"), (1, "the 1 fold that both had")]
+)
+def test_what_tuning_gained_is_told_on_the_folds_that_both_had(steps: int, where: str) -> None:
+    """The default may have been stopped after a fold, as it is where much is gained."""
+    trial = SimpleNamespace(id=3, step=5, config={"learner": "linear"}, metrics={"logloss": 0.3})
+    run: Any = SimpleNamespace(
+        spec=SimpleNamespace(
+            goal=SimpleNamespace(name="logloss", direction="min"), kind=SimpleNamespace(n_classes=2)
+        ),
+        study=SimpleNamespace(
+            history=SimpleNamespace(note=lambda name: {"logloss": 0.69}), problem=SimpleNamespace(full=5)
+        ),
+        default=SimpleNamespace(id=0, step=steps, config={"learner": "boosting"}),
+    )
+    found: Any = SimpleNamespace(error=None, value={"gain": 0.1, "se": 0.01})
+    told = verdict(run, trial, found)  # type: ignore[arg-type]
+    assert told["text"] == f"linear gained +0.1 ± 0.01 in log loss over the default boosting on {where}"
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from seedleaf.card import in_digits
 from seedleaf.core import Trial
+from seedleaf.data.tables.words import plural
 from seedleaf.errors import BudgetError, LimitError
 from seedleaf.executors.base import Returned
 from seedleaf.finish import call_all
@@ -178,10 +179,9 @@ def _deliver(
     calls: dict[str, tuple[str, dict[str, Any]]] = {
         "deliver": ("seedleaf.learners.tables.deliver:deliver", arguments)
     }
-    full, default = run.study.problem.full, run.default
-    if winner.id != default.id and winner.step == default.step == full:
-        pair = {"one": run.trial_folder(winner), "other": run.trial_folder(default), "setup": dict(run.setup)}
-        calls["compare"] = ("seedleaf.learners.tables.deliver:compare", pair)
+    if winner.id != run.default.id and (both := min(winner.step, run.default.step)):
+        pair = {"one": run.trial_folder(winner), "other": run.trial_folder(run.default), "n_folds": both}
+        calls["compare"] = ("seedleaf.learners.tables.deliver:compare", {**pair, "setup": dict(run.setup)})
     answers = call_all(run, calls, "export", needed={"deliver"})
     delivered = dict(answers["deliver"].value)
     if delivered["plan"] < 0:
@@ -221,7 +221,9 @@ def verdict(run: Run, winner: Trial, compared: Returned | None) -> dict[str, Any
     gain, se = compared.value["gain"], compared.value["se"]
     kind = "log loss" if spec.kind.n_classes else "squared error"
     told = f"{'+' if gain >= 0 else ''}{in_digits(gain, 4)} ± {in_digits(se)}"
-    text = f"{family} gained {told} in {kind} over the default {default} on the folds"
+    both = min(winner.step, run.default.step)
+    where = "the folds" if both == run.study.problem.full else f"the {plural(both, 'fold')} that both had"
+    text = f"{family} gained {told} in {kind} over the default {default} on {where}"
     if gain < 2 * se:
         text += ": within the noise"
     return {"text": text, "gain": gain, "se": se}

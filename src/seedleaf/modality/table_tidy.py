@@ -38,9 +38,9 @@ class Tidy:
         if now - self.looked >= LATER:
             self.looked, self.waiting = now, [t for t in self.found if t.id not in self.gone]
             self.found = self._useless(history)
-        for trial in self.waiting[:AT_ONCE]:
-            self._clear(trial)
-        del self.waiting[:AT_ONCE]
+        removed = 0  # what an earlier session has removed costs no time
+        while self.waiting and removed < AT_ONCE:
+            removed += self._clear(self.waiting.pop(0))
 
     def rest(self, end: float) -> None:
         """Remove all but the models of trials that came into question or wait for more folds, which are for a run that goes
@@ -51,22 +51,24 @@ class Tidy:
         for trial in self.study.trials:
             if time.time() >= end:
                 return
-            if trial.id not in kept and trial.step and trial.state is not State.PAUSED:
+            if trial.id not in kept and trial.state is not State.PAUSED:
                 self._clear(trial)
 
     def _useless(self, history: History) -> list[Trial]:
-        """Once more trials are complete than are looked at in the end: those that are over and would not be candidates,
-        however many folds the winner turns out to have."""
+        """Once more trials are over than are looked at in the end: those that would not be candidates, however many folds
+        the winner turns out to have; one that is cut off may have any number."""
         problem, kept = self.study.problem, set(self.gone)
-        if len(history.completed()) <= LOOKED_AT:
+        over = list(history.in_state(State.DONE, State.STOPPED, State.FAILED))
+        if len(over) <= LOOKED_AT:
             return []
-        for rung in problem.rungs:
-            rows = ((problem.objectives[0].loss(m), history.trials[k]) for k, m in history.at(rung).items())
+        for step in history.steps_measured():
+            rows = ((problem.objectives[0].loss(m), history.trials[k]) for k, m in history.at(step).items())
             able = [(loss, t.id, t) for loss, t in rows if keeps_limits(problem, t)]
             kept |= {t.id for t in looked_at([t for *_, t in sorted(able, key=lambda row: row[:2])])}
-        return [t for t in history.in_state(State.DONE, State.STOPPED, State.FAILED) if t.id not in kept]
+        return [t for t in over if t.id not in kept]
 
-    def _clear(self, trial: Trial) -> None:
+    def _clear(self, trial: Trial) -> bool:
+        """Remove its models; were there any?"""
         self.gone.add(trial.id)
-        for j in range(self.study.problem.full):
-            remove(self.trials / f"{trial.id:04d}" / model_file(j))
+        folder = self.trials / f"{trial.id:04d}"
+        return sum(remove(folder / model_file(j)) for j in range(self.study.problem.full)) > 0

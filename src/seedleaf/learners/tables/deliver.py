@@ -208,13 +208,14 @@ def _wilson(right: int, n: int, z: float = 1.96) -> tuple[float, float]:
     return max(float(middle - half), 0.0), min(float(middle + half), 1.0)
 
 
-def compare(one: str, other: str, setup: Mapping[str, Any]) -> dict[str, float]:
-    """How much smaller the loss of trial folder `one` is than that of `other`, row by row on the folds: mean and error."""
+def compare(one: str, other: str, setup: Mapping[str, Any], n_folds: int | None = None) -> dict[str, float]:
+    """How much smaller the loss of trial folder `one` is than that of `other`, row by row on the first `n_folds` folds, or
+    on all: mean and error."""
     source = open_source(str(setup["data"]))
     y = source.y_train
     losses = []
     for folder in (one, other):
-        answer = out_of_fold(source, Path(folder))
+        answer = out_of_fold(source, Path(folder), n_folds)
         known = np.isfinite(answer.reshape(len(y), -1)[:, 0])
         losses.append(row_losses(y[known], answer[known], source.n_classes))
     gain = losses[1] - losses[0]

@@ -6,11 +6,13 @@ validation rows, together an answer for every training row by a model that had n
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -45,24 +47,20 @@ def run(config: Config, ctx: Context) -> Iterator[Measurement]:
         path = ctx.folder / fold_file(j)
         if j < ctx.start:  # a trial that goes on: what it had answered says what it had reached
             scores = _scores(source, j, np.load(path, allow_pickle=False), names)
-            if limits and is_written(ctx.folder / model_file(j)):
-                scores |= model_costs(ctx.folder / model_file(j), source, limits)
-            found.append(scores)
+            found.append(scores | (_costs(ctx, source, j) if limits else {}))
             continue
         begun, own = time.time(), {}
         answer, rounds, cut = _fold(config, ctx, source, j)
         seconds = time.time() - begun
         scores = {**_scores(source, j, answer, names), "train_seconds": seconds}
         if limits:
-            scores |= model_costs(ctx.folder / model_file(j), source, limits)
+            scores |= _costs(ctx, source, j)
         if rounds:
             scores |= {"rounds": float(rounds), "cut": float(cut)}
             own = {"own_rounds": float(rounds)}
         found.append(scores)
-        part = path.with_name(f".{path.name}.part")
-        with part.open("wb") as file:
+        with replacing(path) as file:
             np.save(file, answer, allow_pickle=False)
-        part.replace(path)
         costs = costs_over(found, limits) if limits else {}
         means = {k: float(np.mean([f[k] for f in found if k in f])) for k in scores if k not in COST_KEYS}
         yield Measurement(j + 1, {**means, **costs, **own, "train_seconds": seconds}, time.time() - begun)
@@ -100,6 +98,28 @@ def _fold(config: Config, ctx: Context, source: Source, j: int) -> tuple[Array, 
         raise TrialError("diverged: an answer is not finite")
     write(fitted, source, ctx.folder / model_file(j))
     return answer, fitted.rounds, cut
+
+
+def _costs(ctx: Context, source: Source, j: int) -> dict[str, float]:
+    """What the model of fold j costs: measured once, as that takes longer than a quick fit; {} where it went unmeasured."""
+    told, place = ctx.folder / f"costs-{j}.json", ctx.folder / model_file(j)
+    if j < ctx.start and told.exists():
+        return {str(k): float(v) for k, v in json.loads(told.read_text()).items()}
+    if not is_written(place):
+        return {}
+    costs = model_costs(place, source, limits_of(ctx.setup))
+    with replacing(told) as file:
+        file.write(json.dumps(costs).encode())
+    return costs
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file that takes the place of `path` when it is whole."""
+    part = path.with_name(f".{path.name}.part")
+    with part.open("wb") as file:
+        yield file
+    part.replace(path)
 
 
 def _scores(source: Source, j: int, answer: Array, names: Mapping[str, None]) -> dict[str, float]:

@@ -37,9 +37,12 @@ def is_written(place: Path) -> bool:
     return place.with_suffix(".onnx").exists() and place.with_suffix(".npy").exists()
 
 
-def remove(place: Path) -> None:
-    for suffix in (".onnx", ".npy"):
-        place.with_suffix(suffix).unlink(missing_ok=True)
+def remove(place: Path) -> bool:
+    """Remove a model, or what there is of one; was there anything?"""
+    there = [path for suffix in (".onnx", ".npy") if (path := place.with_suffix(suffix)).exists()]
+    for path in there:
+        path.unlink(missing_ok=True)
+    return bool(there)
 
 
 def compared_rows(source: Source) -> Block:

@@ -1,0 +1,53 @@
+"""Where the run of an estimator goes, and what is said when it is cut off."""
+
+from __future__ import annotations
+
+import gc
+from pathlib import Path
+
+import pytest
+
+from seedleaf.estimator_folder import run_folder
+
+
+class Estimator:
+    def __init__(self, out: Path | None = None) -> None:
+        self.out = out
+
+
+def test_a_folder_of_its_own_goes_with_the_estimator() -> None:
+    estimator = Estimator()
+    with run_folder(estimator) as folder:
+        (folder / "study.db").touch()
+    assert folder.is_dir()
+    del estimator
+    gc.collect()
+    assert not folder.exists()
+
+
+def test_each_fit_has_a_folder_where_one_was_asked_for(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    for name in ("run", "run-2", "run-3"):
+        with run_folder(Estimator(out)) as folder:
+            assert folder == tmp_path / name
+            folder.mkdir()
+            (folder / "study.db").touch()
+    (tmp_path / "empty").mkdir()
+    with run_folder(Estimator(tmp_path / "empty")) as folder:
+        assert folder == tmp_path / "empty"
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_what_cannot_be_resumed_is_not_promised(kept: bool, tmp_path: Path) -> None:
+    def cut_off() -> None:
+        with run_folder(Estimator(tmp_path / "run" if kept else None)) as folder:
+            error = KeyboardInterrupt()
+            error.add_note("another")
+            error.add_note(f"go on with: seedleaf resume {folder}")
+            raise error
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        cut_off()
+    first, second = caught.value.__notes__
+    assert first == "another"
+    assert second.startswith("go on with: seedleaf resume" if kept else "nothing is kept of it")

@@ -16,9 +16,11 @@ from seedleaf.errors import StudyError
 from seedleaf.learners.tables.registry import space_of
 from seedleaf.learners.tables.source import describe as kept
 from seedleaf.learners.tables.source import save
+from seedleaf.modality.table_card import card
 from seedleaf.modality.table_finish import _no_better, verdict
-from seedleaf.modality.table_spec import TableSpec, describe
+from seedleaf.modality.table_spec import TableSpec, describe, note_of
 from seedleaf.modality.tables import Tables
+from seedleaf.report.data import _table_sentence
 from seedleaf.study import Study
 
 
@@ -73,6 +75,25 @@ def test_columns_and_copies_are_kept_where_a_run_is_asked_to(tmp_path: Path) -> 
     with pytest.raises(StudyError, match="copies are to drop or to keep, not 'all'"):
         seedleaf.fit(tmp_path / "d.csv", copies="all", out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_the_positive_class_is_named_in_card_and_report(tmp_path: Path) -> None:
+    table = frame()[["x", "y"]].assign(y=np.where(frame()["y"], "<late>", "ok"))
+    spec = spec_of(table, tmp_path)
+    assert note_of(spec, np.zeros(3, np.int64))["positive"] == "<late>"
+    final = {
+        "test": {"n": 0},
+        "latency_ms": {"median": 0.1, "p90": 0.2},
+        "members": [{"weight": 1.0, "learner": "linear"}],
+        "cross_validated": {"f1": 0.5},
+        "bytes": 10,
+    }
+    assert "\n| positive class | <late> |\n| cross-validated f1 | 0.5 |\n" in card(spec, final, {})
+    told = {"class_names": ["ok", "<late>"], "positive": "<late>", "n_train": 3}
+    assert "2 classes, &lt;late&gt; being the positive one; 3 rows" in _table_sentence(told, ["ok", "<late>"])
+    several = spec_of(table.assign(y=np.arange(300) % 3), tmp_path / "several")
+    assert "positive" not in note_of(several, np.zeros(3, np.int64))
+    assert "positive" not in card(several, final, {})
 
 
 @pytest.mark.parametrize(

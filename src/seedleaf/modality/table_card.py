@@ -15,6 +15,7 @@ def card(spec: TableSpec, final: Mapping[str, Any], told: Mapping[str, Any]) -> 
     schema, test, latency = spec.schema, final["test"], final["latency_ms"]
     goal, name = schema.target, schema.name.replace("\\", "/").rsplit("/", 1)[-1]
     what = f"one of {len(goal.classes)} classes" if goal.classes else "a number"
+    positive = f"\n| positive class | {goal.classes[1]} |" if goal.task == "binary" else ""
     rows = "\n".join(
         f"| test {k} | {v:.4g} |"
         for k, v in test.items()
@@ -25,7 +26,7 @@ def card(spec: TableSpec, final: Mapping[str, Any], told: Mapping[str, Any]) -> 
 | | |
 |---|---|
 | learner | {" + ".join(f"{m['weight']:.2f} {m['learner']}" for m in final["members"])} |
-| trained on | {schema.n_train:,} rows, tested on {format(test["n"], ",") if test["n"] else "none"} |
+| trained on | {schema.n_train:,} rows, tested on {format(test["n"], ",") if test["n"] else "none"} |{positive}
 {rows or _folded(final)}
 | file | {final["bytes"]:,} bytes{_allowed(final, "bytes")} |
 | latency, one row, one thread | {latency["median"]:.3f} ms (p90 {latency["p90"]:.3f}){_allowed(final, "latency_ms")} |

@@ -81,6 +81,7 @@ def note_of(spec: TableSpec, y: Any) -> dict[str, Any]:
         "target": schema.target.name,
         "task": schema.target.task,
         "class_names": list(schema.target.classes),
+        **({"positive": schema.target.classes[1]} if schema.target.task == "binary" else {}),
         "counts": counts,
         "n_train": schema.n_train,
         "n_test": schema.n_test,

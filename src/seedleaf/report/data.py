@@ -55,6 +55,8 @@ def _table_sentence(spec: Mapping[str, object], names: Sequence[str]) -> str:
     n_columns = len(columns) if isinstance(columns, Mapping) else 0
     gone = f", {plural(len(dropped), 'column')} dropped" if isinstance(dropped, Mapping) and dropped else ""
     what = f"{len(names)} classes" if names else "a number"
+    if spec.get("positive"):
+        what += f", {esc(spec['positive'])} being the positive one"
     n_train, n_test = number(spec, "n_train"), number(spec, "n_test")
     tested = f"{count(n_test)} for the test, touched once at the end" if n_test > 0 else "none for a test"
     return (

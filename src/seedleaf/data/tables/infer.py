@@ -11,7 +11,7 @@ import numpy as np
 
 from seedleaf.data.spec import Array
 from seedleaf.data.tables.cells import SURE, TOKEN_SET, TOKENS, RawColumn, RawTable
-from seedleaf.data.tables.dates import FORMATS, read_date
+from seedleaf.data.tables.dates import FORMATS, MERE_MONTHS, read_date
 from seedleaf.data.tables.numbers import AFFIXED, MARKS, NEGATIVE, SPECIAL, NumberStyle, read_all, read_plain
 from seedleaf.data.tables.schema import Column, Target, Task
 from seedleaf.errors import DataError
@@ -124,14 +124,20 @@ def date_format(known: list[str]) -> str:
     for form in FORMATS:
         if sum(not math.isnan(read_date(v, form)) for v in few) < 0.8 * len(few):
             continue
-        if form == "%Y-%m" and not all(v[:2] in ("19", "20") for v in known):
+        if form == "%Y%m%d" and (len(known) < 10 or not _of_late(known, form)):
             continue
-        if form == "%Y%m%d" and (len(known) < 10 or not all(v[:2] in ("19", "20") for v in known)):
+        read = [v for v in known if not math.isnan(read_date(v, form))]
+        if form in MERE_MONTHS and not _of_late(read, form):
             continue
-        count = sum(not math.isnan(read_date(v, form)) for v in known)
-        if count >= need and count > best_count:
-            best, best_count = form, count
+        if len(read) >= need and len(read) > best_count:
+            best, best_count = form, len(read)
     return best
+
+
+def _of_late(dates: list[str], form: str) -> bool:
+    """Whether their years are 1900 to 2099: what has few other marks of a date, as the dilution 1/4000, is none else."""
+    years = [v[:4] if form.startswith("%Y") else v[-4:] for v in dates]
+    return all(year[:2] in ("19", "20") for year in years)
 
 
 def is_text(known: list[str], n: int) -> bool:

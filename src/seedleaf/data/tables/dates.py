@@ -15,13 +15,21 @@ MONTHS = {
     for k, name in enumerate(
         ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
     )
-} | {"mär": 3, "mrz": 3, "mai": 5, "okt": 10, "dez": 12}
+} | {"jän": 1, "mär": 3, "mrz": 3, "mai": 5, "okt": 10, "dez": 12}
+# Whole names and usual abbreviations: in "Marketing 2024" and "Mayor 2020" there is no month.
+NAMES = (
+    "jan(?:uary?)?|jän(?:ner)?|feb(?:r|er|ruary?)?|mar(?:ch)?|märz?|mrz|apr(?:il)?|may|mai|june?|juni|july?|juli"
+    "|aug(?:ust)?|sep(?:t(?:ember)?)?|oct(?:ober)?|okt(?:ober)?|nov(?:ember)?|dec(?:ember)?|dez(?:ember)?"
+)
+# Written out, and without a choice between single letters (c or k): with a flag, or there, ONNX Runtime takes the sign of
+# Kelvin for a K, and Python takes no Ä for an ä.
+ANY_CASE = re.sub("[a-zä]", lambda letter: f"[{letter[0].upper()}{letter[0]}]", NAMES)
 PARTS = {
     "%Y": r"(?P<Y>\d{4})",
     "%m": r"(?P<m>\d{1,2})",
     "%d": r"(?P<d>\d{1,2})",
     "%y": r"(?P<y>\d{2})",
-    "%b": r"(?P<b>[A-Za-zä]{3,9})\.?",
+    "%b": rf"(?P<b>{ANY_CASE})\.?",
     "%a": r"[A-Za-z]{2,9}\.?",
     "%H": r"(?P<H>\d{1,2})",
     "%M": r"(?P<M>\d{2})",
@@ -76,7 +84,7 @@ def read_date(text: str, form: str) -> float:
     if found is None:
         return math.nan
     part = found.groupdict()
-    month = MONTHS.get(part["b"][:3].lower(), 0) if part.get("b") else int(part["m"])
+    month = MONTHS[part["b"][:3].lower()] if part.get("b") else int(part["m"])
     year = int(part["Y"]) if part.get("Y") else _century(int(part["y"]))
     if not FIRST_YEAR <= year <= LAST_YEAR:
         return math.nan

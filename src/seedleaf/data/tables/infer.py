@@ -11,8 +11,17 @@ import numpy as np
 
 from seedleaf.data.spec import Array
 from seedleaf.data.tables.cells import SURE, TOKEN_SET, TOKENS, RawColumn, RawTable
-from seedleaf.data.tables.dates import FORMATS, read_date
-from seedleaf.data.tables.numbers import AFFIXED, MARKS, NEGATIVE, SPECIAL, NumberStyle, read_all, read_plain
+from seedleaf.data.tables.dates import FORMATS, MERE_MONTHS, read_date
+from seedleaf.data.tables.numbers import (
+    AFFIXED,
+    MARKS,
+    MINUS,
+    NEGATIVE,
+    SPECIAL,
+    NumberStyle,
+    read_all,
+    read_plain,
+)
 from seedleaf.data.tables.schema import Column, Target, Task
 from seedleaf.errors import DataError
 
@@ -20,6 +29,16 @@ ENOUGH = 0.95  # of the distinct known values must read as numbers or dates
 SAMPLE = 2000  # distinct values on which styles and formats are chosen
 COMMA = NumberStyle(",", ".")
 SIGNED = re.compile(r"([+-])([^\d+\-.,]+)(\d.*)", re.ASCII)  # "-$ 5"
+# "($5)", "$(5)", "\u2212$5", "5 $-": what is left in the groups has the unit alone. "5.-" is a price.
+NEGATED = [
+    re.compile(form, re.ASCII)
+    for form in (
+        r"\((.*)\)",
+        r"([^()]*)\(([\d.,][^()]*)\)([^()]*)",
+        rf"(.*){MINUS}(.*\d.*)",
+        f"(.*[^.,])[{MINUS}-]",
+    )
+]
 GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+", re.ASCII)
 # What may stand before a number: signs, or a currency set off by a blank. "p12" and "town 12" are names.
 MONEY = re.compile(r"[^A-Za-z]*|(?:[A-Z]{3}|Rs\.?|[Kk]r\.?|Fr\.?)\s+|[A-Z]{1,3}\W\s*")
@@ -83,27 +102,35 @@ def number_style(known: list[str], comma: bool = False) -> NumberStyle | None:
     marks = sorted(MARKS, key=lambda m: m[0] != ",") if comma else MARKS
     styles = [NumberStyle(*mark, prefix, suffix) for mark in marks]
     styles = [*styles, NumberStyle()] if thousands_only else [NumberStyle(), *styles]
-    if (prefix, suffix) not in NEGATIVE:
-        signs = [s for s in sorted(NEGATIVE) if any(v.startswith(s[0]) and v.endswith(s[1]) for v in known)]
-        styles += [NumberStyle(*mark, *sign) for sign in signs for mark in marks]
+    signs = [s for s in sorted(NEGATIVE) if any(v.startswith(s[0]) and v.endswith(s[1]) for v in known)]
+    styles += [NumberStyle(*mark, *sign) for sign in signs for mark in marks]
     counts = [int((~np.isnan(read_all(known, style))).sum()) for style in styles]
     best = max(counts)
     return styles[counts.index(best)] if best >= ENOUGH * len(known) else None
 
 
 def unit(known: list[str]) -> tuple[str, str]:
-    """The text before and behind the number that almost all values share, "" and "" where there is none."""
+    """The text before and behind the number that almost all values share, "" and "" where there is none. What makes a
+    number negative is no part of it."""
     pairs: Counter[tuple[str, str]] = Counter()
-    for value in known:
-        if signed := SIGNED.fullmatch(value):
-            value = signed[2] + signed[1] + signed[3]
+    for value in map(_unsigned, known):
         found = AFFIXED.fullmatch(value)
         if found and value.lower() not in SPECIAL and MONEY.fullmatch(found[1]):
             pairs[(found[1].strip(), found[3].strip())] += 1
     if not pairs:
         return "", ""
-    pair, count = pairs.most_common(1)[0]
-    return pair if count >= ENOUGH * len(known) and len(pair[0]) + len(pair[1]) <= 12 else ("", "")
+    (prefix, suffix), count = pairs.most_common(1)[0]
+    if count < ENOUGH * len(known) or len(prefix) + len(suffix) > 12 or ("(" in prefix and ")" in suffix):
+        return "", ""
+    return prefix, suffix
+
+
+def _unsigned(value: str) -> str:
+    """A number without the mark that makes it negative, or with its sign behind the unit."""
+    if signed := SIGNED.fullmatch(value):
+        return signed[2] + signed[1] + signed[3]
+    found = next(filter(None, (form.fullmatch(value) for form in NEGATED)), None)
+    return "".join(found.groups()) if found else value
 
 
 def coded(known: list[str]) -> bool:
@@ -124,14 +151,20 @@ def date_format(known: list[str]) -> str:
     for form in FORMATS:
         if sum(not math.isnan(read_date(v, form)) for v in few) < 0.8 * len(few):
             continue
-        if form == "%Y-%m" and not all(v[:2] in ("19", "20") for v in known):
+        if form == "%Y%m%d" and (len(known) < 10 or not _of_late(known, form)):
             continue
-        if form == "%Y%m%d" and (len(known) < 10 or not all(v[:2] in ("19", "20") for v in known)):
+        read = [v for v in known if not math.isnan(read_date(v, form))]
+        if form in MERE_MONTHS and not _of_late(read, form):
             continue
-        count = sum(not math.isnan(read_date(v, form)) for v in known)
-        if count >= need and count > best_count:
-            best, best_count = form, count
+        if len(read) >= need and len(read) > best_count:
+            best, best_count = form, len(read)
     return best
+
+
+def _of_late(dates: list[str], form: str) -> bool:
+    """Whether their years are 1900 to 2099: what has few other marks of a date, as the dilution 1/4000, is none else."""
+    years = [v[:4] if form.startswith("%Y") else v[-4:] for v in dates]
+    return all(year[:2] in ("19", "20") for year in years)
 
 
 def is_text(known: list[str], n: int) -> bool:

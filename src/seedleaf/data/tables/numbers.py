@@ -1,4 +1,4 @@
-"""Numbers as people write them: "1,234.50", "1.234,50", "1'234", "€ 12", "45 %". One style per column."""
+"""Numbers as people write them: "1,234.50", "1.234,50", "1'234", "€ 12", "45 %", "($5)". One style per column."""
 
 from __future__ import annotations
 
@@ -15,15 +15,24 @@ from seedleaf.data.spec import Array
 SPECIAL = {"inf", "+inf", "-inf", "infinity", "+infinity", "-infinity"}
 AFFIXED = re.compile(r"([^\d+\-.,]*)([+-]?[\d.,][\d.,' \u00a0\u202f]*?(?:[eE][+-]?\d+)?)([^\d.,]*)", re.ASCII)
 MARKS = ((".", ""), (".", ","), (",", ""), (",", "."), (".", "'"), (".", " "), (",", " "))
+BLANK = "[ \u00a0\u202f]"  # between groups of digits, and beside a unit
+BLANKS = BLANK + "{0,2}"
+GROUPS = 6  # of three digits behind thousands marks
+POWER = r"(?:[eE][+-]?\d+)?"
+ENDLESS = "(?i:inf(?:inity)?)"
 
-
-# Marks that make a number negative, in the places of a unit: "(5)", "5-", and a minus that is no hyphen.
-NEGATIVE = {("(", ")"), ("", "-"), ("\u2212", "")}
+MINUS = "\u2212"  # that is no hyphen
+# Marks that make a number negative, in the places of a unit: "(5)", "5-", and such a minus.
+NEGATIVE = {("(", ")"), ("", "-"), (MINUS, "")}
+SIGNS = "()-" + MINUS  # the same beside a unit: "($5)", "$(5)", "\u2212$5", "5 $-"
 
 
 @dataclass(frozen=True)
 class NumberStyle:
-    """How a column writes numbers. `prefix` and `suffix` are a unit that may stand beside them, or one of NEGATIVE."""
+    """How a column writes numbers. `prefix` and `suffix` are a unit that may stand beside them, or one of NEGATIVE.
+
+    `usual` and `negated` say it as patterns, which Python and the delivered graph share.
+    """
 
     decimal: str = "."
     thousands: str = ""
@@ -39,50 +48,79 @@ class NumberStyle:
         """Whether prefix and suffix are no unit but a sign."""
         return (self.prefix, self.suffix) in NEGATIVE
 
-    @cached_property
-    def pattern(self) -> re.Pattern[str]:
+    def digits(self, behind: int = 0) -> str:
+        """A number without sign and power, with so many digits at least behind its decimal mark."""
         mark = re.escape(self.decimal)
-        whole = r"\d+"
+        whole = r"\d{1,100}"
         if self.thousands:
-            gap = r"[ \u00a0\u202f]" if self.thousands == " " else re.escape(self.thousands)
-            indian = rf"|[1-9]\d?(?:{gap}\d{{2}})+{gap}\d{{3}}" if self.thousands == "," else ""
-            whole = rf"(?:\d+|[1-9]\d{{0,2}}(?:{gap}\d{{3}})+{indian})"
-        return re.compile(rf"[+-]?(?:{whole}(?:{mark}\d*)?|{mark}\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+            gap = BLANK if self.thousands == " " else re.escape(self.thousands)
+            indian = (
+                rf"|[1-9]\d?(?:{gap}\d{{2}}){{1,{GROUPS - 1}}}{gap}\d{{3}}" if self.thousands == "," else ""
+            )
+            whole = rf"(?:{whole}|[1-9]\d{{0,2}}(?:{gap}\d{{3}}){{1,{GROUPS}}}{indian})"
+        return rf"(?:{whole}(?:{mark}\d{{{behind},100}})?|{mark}\d{{1,100}})"
+
+    @property
+    def _unit(self) -> tuple[str, str]:
+        """Before the number and behind it."""
+        front, back = re.escape(self.prefix), re.escape(self.suffix)
+        return front and f"(?:{front}{BLANKS})", back and f"(?:{BLANKS}{back})?"
+
+    def usual(self, number: str) -> str:
+        """Cells with such a number (a pattern), signed as programs do. Groups are the sign before a unit, that behind it,
+        the number."""
+        if self.negative:
+            return f"([+-]?)({number})"
+        front, back = self._unit
+        signed = f"(?:{front}?([+-]?)|([+-]){front})" if front else "([+-]?)"
+        return f"{signed}({number}){back}"
+
+    @property
+    def negated(self) -> str:
+        """Cells with a mark of people's that makes the number, their one group, negative; "" where none may stand there."""
+        # A minus behind is the cell's last character, and not behind a decimal mark: a "5-pack" and "5.-" are positive.
+        number, ended = f"({self.digits()})", f"({self.digits(1)})"
+        if self.negative:
+            number = ended if self.suffix == "-" else number
+            return f"{re.escape(self.prefix)}{number}{re.escape(self.suffix)}"
+        if not self.prefix + self.suffix or set(self.prefix + self.suffix) & set(SIGNS):
+            return ""
+        front, back = self._unit
+        front = front and f"{front}?"
+        forms = (
+            rf"\({front}{number}{back}\)",
+            rf"{front}\({number}\){back}",
+            f"(?:{MINUS}{front}|{front}{MINUS}){number}{back}",
+            f"{front}{ended}{back}[{MINUS}-]",
+        )
+        return "|".join(forms)
+
+    @cached_property
+    def _patterns(self) -> tuple[re.Pattern[str], re.Pattern[str] | None]:
+        usual = self.usual(f"{self.digits()}{POWER}|{ENDLESS}")
+        return re.compile(usual, re.ASCII), re.compile(self.negated, re.ASCII) if self.negated else None
 
     def read(self, text: str) -> float:
         """The number that `text` says in this style; NaN where it says none. An infinity is read as such."""
-        if self.negative:
-            return self._read_signed(text)
-        if self.prefix and text.startswith(self.prefix):
-            text = text[len(self.prefix) :].strip()
-        elif self.prefix and text[:1] in ("-", "+") and text.startswith(self.prefix, 1):
-            text = text[0] + text[1 + len(self.prefix) :].strip()
-        if self.suffix and text.endswith(self.suffix):
-            text = text[: -len(self.suffix)].strip()
-        if self.decimal == "." and not self.thousands:
+        if self.plain:
             return read_plain(text)
-        if self.pattern.fullmatch(text) is None:
-            return float(text) if text.lower() in SPECIAL else math.nan
-        if self.thousands:
-            text = (
-                re.sub(r"[ \u00a0\u202f]", "", text)
-                if self.thousands == " "
-                else text.replace(self.thousands, "")
-            )
-        return float(text.replace(self.decimal, "."))
+        usual, negated = self._patterns
+        if found := usual.fullmatch(text):
+            return self._value("".join(found.groups("")))
+        found = negated.fullmatch(text) if negated else None
+        return -self._value("".join(found.groups(""))) if found else math.nan
 
-    def _read_signed(self, text: str) -> float:
-        inner = text[len(self.prefix) : len(text) - len(self.suffix)]
-        plain = NumberStyle(self.decimal, self.thousands)
-        if not (inner and text.startswith(self.prefix) and text.endswith(self.suffix)):
-            return plain.read(text)
-        twice = set(inner) & set("+-eE ") or inner.lower() in SPECIAL
-        return math.nan if twice else -plain.read(inner)
+    def _value(self, text: str) -> float:
+        if self.thousands == " ":
+            text = re.sub(BLANK, "", text)
+        elif self.thousands:
+            text = text.replace(self.thousands, "")
+        return float(text.replace(self.decimal, "."))
 
 
 def read_all(texts: Sequence[str], style: NumberStyle) -> Array:
     """The same for many texts (N): float64 (N), NaN where a text says no number, infinities as such."""
-    if style.decimal == "." and not (style.thousands or style.prefix or style.suffix):
+    if style.plain:
         try:
             read = list(map(float, texts))  # nearly always all of them, in a tenth of the time
         except ValueError:

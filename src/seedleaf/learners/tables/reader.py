@@ -9,24 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-import numpy as np
 from onnx import TensorProto, helper
 
 from seedleaf.data.tables import Column, TableSchema
-from seedleaf.data.tables.column import LARGEST
-from seedleaf.data.tables.numbers import NumberStyle, read_plain
+from seedleaf.data.tables.numbers import read_plain
 from seedleaf.data.tables.written import CELLS
 from seedleaf.learners.tables.block import Layout
 from seedleaf.learners.tables.graph import NUMBERS, TEXTS, Graph
 from seedleaf.learners.tables.reader_dates import read_dates
-from seedleaf.learners.tables.reader_text import anywhere, before, glued, without
+from seedleaf.learners.tables.reader_numbers import read_numbers
+from seedleaf.learners.tables.reader_text import anywhere
 
-GROUPS = 6  # of three digits behind thousands separators
-# What a double can hold without a second thought: a cast of anything else would end the whole batch.
-SMALL_POWER = r"[eE][+-]?0{0,9}\d{1,2}"
-LARGE_POWER = r"[1-9](?:\.\d{0,60})?[eE][+-]?[12]\d\d"
-NEARLY_ZERO = r"[+-]?(?:\d+(?:{0}\d*)?|{0}\d+)[eE]-\d{{3,}}"
-HARD_BLANKS = ("\u00a0", "\u202f")
 INSIDE_NUMBERS = set("eE+-' ")
 
 
@@ -85,7 +78,8 @@ def _numbers(g: Graph, cells: str, columns: Sequence[tuple[int, Column]]) -> str
         if column.kind == "date":
             parts.append(read_dates(g, some, column.date_format))
         else:
-            parts.append(_read_numbers(g, some, column))
+            silent = _any_of(_number_tokens(column.missing))
+            parts.append(read_numbers(g, some, column.style, silent))
         order += members
     whole = g.concat(parts)
     if order == sorted(order):
@@ -96,65 +90,6 @@ def _numbers(g: Graph, cells: str, columns: Sequence[tuple[int, Column]]) -> str
 def _number_tokens(missing: Sequence[str]) -> tuple[str, ...]:
     """Those that read as numbers: the others are no numbers anyway."""
     return tuple(t for t in missing if read_plain(t) == read_plain(t))
-
-
-def _read_numbers(g: Graph, cells: str, column: Column) -> str:
-    style = column.style
-    said = g.add("RegexFullMatch", cells, pattern=_pattern(style))
-    if tokens := _number_tokens(column.missing):
-        silent = g.add("RegexFullMatch", cells, pattern=_any_of(tokens))
-        said = g.add("And", said, g.add("Not", silent))
-    tiny = g.add("RegexFullMatch", cells, pattern=NEARLY_ZERO.format(re.escape(style.decimal)))
-    nothing = g.add("Where", tiny, g.text("0"), g.text("nan"))
-    read = g.cast(g.add("Where", said, _bare(g, cells, style), nothing), "float64")
-    if style.negative:
-        front, back = re.escape(style.prefix), re.escape(style.suffix)
-        minus = g.cast(g.add("RegexFullMatch", cells, pattern=f"(?s){front}.*{back}"), "float64")
-        read = g.add("Mul", read, g.add("Sub", g.constant(1.0), g.add("Mul", minus, g.constant(2.0))))
-    bounded = g.add("LessOrEqual", g.add("Abs", read), g.constant(LARGEST))
-    return g.add("Where", bounded, read, g.constant(np.nan))
-
-
-def _pattern(style: NumberStyle) -> str:
-    """Cells that say a number which a double holds, without regard to size beyond a hundred digits."""
-    mark = re.escape(style.decimal)
-    whole = r"\d{1,100}"
-    if style.thousands:
-        gap = "[ \u00a0\u202f]" if style.thousands == " " else re.escape(style.thousands)
-        indian = rf"|[1-9]\d?(?:{gap}\d{{2}}){{1,{GROUPS - 1}}}{gap}\d{{3}}" if style.thousands == "," else ""
-        whole = rf"(?:\d{{1,100}}|[1-9]\d{{0,2}}(?:{gap}\d{{3}}){{1,{GROUPS}}}{indian})"
-    bare = rf"(?:{whole}(?:{mark}\d{{0,100}})?|{mark}\d{{1,100}})"
-    number = f"{bare}(?:{SMALL_POWER})?"
-    if style.decimal == "." and not style.thousands:
-        number = f"(?:{number}|{LARGE_POWER})"
-    if style.negative:
-        return f"[+-]?{number}|{re.escape(style.prefix)}{bare}{re.escape(style.suffix)}"
-    blanks = "[ \u00a0\u202f]{0,2}"
-    unit = f"(?:{re.escape(style.prefix)}{blanks})"
-    front = f"(?:{unit}?[+-]?|[+-]{unit})" if style.prefix else "[+-]?"
-    back = f"(?:{blanks}{re.escape(style.suffix)})?" if style.suffix else ""
-    return f"{front}{number}{back}"
-
-
-def _bare(g: Graph, cells: str, style: NumberStyle) -> str:
-    """The number alone, as programs write it, in cells that say one."""
-    if style.suffix == "-":  # not that of a sign or an exponent
-        ended = g.add("RegexFullMatch", cells, pattern="(?s).*-")
-        cells = g.add("Where", ended, before(g, cells, "-"), cells)
-    elif style.suffix:
-        cells = before(g, cells, style.suffix)
-    if style.prefix:
-        cells = without(g, cells, style.prefix, 1)
-    spaced = style.thousands == " "
-    if style.prefix or spaced:
-        for blank in (*HARD_BLANKS, " "):  # of the last kind perhaps between a sign and a number
-            cells = without(g, cells, blank, 4 + GROUPS * spaced)
-    if style.thousands and not spaced:
-        cells = without(g, cells, style.thousands, GROUPS)
-    if style.decimal != ".":
-        pieces = g.split(glued(g, cells, g.text(style.decimal)), style.decimal)
-        cells = glued(g, g.piece(pieces, 0), g.text("."), g.piece(pieces, 1))
-    return cells
 
 
 # --- texts ---

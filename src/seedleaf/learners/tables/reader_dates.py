@@ -63,11 +63,11 @@ def _numbers(g: Graph, parts: dict[str, str], last: str, form: str) -> tuple[str
 
 
 def _month(g: Graph, x: str) -> str:
-    """The number of a month's name: one pattern for each of its four bits; 0 where it is none."""
+    """The number of a month's name: one pattern for each of its four bits."""
     whole = ""
     for bit in (1, 2, 4, 8):
         names = "|".join(name for name, number in MONTHS.items() if number & bit)
-        hit = g.cast(g.add("RegexFullMatch", x, pattern=rf"(?i)(?:{names})[a-z]*\.?"), "float64")
+        hit = g.cast(g.add("RegexFullMatch", x, pattern=f"(?i)(?:{names}).*"), "float64")
         part = g.add("Mul", hit, g.constant(float(bit)))
         whole = g.add("Add", whole, part) if whole else part
     return whole

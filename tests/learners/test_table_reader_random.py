@@ -1,0 +1,94 @@
+"""The graph and Python read alike whatever stands in a cell, and no cell ends a batch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from test_table_reader import NUMBERS_WRITTEN, Reader, reader, same, schema
+
+from seedleaf.data.tables import Column
+from seedleaf.data.tables.cells import TOKENS
+from seedleaf.data.tables.dates import FORMATS
+from seedleaf.data.tables.numbers import MARKS
+
+UNITS = [("(", ")"), ("", "-"), ("\u2212", ""), ("$", ""), ("", "€"), ("CHF", "p.a."), ("", "%")]
+STYLES = [*NUMBERS_WRITTEN, *((*mark, *unit) for mark in MARKS for unit in UNITS)]
+COLUMNS = [Column(f"n{k}", "number", TOKENS, *style) for k, style in enumerate(dict.fromkeys(STYLES))]
+COLUMNS += [Column(f"d{k}", "date", date_format=form) for k, form in enumerate(FORMATS[::5])]
+
+TEXT = st.text(st.sampled_from("0123456789.,-+eE /:TZapm'%€kéJan?\u00a0"), max_size=14)
+DIGITS = [
+    "5",
+    "12",
+    "1,234",
+    "1.234",
+    "1 234",
+    "1\u202f234\u00a0567",
+    "1'234",
+    "2,53,617",
+    "1,234.50",
+    "1.234,50",
+    ".5",
+    ",5",
+    "5.",
+]
+DIGITS += ["5,", "0e123", "0.0e-400", "5e-400", "1e5", "2.5E-3", "1e999", "inf", ""]
+AROUND = [
+    "",
+    "",
+    "",
+    "",
+    "-",
+    "+",
+    "\u2212",
+    "$",
+    "€",
+    "CHF",
+    "p.a.",
+    "%",
+    "(",
+    ")",
+    " ",
+    "\u00a0",
+    "\u202f",
+    "  ",
+]
+PLACE = st.sampled_from(AROUND)
+# A number between what may stand beside one, much of which no style knows.
+NUMBER = st.tuples(PLACE, PLACE, PLACE, st.sampled_from(DIGITS), PLACE, PLACE, PLACE).map("".join)
+FRONT = st.sampled_from(["{}", "({})", "\u2212{}", "{}-", "-{}", "{}\u2212"])
+BESIDE = st.sampled_from(
+    [
+        "{}",
+        "${}",
+        "$ {}",
+        "{} €",
+        "{}\u00a0€",
+        "CHF {} p.a.",
+        "{}%",
+        "${}-",
+        "$({})",
+        "({}) €",
+        "$\u2212{}",
+        "{}- €",
+    ]
+)
+# The same as people write it.
+NOTED = st.tuples(FRONT, BESIDE, st.sampled_from(DIGITS)).map(lambda n: n[0].format(n[1].format(n[2])))
+
+
+@pytest.fixture(scope="module")
+def read() -> Reader:
+    return reader(schema(*COLUMNS))
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+@given(st.lists(st.one_of(TEXT, NUMBER, NOTED), min_size=1, max_size=40))
+def test_python_and_graph_agree_and_no_cell_ends_a_batch(read: Reader, texts: list[str]) -> None:
+    got, wanted = read({c.name: [t.strip() for t in texts] for c in COLUMNS})
+    equal = same(got["x"], wanted["x"])
+    assert equal.all(), [
+        (texts[i], COLUMNS[j], got["x"][i, j], wanted["x"][i, j]) for i, j in np.argwhere(~equal)[:5]
+    ]

@@ -39,6 +39,7 @@ NUMBERS_WRITTEN = {
     (".", "", "", ""): ["1", "-2.5", "+.5", "3.", "1e5", "1E-7", "1.25e-250", "-9.5e35", "3e280", "7", "1e-320", "1 2", "."],
     (",", ".", "", ""): ["1.234,50", "12,5", "-1.234.567,8", "12", "1.23", ",5", "1.234", "1,2,3", "2,5e3"],
     (".", ",", "", ""): ["1,234.50", "1,2", "1,234,567", "12.5", "-.5", "1234", "1.5e2"],
+    (":", "", "", ""): ["14:30", "2:05:06.25", "-0:30", "+1:15:00,5", "12:15 am", "12:15PM", "8:45:09 pm", "13:00 pm"],
     (".", "'", "", ""): ["1'234.5", "12", "1''2", "1'234'567"],
     (",", " ", "", ""): ["1 234,5", "1\u00a0234\u202f567,25", "12", "1 23", "0,0e123", "-7", "2 000", "3"],
     (",", " ", "\u2212", ""): [
@@ -197,6 +198,16 @@ def test_dates_in_every_format(form: str) -> None:
     for text in (texts[0], texts[5], "no date"):
         alone, plain = both(schema(column), {"when": [text]})
         assert same(alone["x"], plain["x"]).all(), text
+
+
+def test_dates_in_several_formats() -> None:
+    forms = ("%Y-%m-%d", "%m/%d/%Y", "%d %b %Y")
+    texts = [_written(form, day, "Mar", k) for form in (*forms, "%d.%m.%Y") for k, day in enumerate(DAYS)]
+    texts += [f"{text} 14:30" for text in texts[::5]]
+    column = Column("when", "date", date_format=" or ".join(forms))
+    got, wanted = both(schema(column), {"when": [*texts, *ODD]})
+    assert same(got["x"], wanted["x"]).all()
+    assert 0.2 < np.isnan(wanted["x"]).mean() < 0.9
 
 
 def test_categories_words_and_gaps_in_one_table() -> None:

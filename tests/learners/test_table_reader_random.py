@@ -77,6 +77,14 @@ BESIDE = st.sampled_from(
 )
 # The same as people write it.
 NOTED = st.tuples(FRONT, BESIDE, st.sampled_from(DIGITS)).map(lambda n: n[0].format(n[1].format(n[2])))
+PARTS = [
+    ["", "-", "+"],
+    ["0", "07", "12", "31", "100", "12345"],
+    [":0", ":05", ":59", ":60", ":"],
+    ["", ":07", ":7", ":59.25", ":00,5"],
+    ["", " am", "PM", " p", "  pm"],
+]
+CLOCK = st.tuples(*map(st.sampled_from, PARTS)).map("".join)
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +93,7 @@ def read() -> Reader:
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
-@given(st.lists(st.one_of(TEXT, NUMBER, NOTED), min_size=1, max_size=40))
+@given(st.lists(st.one_of(TEXT, NUMBER, NOTED, CLOCK), min_size=1, max_size=40))
 def test_python_and_graph_agree_and_no_cell_ends_a_batch(read: Reader, texts: list[str]) -> None:
     got, wanted = read({c.name: [t.strip() for t in texts] for c in COLUMNS})
     equal = same(got["x"], wanted["x"])

@@ -59,6 +59,7 @@ FORMATS = (
     "%a, %b %d, %Y",
     *(MERE_MONTHS := ("%Y-%m", "%m/%Y", "%b %Y")),  # the first day is meant; nothing may follow
 )
+OR = " or "  # between the formats of a column that has several
 CLOCK = r"(?: *[T,] *| +)(?P<H>\d{1,2}):(?P<M>\d{2})(?::(?P<S>\d{2}(?:[.,]\d+)?))?(?: ?(?P<p>[AaPp])[Mm])?"
 ZONE = r"(?: ?(?:Z|UTC|GMT|(?P<zs>[+-])(?P<zh>\d{2})(?::?(?P<zm>\d{2}))?))?"
 MERE_ZONE = (
@@ -79,7 +80,15 @@ def pattern_of(form: str) -> re.Pattern[str]:
 
 
 def read_date(text: str, form: str) -> float:
-    """Days since 1970-01-01 (UTC where a zone is given), with fractions; NaN where `text` is no date of this format."""
+    """Days since 1970-01-01 (UTC where a zone is given), with fractions, in the first of the formats (joined by OR) that
+    `text` fits; NaN where there is none."""
+    for one in form.split(OR):
+        if not math.isnan(days := _read_date(text, one)):
+            return days
+    return math.nan
+
+
+def _read_date(text: str, form: str) -> float:
     found = pattern_of(form).fullmatch(text)
     if found is None:
         return math.nan

@@ -11,7 +11,7 @@ import numpy as np
 
 from seedleaf.data.spec import Array
 from seedleaf.data.tables.cells import SURE, TOKEN_SET, TOKENS, RawColumn, RawTable
-from seedleaf.data.tables.dates import FORMATS, MERE_MONTHS, read_date
+from seedleaf.data.tables.dates import FORMATS, MERE_MONTHS, OR, read_date
 from seedleaf.data.tables.numbers import (
     AFFIXED,
     MARKS,
@@ -42,6 +42,12 @@ NEGATED = [
 GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+", re.ASCII)
 # What may stand before a number: signs, or a currency set off by a blank. "p12" and "town 12" are names.
 MONEY = re.compile(r"[^A-Za-z]*|(?:[A-Z]{3}|Rs\.?|[Kk]r\.?|Fr\.?)\s+|[A-Z]{1,3}\W\s*")
+ALONE = (
+    "%Y%m%d",
+    *MERE_MONTHS,
+)  # formats that a column has alone or not at all: too little marks them as dates
+MOST_FORMATS, LEAST_SHARE = 3, 0.05  # of a column of dates; of its cells in each of them
+FEW = 60  # cells that are looked at for them
 MOST_CLASSES = 30  # whole numbers with more distinct values are not classes
 
 
@@ -104,6 +110,7 @@ def number_style(known: list[str], comma: bool = False) -> NumberStyle | None:
     styles = [*styles, NumberStyle()] if thousands_only else [NumberStyle(), *styles]
     signs = [s for s in sorted(NEGATIVE) if any(v.startswith(s[0]) and v.endswith(s[1]) for v in known)]
     styles += [NumberStyle(*mark, *sign) for sign in signs for mark in marks]
+    styles += [NumberStyle(":")] if any(":" in v for v in known) else []
     counts = [int((~np.isnan(read_all(known, style))).sum()) for style in styles]
     best = max(counts)
     return styles[counts.index(best)] if best >= ENOUGH * len(known) else None
@@ -158,7 +165,30 @@ def date_format(known: list[str]) -> str:
             continue
         if len(read) >= need and len(read) > best_count:
             best, best_count = form, len(read)
-    return best
+    return best or _several(known)
+
+
+def _several(known: list[str]) -> str:
+    """Up to three formats that together make dates of almost all of these, as in tables put together from several; "" where
+    there are none, or where they leave open what is the day and what the month."""
+    # Drawn, as formats may take turns from row to row.
+    few = [known[k] for k in np.random.default_rng(0).permutation(len(known))[:FEW]]
+    forms: list[str] = []
+    rest = few
+    while rest and len(forms) < MOST_FORMATS:
+        hits = {f: sum(not math.isnan(read_date(v, f)) for v in rest) for f in FORMATS if f not in ALONE}
+        form = max(hits, key=hits.__getitem__)
+        if hits[form] < LEAST_SHARE * len(few):
+            break
+        forms.append(form)
+        rest = [v for v in rest if math.isnan(read_date(v, form))]
+    orders = {
+        form.index("%d") < form.index("%m") for form in forms if "%m" in form and not form.startswith("%Y")
+    }
+    if len(forms) < 2 or len(orders) > 1:
+        return ""
+    form = OR.join(sorted(forms, key=FORMATS.index))
+    return form if sum(not math.isnan(read_date(v, form)) for v in known) >= ENOUGH * len(known) else ""
 
 
 def _of_late(dates: list[str], form: str) -> bool:

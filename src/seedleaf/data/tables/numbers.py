@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from seedleaf.data.spec import Array
+from seedleaf.data.tables.clock import read_clock
 
 SPECIAL = {"inf", "+inf", "-inf", "infinity", "+infinity", "-infinity"}
 AFFIXED = re.compile(r"([^\d+\-.,]*)([+-]?[\d.,][\d.,' \u00a0\u202f]*?(?:[eE][+-]?\d+)?)([^\d.,]*)", re.ASCII)
@@ -29,7 +30,8 @@ SIGNS = "()-" + MINUS  # the same beside a unit: "($5)", "$(5)", "\u2212$5", "5 
 
 @dataclass(frozen=True)
 class NumberStyle:
-    """How a column writes numbers. `prefix` and `suffix` are a unit that may stand beside them, or one of NEGATIVE.
+    """How a column writes numbers. `prefix` and `suffix` are a unit that may stand beside them, or one of NEGATIVE. With
+    `decimal` ":" they are times of a day or durations, read as hours (clock.py).
 
     `usual` and `negated` say it as patterns, which Python and the delivered graph share.
     """
@@ -42,6 +44,10 @@ class NumberStyle:
     @property
     def plain(self) -> bool:
         return self == NumberStyle()
+
+    @property
+    def clock(self) -> bool:
+        return self.decimal == ":"
 
     @property
     def negative(self) -> bool:
@@ -104,6 +110,8 @@ class NumberStyle:
         """The number that `text` says in this style; NaN where it says none. An infinity is read as such."""
         if self.plain:
             return read_plain(text)
+        if self.clock:
+            return read_clock(text)
         usual, negated = self._patterns
         if found := usual.fullmatch(text):
             return self._value("".join(found.groups("")))

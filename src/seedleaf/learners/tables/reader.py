@@ -16,6 +16,7 @@ from seedleaf.data.tables.numbers import read_plain
 from seedleaf.data.tables.written import CELLS
 from seedleaf.learners.tables.block import Layout
 from seedleaf.learners.tables.graph import NUMBERS, TEXTS, Graph
+from seedleaf.learners.tables.reader_clock import read_clocks
 from seedleaf.learners.tables.reader_dates import read_dates
 from seedleaf.learners.tables.reader_numbers import read_numbers
 from seedleaf.learners.tables.reader_text import anywhere
@@ -77,6 +78,8 @@ def _numbers(g: Graph, cells: str, columns: Sequence[tuple[int, Column]]) -> str
         column = columns[members[0]][1]
         if column.kind == "date":
             parts.append(read_dates(g, some, column.date_format))
+        elif column.style.clock:
+            parts.append(read_clocks(g, some))
         else:
             silent = _any_of(_number_tokens(column.missing))
             parts.append(read_numbers(g, some, column.style, silent))

@@ -9,7 +9,7 @@ from itertools import accumulate
 import numpy as np
 from onnx import TensorProto
 
-from seedleaf.data.tables.dates import EPOCH, FIRST_YEAR, LAST_YEAR, MONTHS, pattern_of
+from seedleaf.data.tables.dates import EPOCH, FIRST_YEAR, LAST_YEAR, MONTHS, OR, pattern_of
 from seedleaf.learners.tables.graph import Graph
 from seedleaf.learners.tables.reader_text import anywhere, before, glued, swapped, without
 
@@ -19,6 +19,13 @@ SOME_DAY = date(2001, 2, 3)  # stands in for what is no date while its parts are
 
 def read_dates(g: Graph, cells: str, form: str) -> str:
     """Strings (…) -> float64 (…): what `data.tables.dates.read_date` gives, NaN where a cell is no date."""
+    days = _read_dates(g, cells, (forms := form.split(OR))[0])
+    for other in forms[1:]:
+        days = g.add("Where", g.add("IsNaN", days), _read_dates(g, cells, other), days)
+    return days
+
+
+def _read_dates(g: Graph, cells: str, form: str) -> str:
     said = g.add("RegexFullMatch", cells, pattern=pattern_of(form).pattern)
     rest = g.add("Where", said, cells, g.text(_written(form)))
     parts: dict[str, str] = {}

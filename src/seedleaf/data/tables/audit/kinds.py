@@ -25,7 +25,8 @@ def numbers_as_text(sheet: Sheet) -> Iterator[Verdict]:
         raw = sheet.raw(column.name)
         said: list[str] = []
         if not column.style.plain:
-            said.append(f"numbers are written like {_example(column, raw.values)!r}")
+            what = "times" if column.style.clock else "numbers"
+            said.append(f"{what} are written like {_example(column, raw.values)!r}")
         elif sheet.train.worded is not None and column.name in sheet.train.worded:
             said.append("numbers are stored as text")
         unread = [k for k in sheet.silent(column.name)[1] if not _endless(column, raw.values[k])]
@@ -35,7 +36,8 @@ def numbers_as_text(sheet: Sheet) -> Iterator[Verdict]:
         if said:
             known = int((~np.isnan(sheet.values(column.name))).sum())
             where = sheet.train.examples(np.isin(raw.codes, unread))
-            action = f"read as {plural(known, 'number')}" + (", the others as missing" if unread else "")
+            action = f"read as {'hours' if column.style.clock else plural(known, 'number')}"
+            action += ", the others as missing" if unread else ""
             yield Verdict(Finding("number-as-text", column.name, "; ".join(said), action, known, where))
 
 

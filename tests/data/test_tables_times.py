@@ -1,0 +1,118 @@
+"""Times of a day and durations are numbers, of hours."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from seedleaf.data.tables import load_table
+from seedleaf.data.tables.clock import read_clock
+
+
+@pytest.mark.parametrize(
+    ("text", "hours"),
+    [
+        ("14:30", 14.5),
+        ("0:00", 0.0),
+        ("2:05:06", 2 + 5 / 60 + 6 / 3600),
+        ("100:15:00.5", 100.25 + 0.5 / 3600),
+        ("00:00:01,25", 1.25 / 3600),
+        ("-0:30", -0.5),
+        ("+1:15", 1.25),
+        ("12:15 am", 0.25),
+        ("12:15PM", 12.25),
+        ("8:45:00 pm", 20.75),
+    ],
+)
+def test_clocks_are_read_as_hours(text: str, hours: float) -> None:
+    assert read_clock(text) == pytest.approx(hours, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "14",
+        "14:",
+        "14:60",
+        "14:5",
+        "1:2:3",
+        "14:30:60",
+        "13:00 pm",
+        "0:30 am",
+        "-1:00 am",
+        "12345:00",
+        "14:30 x",
+        "١٤:٣٠",
+    ],
+)
+def test_what_is_no_clock_is_not_read(text: str) -> None:
+    assert math.isnan(read_clock(text))
+
+
+@pytest.mark.parametrize("seconds", [False, True])
+def test_a_column_of_clocks_is_kept_and_told(seconds: bool) -> None:
+    rng = np.random.default_rng(0)
+    minutes = rng.permutation(1440)[:400]
+    text = [f"{m // 60}:{m % 60:02d}" + (f":{k % 60:02d}" if seconds else "") for k, m in enumerate(minutes)]
+    text[7] = "?"
+    table = pd.DataFrame(
+        {"start": text, "b": rng.normal(size=400), "y": rng.normal(size=400) + minutes / 200}
+    )
+    schema = load_table(table, target="y", test="none").schema
+    [start] = [c for c in schema.used if c.name == "start"]
+    assert start.kind == "number"
+    [finding] = [f for f in schema.findings if f.column == "start" and f.kind == "number-as-text"]
+    assert finding.message.startswith("times are written like '")
+    assert finding.action.startswith("read as hours")
+    assert schema.features({"start": ["6:30"], "b": ["1"]})["start"][0] == 6.5
+
+
+def test_a_duration_may_be_the_target() -> None:
+    table = pd.DataFrame(
+        {"a": [(7 * k) % 30 for k in range(100)], "took": [f"{k // 6}:{k % 6}0" for k in range(100)]}
+    )
+    data = load_table(table, target="took", test="none")
+    assert data.schema.target.task == "regression"
+    assert data.y_train.max() == pytest.approx(99 / 6)
+
+
+DAYS = pd.date_range("2023-01-28", periods=120, freq="5D")
+
+
+@pytest.mark.parametrize(
+    ("written", "form"),
+    [
+        (("%d.%m.%Y", "%Y-%m-%d"), "%Y-%m-%d or %d.%m.%Y"),
+        (("%d %b %Y", "%Y-%m-%d %H:%M", "%m/%d/%Y"), "%Y-%m-%d or %m/%d/%Y or %d %b %Y"),
+        (("%d/%m/%Y", "%d/%m/%y"), "%d/%m/%Y or %d/%m/%y"),
+    ],
+)
+def test_dates_of_several_tables_put_together_are_dates(written: tuple[str, ...], form: str) -> None:
+    texts = [day.strftime(written[k % len(written)]) for k, day in enumerate(DAYS)]
+    table = pd.DataFrame({"when": texts, "b": np.arange(120) % 7, "y": np.arange(120) % 11})
+    schema = load_table(table, target="y", test="none").schema
+    [when] = [c for c in schema.used if c.name == "when"]
+    assert (when.kind, when.date_format) == ("date", form)
+    assert [f.action for f in schema.findings if f.column == "when"] == [f"read as {form}"]
+    days = np.floor(schema.features({"when": texts, "b": ["1"] * 120})["when"])
+    assert (days == [(day - pd.Timestamp("1970-01-01")).days for day in DAYS]).all()
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        ("%d/%m/%Y", "%m/%d/%Y"),
+        ("%d.%m.%Y", "%m/%d/%Y"),
+        ("%Y%m%d", "%Y-%m-%d"),
+        ("%Y-%m-%d", "week %d of %Y"),
+    ],
+)
+def test_what_leaves_day_and_month_open_is_none(written: tuple[str, str]) -> None:
+    texts = [day.strftime(written[k % 2]) for k, day in enumerate(DAYS)]
+    table = pd.DataFrame({"when": texts * 2, "b": np.arange(240) % 7, "y": np.arange(240) % 11})
+    kinds = {c.name: c.kind for c in load_table(table, target="y", test="none").schema.columns}
+    assert kinds["when"] == "category"

@@ -46,6 +46,7 @@ TOP = {
     "table_estimator",
     "table_input",
     "table_predictor",
+    "table_rows",
     "table_unread",
     "tuning",
     "workers",

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import time
-import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,45 +14,12 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from delivered import NAMES, answers, model_of, rows_of, write
 from seedleaf.cli import app
-from seedleaf.data.tables import folds, load_table
+from seedleaf.data.tables import load_table
 from seedleaf.data.tables.schema import TableSchema
 from seedleaf.errors import DataError
-from seedleaf.learners.tables.deliver import deliver, refit
-from seedleaf.learners.tables.registry import space_of
-from seedleaf.learners.tables.source import open_source, save
 from seedleaf.table_predictor import TablePredictor, write_answers
-
-NAMES = ["code", "size", "when", "x", "note", "y"]
-
-
-def rows_of(n: int, seed: int = 0) -> list[list[str]]:
-    """Codes with leading zeros, decimal commas, German dates, plain numbers; a row's answer is all its own by x."""
-    rng = np.random.default_rng(seed)
-    rows = []
-    for _ in range(n):
-        code, size, x = rng.integers(1, 10), rng.normal() * 3, rng.normal()
-        day = f"{rng.integers(1, 29):02d}.{rng.integers(1, 13):02d}.2023"
-        hit = rng.random() < 1 / (1 + np.exp(-2 * x - size / 2 - (code - 5) / 3))
-        cells = [f"{code:03d}", f"{size:.3f}".replace(".", ","), day, f"{x:.4f}", rng.choice(["a", "b", "c"])]
-        rows.append([*cells, "yes" if hit else "no"])
-    return rows
-
-
-def write(path: Path, rows: list[list[str]], names: list[str] | None = NAMES, mark: str = ";") -> Path:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file, delimiter=mark).writerows([*([names] if names else []), *rows])
-    return path
-
-
-def model_of(source: Path, folder: Path) -> TablePredictor:
-    data = load_table(source, target=None if source.stem == "bare" else "y")
-    save(data, folds(data, 3), folder / "cache")
-    setup = {"data": str(folder / "cache"), "metric": "logloss", "seed": 0}
-    config = space_of(open_source(setup["data"]).kind).complete({"learner": "linear"})
-    refit(config, setup, str(folder / "model"), 0, time.time() + 60)
-    deliver([str(folder / "model")], [1.0], setup, str(folder / "best"))
-    return TablePredictor.open(folder / "best")
 
 
 @pytest.fixture(scope="module")
@@ -71,13 +36,19 @@ def model(folder: Path) -> TablePredictor:
     return found
 
 
-def answers(model: TablePredictor, source: Any) -> tuple[Any, list[str]]:
-    """The answers, and the lines that came with them."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        found = model.answers(source)
-    assert len(caught) <= 1, "once a call"
-    return found, str(caught[0].message).splitlines() if caught else []
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> TablePredictor:
+    """Its training file had no names."""
+    folder = tmp_path_factory.mktemp("bare")
+    return model_of(write(folder / "bare.csv", rows_of(200), None), folder)
+
+
+@pytest.fixture(scope="module")
+def kinds(tmp_path_factory: pytest.TempPathFactory) -> TablePredictor:
+    """It has one column."""
+    folder = tmp_path_factory.mktemp("kinds")
+    rows = [[row[4] + ", said", "yes" if row[4] == "a" or row[5] == "yes" else "no"] for row in rows_of(200)]
+    return model_of(write(folder / "train.csv", rows, ["kind", "y"]), folder)
 
 
 # --- every row of a file, in its order ---
@@ -143,9 +114,8 @@ def test_what_would_put_answers_on_other_rows_is_refused(
     assert (done.exit_code, done.stdout) == (2, "")
 
 
-def test_a_model_of_a_file_without_names_goes_by_place(tmp_path: Path) -> None:
-    model = model_of(write(tmp_path / "bare.csv", rows_of(200), None), tmp_path)
-    rows = rows_of(10, 1)
+def test_a_model_of_a_file_without_names_goes_by_place(bare: TablePredictor, tmp_path: Path) -> None:
+    model, rows = bare, rows_of(10, 1)
     whole, said = answers(model, write(tmp_path / "new.csv", rows, None))
     assert (len(whole), said) == (10, [])
     for name, some in (("one", rows[:1]), ("less", [row[:-1] for row in rows])):
@@ -158,16 +128,122 @@ def test_a_model_of_a_file_without_names_goes_by_place(tmp_path: Path) -> None:
         model.answers(write(tmp_path / "fewer.csv", [row[1:-1] for row in rows[:1]], None, "|"))
 
 
-def test_a_file_of_one_column_keeps_its_rows(tmp_path: Path) -> None:
-    rows = [[row[4] + ", said", "yes" if row[4] == "a" or row[5] == "yes" else "no"] for row in rows_of(200)]
-    model = model_of(write(tmp_path / "train.csv", rows, ["kind", "y"]), tmp_path)
-    path = tmp_path / "new.csv"
-    path.write_text("kind\n" + "".join(row[0] + "\n" for row in rows[:20]))
-    expected = model.answers({"kind": [row[0] for row in rows[:20]]})
-    np.testing.assert_allclose(answers(model, path)[0], expected, atol=1e-6)
-    path.write_text("kind\n" + "".join(row[0] + "\n" for row in rows[:3]) + "\na, 001\n")
-    with pytest.raises(DataError, match=r"new\.csv, line 5: is this blank line a row"):
+@pytest.mark.parametrize("names", [NAMES, NAMES[:-1], ["0", "1", "2", "3", "4", "5"]])
+def test_names_are_no_row_of_a_model_that_goes_by_place(
+    names: list[str], bare: TablePredictor, tmp_path: Path
+) -> None:
+    """Answered as a row they would put each answer on the row after its own."""
+    for n in (10, 1, 0):
+        rows = [row[: len(names)] for row in rows_of(n, 1)]
+        with pytest.raises(
+            DataError, match=r"new\.csv, line 1: .* are names, and the model's training file had none"
+        ):
+            bare.answers(write(tmp_path / "new.csv", rows, names))
+
+
+def test_a_first_row_like_those_below_it_is_no_names(bare: TablePredictor, tmp_path: Path) -> None:
+    rows = rows_of(10, 1)
+    for first in (
+        ["999", "?", "", "1.5", "z"],
+        ["", "", "", "", ""],
+        ["999", "two", "1.1.2024", "five", "z"],
+    ):
+        found, said = answers(bare, write(tmp_path / "new.csv", [[*first, "no"], *rows], None))
+        assert (len(found), said) == (11, [])
+
+
+def test_names_above_categories_alone_are_told(tmp_path: Path) -> None:
+    rows = [[row[4], "yes" if row[4] == "a" or row[5] == "yes" else "no"] for row in rows_of(200)]
+    model = model_of(write(tmp_path / "bare.csv", rows, None), tmp_path)
+    found, said = answers(model, write(tmp_path / "new.csv", [[row[0]] for row in rows[:9]], ["kind"]))
+    assert (len(found), said) == (10, ["line 1: 'kind' is answered as a row: are they names?"])
+    assert answers(model, write(tmp_path / "new.csv", [[row[0]] for row in rows[:9]], None))[1] == []
+
+
+def test_short_rows_end_in_missing_cells(model: TablePredictor, tmp_path: Path) -> None:
+    """A semicolon and decimal commas: where few rows are whole, the comma seems to be the separator."""
+    rows = rows_of(10, 1)
+    whole = model.answers(write(tmp_path / "new.csv", rows))
+    for cut, n in ((1, 1), (1, 2), (1, 10), (2, 4), (2, 5)):
+        short = [row[: -cut if k < n else None] for k, row in enumerate(rows)]
+        blank = [[*row[:-cut], *[""] * cut] if k < n else row for k, row in enumerate(rows)]
+        found, said = answers(model, write(tmp_path / "short.csv", short[: n if cut == 1 else 10]))
+        expected = model.answers(write(tmp_path / "blank.csv", blank[: len(found)]))
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+        assert cut > 1 or (found == whole[: len(found)]).all(), "the target alone is not there"
+        assert said == [
+            f"{n} row{' has' if n == 1 else 's have'} fewer than 6 cells; the rest of them counts as missing (row 1)"
+        ]
+
+
+@pytest.mark.parametrize(
+    ("names", "cut", "n", "said"),
+    [
+        (NAMES, 2, 6, "line 2: 4 cells where the names are 6, and too few in 6 of 10 rows"),
+        (NAMES, 2, 10, "too few in 10 of 10 rows: is the separator another"),
+        # A name with a separator in it shifts all that follow, though the last of the model's columns is reached.
+        (["code", "size", "cm", "when", "x", "note", "y"], 0, 10, "6 cells where the names are 7"),
+    ],
+)
+def test_rows_that_mostly_lack_columns_of_the_model_are_refused(
+    names: list[str], cut: int, n: int, said: str, model: TablePredictor, tmp_path: Path
+) -> None:
+    rows = [row[: len(row) - cut if k < n else None] for k, row in enumerate(rows_of(10, 1))]
+    for some in (rows, rows[:1]):
+        with pytest.raises(DataError, match=said if some is rows else "too few in 1 of 1 row:"):
+            model.answers(write(tmp_path / "short.csv", some, names))
+
+
+def test_rows_under_another_separator_than_the_names_are_refused(
+    model: TablePredictor, tmp_path: Path
+) -> None:
+    path = tmp_path / "mixed.csv"
+    path.write_text(";".join(NAMES) + "\n" + "001|1,5|01.01.2023|2.5|a|no\n" * 9)
+    with pytest.raises(DataError, match="line 2: 1 cell where the names are 6, and too few in 9 of 9 rows"):
         model.answers(path)
+
+
+def test_a_file_of_one_column_keeps_its_rows(kinds: TablePredictor, tmp_path: Path) -> None:
+    path = tmp_path / "new.csv"
+    texts = ["a, said", "b, said", "c, said"] * 6
+    path.write_text("kind\n" + "".join(text + "\n" for text in texts))
+    np.testing.assert_allclose(answers(kinds, path)[0], kinds.answers({"kind": texts}), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "cells", [["a", "b", None], [None, "a"], ["a", None, None, "b"], [None], [None, None]]
+)
+def test_a_missing_cell_of_one_column_is_a_row(
+    cells: list[str | None], kinds: TablePredictor, tmp_path: Path
+) -> None:
+    """Pandas and the csv module write it as two quotes, so that it is no blank line."""
+    cells = [cell and f"{cell}, said" for cell in cells]
+    expected = kinds.answers({"kind": cells})
+    assert len(expected) == len(cells)
+    frame = pd.DataFrame({"kind": cells}, dtype=object)
+    frame.to_csv(tmp_path / "pandas.csv", index=False)
+    write(tmp_path / "csv.csv", [[cell or ""] for cell in cells], ["kind"], ",")
+    (tmp_path / "more.csv").write_text((tmp_path / "pandas.csv").read_text() + "\n\n")
+    for name in ("pandas", "csv", "more"):
+        np.testing.assert_allclose(kinds.answers(tmp_path / f"{name}.csv"), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (["a", "b", "", "c"], "line 4: is this blank line a row"),
+        (["", "a"], "line 2: is this blank line a row"),
+        (["a", "b", "  "], "line 4: are these blanks a row"),
+        (["a", '""', "", "\t", ""], "line 5: are these blanks a row"),
+    ],
+)
+def test_what_may_be_a_row_of_one_column_is_refused(
+    lines: list[str], said: str, kinds: TablePredictor, tmp_path: Path
+) -> None:
+    path = tmp_path / "new.csv"
+    path.write_text("\n".join(["kind", *lines]) + "\n")
+    with pytest.raises(DataError, match=said):
+        kinds.answers(path)
 
 
 # --- what cannot be read is said ---
@@ -211,25 +287,6 @@ def test_what_training_had_as_well_is_not_said(model: TablePredictor) -> None:
     frame.loc[:35, "x"] = "?"
     frame.loc[36:, "x"] = "five"
     assert answers(model, frame)[1] == [], "16 of 40, and 4 of 4"
-
-
-def test_numbers_that_come_as_numbers_are_read_as_such(model: TablePredictor, tmp_path: Path) -> None:
-    """The model's column has decimal commas: a frame of floats has neither commas nor points."""
-    rows = rows_of(80, 3)
-    whole = model.answers(write(tmp_path / "new.csv", rows))
-    frame = pd.DataFrame(rows, columns=NAMES)
-    frame["size"] = frame["size"].str.replace(",", ".").astype(float)
-    frame["x"] = frame["x"].astype(float)
-    for source in (frame, frame.iloc[:20], {name: frame[name].to_numpy() for name in frame}):
-        found, said = answers(model, source)
-        np.testing.assert_allclose(found, whole[: len(found)], atol=1e-6)
-        assert said == []
-
-
-def test_columns_of_different_lengths_are_refused(model: TablePredictor) -> None:
-    cells = dict(zip(NAMES, map(list, zip(*rows_of(3), strict=True)), strict=True))
-    with pytest.raises(DataError, match="the columns given: its columns have different lengths, 2 and 3"):
-        model.answers({**cells, "x": cells["x"][:2]})
 
 
 # --- the file of answers ---

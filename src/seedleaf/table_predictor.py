@@ -55,8 +55,9 @@ class TablePredictor:
         return self.schema.target.classes
 
     def answers(self, source: Any) -> Array:
-        """Probabilities (N, classes), or values (N): of a file, a DataFrame, or a mapping of names to columns. Answer k is
-        that of row k; DataError where a file leaves open which rows it has, or a column is missing."""
+        """Probabilities (N, classes), or values (N): of a file, a DataFrame, a mapping of names to columns, or of one row's
+        names to its cells. Answer k is that of row k; DataError where it is left open which rows there are, or where a
+        column is missing."""
         return self.told(source)[0]
 
     def told(

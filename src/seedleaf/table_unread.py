@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from seedleaf.data.tables.cells import RawColumn, as_text
+from seedleaf.data.tables.cells import RawColumn
 from seedleaf.data.tables.schema import Column
 from seedleaf.data.tables.words import share
 
@@ -16,24 +15,20 @@ FEWEST = 5  # known cells: all of them must be unread then
 ENOUGH, SHARE = 20, 0.5  # of so many known cells this share is enough
 
 
-def unread(found: Iterable[tuple[Column, Any]]) -> list[str]:
+def unread(found: Iterable[tuple[Column, RawColumn | Sequence[str]]]) -> list[str]:
     """A line for each column most of whose known cells are as if missing. A few rows are not looked at: it costs nothing."""
     return [line for column, cells in found if (line := _unread(column, cells))]
 
 
-def _unread(column: Column, cells: Any) -> str:
-    if column.kind == "text" or not hasattr(cells, "__len__") or len(cells) < FEWEST:
-        return ""
-    if column.kind == "number" and getattr(getattr(cells, "dtype", None), "kind", "") in ("i", "u", "f"):
+def _unread(column: Column, cells: RawColumn | Sequence[str]) -> str:
+    if column.kind == "text" or len(cells) < FEWEST:
         return ""
     if isinstance(cells, RawColumn):
-        values, counts, read = cells.values, cells.counts, column.read_values(cells.values)
+        values, counts = cells.values, cells.counts
     else:
-        texts = [as_text(cell) for cell in cells]
-        seen = Counter((type(cell), text) for cell, text in zip(cells, texts, strict=True))
-        one = {(type(cell), text): cell for cell, text in zip(cells, texts, strict=True)}
-        values, counts = tuple(text for _, text in seen), np.array(list(seen.values()))
-        read = column.read([one[key] for key in seen])
+        seen = Counter(cells)
+        values, counts = tuple(seen), np.array(list(seen.values()))
+    read = column.read_values(values)
     lost = read == "" if column.kind == "category" else np.isnan(read)
     if not lost.any():
         return ""

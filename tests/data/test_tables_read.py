@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from seedleaf.data.tables import load_table
 from seedleaf.data.tables.cells import TOKENS
-from seedleaf.data.tables.read import read_file
+from seedleaf.data.tables.read import read_file, records
 from seedleaf.data.tables.source import read_source
 from seedleaf.errors import DataError
 
@@ -147,6 +147,31 @@ def test_an_unclosed_quote_swallows_nothing(tmp_path: Path) -> None:
     assert "line 13" in findings[0].message
     assert len(table) == 40
     assert table.columns["x"].values[table.columns["x"].codes[11]] == '"' + lines[12].split(",")[0][1:]
+
+
+def test_a_row_of_one_empty_cell_is_kept_where_it_is_asked_for(tmp_path: Path) -> None:
+    """Written with quotes, as pandas does; what is not written is no row in either case."""
+    text = 'x\n""\n1\n  ""\n\n  \r\n"  "\r\n"\n"\n2 "b"\n""'
+    path = tmp_path / "t.csv"
+    written = [
+        (1, ["x"]),
+        (2, [""]),
+        (3, ["1"]),
+        (4, [""]),
+        (7, ["  "]),
+        (9, ["\n"]),
+        (10, ['2 "b"']),
+        (11, [""]),
+    ]
+    assert records(text, ",", path, [], lone=True) == written
+    assert records(text, ",", path, []) == [row for row in written if row[1][0].strip()]
+
+
+def test_an_empty_cell_between_blanks_is_a_cell(tmp_path: Path) -> None:
+    """The blank at a line's end is none."""
+    body = "x z y\n" + ROWS.replace(",", " ") + '"" 1.5 a \n2 "" b\n'
+    found = cells(save(tmp_path, body))
+    assert [column[-2:] for column in found.values()] == [["", "2"], ["1.5", ""], ["a", "b"]]
 
 
 def test_quoted_cells_may_hold_separators_quotes_and_line_breaks(tmp_path: Path) -> None:

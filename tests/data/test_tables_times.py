@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from datetime import time, timedelta
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from seedleaf.data.tables import load_table
-from seedleaf.data.tables.clock import read_clock
+from seedleaf.data.tables import Column, load_table
+from seedleaf.data.tables.clock import read_clock, write_clock
 
 
 @pytest.mark.parametrize(
@@ -44,7 +45,7 @@ def test_clocks_are_read_as_hours(text: str, hours: float) -> None:
         "13:00 pm",
         "0:30 am",
         "-1:00 am",
-        "12345:00",
+        "1234567:00",
         "14:30 x",
         "١٤:٣٠",
     ],
@@ -69,6 +70,36 @@ def test_a_column_of_clocks_is_kept_and_told(seconds: bool) -> None:
     assert finding.message.startswith("times are written like '")
     assert finding.action.startswith("read as hours")
     assert schema.features({"start": ["6:30"], "b": ["1"]})["start"][0] == 6.5
+
+
+def test_numbers_times_and_durations_come_as_such_in_python() -> None:
+    for hours in (6.05, 23.999999999999, -0.25, 0.0, 100.125, 1 / 3):
+        assert read_clock(write_clock(hours)) == pytest.approx(hours, abs=1e-12)
+    column = Column("start", "number", decimal=":")
+    cells = [
+        6.05,
+        6,
+        "6:03",
+        time(6, 3),
+        timedelta(hours=6, minutes=3),
+        np.timedelta64(363, "m"),
+        math.nan,
+        None,
+    ]
+    read = column.read(cells)
+    assert read[:6] == pytest.approx([6.05, 6.0, 6.05, 6.05, 6.05, 6.05])
+    assert np.isnan(read[6:]).all()
+
+
+def test_durations_in_a_frame_are_hours() -> None:
+    took = pd.to_timedelta(np.random.default_rng(0).integers(0, 10_000, 300), unit="min")
+    table = pd.DataFrame({"took": took, "b": np.arange(300) % 7, "y": np.arange(300) % 11})
+    table.loc[3, "took"] = pd.NaT
+    schema = load_table(table, target="y", test="none").schema
+    assert schema.columns[0].style.clock
+    given = schema.features({"took": [pd.Timedelta("1 days 06:30:00"), pd.NaT], "b": [1, 2]})["took"]
+    assert given[0] == 30.5
+    assert np.isnan(given[1])
 
 
 def test_a_duration_may_be_the_target() -> None:

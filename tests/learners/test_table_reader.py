@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta, timezone
+from typing import Any
 
 import numpy as np
 import pytest
@@ -121,7 +123,7 @@ def schema(*columns: Column) -> TableSchema:
 
 
 Read = dict[str, np.ndarray]
-Reader = Callable[[dict[str, list[str]]], tuple[Read, Read]]
+Reader = Callable[[dict[str, list[Any]]], tuple[Read, Read]]
 
 
 def reader(table: TableSchema) -> Reader:
@@ -208,6 +210,33 @@ def test_dates_in_several_formats() -> None:
     got, wanted = both(schema(column), {"when": [*texts, *ODD]})
     assert same(got["x"], wanted["x"]).all()
     assert 0.2 < np.isnan(wanted["x"]).mean() < 0.9
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_dates_that_come_as_dates_in_every_format(form: str) -> None:
+    """In Python and in the graph the moment that they are, of formats that say a month its first day."""
+    days = [date(2024, 3, 12), date(1999, 12, 1), date(1969, 7, 20), date(2068, 5, 9)]
+    clocks = [time(), time(10, 30), time(23, 59, 59, 250_000)]
+    moments: list[Any] = [*days, *(datetime.combine(day, clock) for day in days for clock in clocks)]
+    moments += [np.datetime64(m, unit) for m in moments[4:] for unit in ("ns", "s")]
+    zone = timezone(timedelta(hours=-5, minutes=-30))
+    aware = [datetime(2024, 3, 12, 20, 15, tzinfo=zone), datetime(2024, 3, 12, tzinfo=UTC)]
+    table = schema(Column("when", "date", date_format=form))
+    got, wanted = both(table, {"when": [*moments, *aware]})
+    assert same(got["x"], wanted["x"]).all()
+    told = [np.datetime64(m, "us") for m in moments]
+    told += [np.datetime64(m.astimezone(UTC).replace(tzinfo=None), "us") for m in aware]
+    stamps = np.array(told)
+    if form in MERE_MONTHS:
+        stamps = stamps.astype("datetime64[M]").astype("datetime64[us]")
+    expected = (stamps - np.datetime64("1970-01-01")) / np.timedelta64(1, "D")
+    np.testing.assert_allclose(wanted["x"][:, 0], expected, atol=1e-8)
+    nothing = [datetime.max, date(1, 1, 1), datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=1))), None]
+    if "%y" in form:
+        nothing += [date(2069, 1, 1), date(1968, 12, 31)]
+    far = both(table, {"when": [*nothing, np.datetime64("NaT"), np.datetime64("300000-01-01")]})
+    assert np.isnan(far[0]["x"]).all()
+    assert np.isnan(far[1]["x"]).all()
 
 
 def test_categories_words_and_gaps_in_one_table() -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import numpy as np
 
 from seedleaf.data.spec import Array
+from seedleaf.data.tables.clock import write_clock
 
 # What means "not known", compared without case. Only `SURE` counts in a target, where "none" and "-" are honest classes.
 SURE = ("", "?", "n/a", "na", "nan", "null", "nat", "<na>", "#n/a")
@@ -39,13 +40,19 @@ def as_text(value: Any) -> str:
         return value.strip(BLANKS)
     if value is None:
         return ""
+    if isinstance(value, np.timedelta64):
+        value = value.astype("timedelta64[us]")  # of nanoseconds it would be a mere count
     if isinstance(value, np.generic) and not isinstance(value, np.datetime64):
         value = value.item()
+        if value is None:
+            return ""
     if isinstance(value, float):
         return "" if math.isnan(value) else repr(value)
     if isinstance(value, datetime | date):
         text = value.isoformat()
         return "" if text == "NaT" else text
+    if isinstance(value, timedelta):
+        return write_clock(value.total_seconds() / 3600)
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace").strip(BLANKS)
     text = str(value).strip(BLANKS)

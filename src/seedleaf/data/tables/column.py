@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
+from datetime import date
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -12,11 +14,14 @@ import numpy as np
 
 from seedleaf.data.spec import Array
 from seedleaf.data.tables.cells import TOKENS, RawColumn, as_text
-from seedleaf.data.tables.dates import read_date
+from seedleaf.data.tables.clock import write_clock
+from seedleaf.data.tables.dates import read_date, write_date
 from seedleaf.data.tables.numbers import NumberStyle, read_all, read_plain
 
 Kind = Literal["number", "category", "date", "text"]
 KINDS = ("number", "category", "date", "text")
+NUMBERS = (int, float, np.number, Decimal)  # and no bool, which is an int
+MOMENTS = (date, np.datetime64)  # a datetime is a date
 LARGEST = 1e36  # what is beyond is no measurement, and single precision ends at 3e38
 
 
@@ -75,18 +80,8 @@ class Column:
 
     def read(self, cells: RawColumn | Iterable[Any]) -> Array:
         """Raw cells (N) as an array (N): float64 for numbers and dates, str objects for categories and text."""
-        if isinstance(cells, RawColumn):
-            return cells.spread(self.read_values(cells.values))
-        known: dict[Any, Any] = {}
-        column = list(cells)
-        keys = [(type(cell), as_text(cell)) for cell in column]
-        for key, cell in zip(keys, column, strict=True):
-            if key not in known:
-                known[key] = self._read_cell(cell)
-        dtype = np.float64 if self.kind in ("number", "date") else object
-        out = np.empty(len(column), dtype=dtype)
-        out[:] = [known[key] for key in keys]
-        return out
+        raw = cells if isinstance(cells, RawColumn) else RawColumn.of(self.texts(cells))
+        return raw.spread(self.read_values(raw.values))
 
     def read_values(self, values: Iterable[str]) -> Array:
         """The same for texts that have been stripped (as those of a RawColumn have)."""
@@ -111,11 +106,21 @@ class Column:
         ]
         return out
 
-    def _read_cell(self, cell: Any) -> Any:
-        """A number that comes as a number is not read in the column's style."""
-        if self.kind == "number" and isinstance(cell, int | float | np.number) and not isinstance(cell, bool):
-            return _bounded(float(cell))
-        return self.read_values([as_text(cell)])[0]
+    def texts(self, cells: Iterable[Any]) -> list[str]:
+        """Raw cells as `read_values` wants them. Each is judged by its own type: a number or a date that comes as one, and
+        not as text, is written as the column writes such, and so reads back as what it is."""
+        styled = self.kind == "date" or (self.kind == "number" and self.decimal != ".")
+        return [self._written(cell) for cell in cells] if styled else [as_text(cell) for cell in cells]
+
+    def _written(self, cell: Any) -> str:
+        text = as_text(cell)
+        if not text or isinstance(cell, str):
+            return text
+        if self.kind == "number" and is_number(cell):
+            return write_clock(float(cell)) if self.style.clock else text.replace(".", self.decimal)
+        if self.kind == "date" and text and isinstance(cell, MOMENTS):
+            return write_date(cell, self.date_format) or text
+        return text
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Column:
@@ -137,5 +142,8 @@ def _has_number(tokens: tuple[str, ...]) -> bool:
     return any(math.isfinite(read_plain(token)) for token in tokens)
 
 
-def _bounded(value: float) -> float:
-    return value if abs(value) <= LARGEST else math.nan
+def is_number(cell: Any) -> bool:
+    """Whether a cell is a number by its type."""
+    return isinstance(cell, NUMBERS) and not isinstance(
+        cell, bool | np.timedelta64
+    )  # a np.number, strange to say

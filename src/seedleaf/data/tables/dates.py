@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import date
+from datetime import UTC, date, datetime, time
 from functools import lru_cache
+from typing import Any
+
+import numpy as np
 
 EPOCH = date(1970, 1, 1).toordinal()
 # 0001-01-01 and 9999-12-31 are how programs write that there is no date: as dates they would outweigh all others.
@@ -24,6 +27,7 @@ NAMES = (
 # Written out, and without a choice between single letters (c or k): with a flag, or there, ONNX Runtime takes the sign of
 # Kelvin for a K, and Python takes no Ä for an ä.
 ANY_CASE = re.sub("[a-zä]", lambda letter: f"[{letter[0].upper()}{letter[0]}]", NAMES)
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 PARTS = {
     "%Y": r"(?P<Y>\d{4})",
     "%m": r"(?P<m>\d{1,2})",
@@ -102,6 +106,34 @@ def _read_date(text: str, form: str) -> float:
     except ValueError:
         return math.nan
     return days + _time(part)
+
+
+def write_date(moment: Any, form: str) -> str:
+    """A date, datetime or datetime64 as a text that `read_date` reads as it; "" where no format has one for it.
+
+    Where a format says months, all days of a month are the first.
+    """
+    return next(filter(None, (_write_date(moment, one) for one in form.split(OR))), "")
+
+
+def _write_date(moment: Any, form: str) -> str:
+    if isinstance(moment, np.datetime64):
+        moment = moment.astype("datetime64[us]").item()  # of nanoseconds it would be a mere count
+    if not isinstance(moment, date):
+        return ""  # beyond the years that Python knows
+    behind = ""
+    if isinstance(moment, datetime) and form not in MERE_MONTHS:
+        try:
+            moment = moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
+        except OverflowError:
+            return ""  # 0001-01-01 in Berlin, which is no date
+        behind = moment.isoformat()[10:] if moment.time() != time() else ""
+    year, month = moment.year, moment.month
+    if "%y" in form and _century(year % 100) != year:
+        return ""
+    parts = {"%Y": f"{year:04}", "%y": f"{year % 100:02}", "%m": f"{month:02}", "%d": f"{moment.day:02}"}
+    parts |= {"%b": list(MONTHS)[month - 1].title(), "%a": WEEKDAYS[moment.weekday()]}
+    return re.sub("%[A-Za-z]", lambda found: parts.get(found[0], found[0]), form) + behind
 
 
 def _century(year: int) -> int:

@@ -124,8 +124,11 @@ def column_names(
     return names, body
 
 
-def fill(source: str, names: list[str], body: Records, findings: list[Finding]) -> RawTable:
-    """Columns out of rows. Rows that are too long are dropped, rows that are too short end in missing cells."""
+def fill(
+    source: str, names: list[str], body: Records, findings: list[Finding], most: bool = True
+) -> RawTable:
+    """Columns out of rows. Rows that are too long are dropped, rows that are too short end in missing cells; DataError where
+    `most` are either, unless that has been looked at."""
     width = len(names)
     kept: list[list[str]] = []
     kept_rows: list[int] = []
@@ -145,7 +148,7 @@ def fill(source: str, names: list[str], body: Records, findings: list[Finding]) 
         kept.append(row)
         kept_rows.append(k + 1)
     odd = len(short) + len(long)
-    if odd > max(1, len(body) / 2):
+    if most and odd > max(1, len(body) / 2):
         k = (short + long)[0]
         line, row = body[k - 1]
         raise DataError(

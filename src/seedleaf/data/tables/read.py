@@ -143,7 +143,7 @@ def sniff(text: str, path: Path) -> str:
         head = head[: head.rfind("\n") + 1] or head
     best, best_share = "", 0.0
     for separator in SEPARATORS + " ":
-        widths = Counter(len(row) for row in _some(head, separator))
+        widths = Counter(len(row) for row in first_rows(head, separator))
         if not widths:
             raise DataError(f"{path}: the file is empty")
         width, count = max(widths.items(), key=lambda kv: (kv[0] >= 2, kv[1], kv[0]))
@@ -153,7 +153,8 @@ def sniff(text: str, path: Path) -> str:
     return best or ","
 
 
-def _some(head: str, separator: str) -> list[list[str]]:
+def first_rows(head: str, separator: str) -> list[list[str]]:
+    """The first records as this separator makes them."""
     rows = []
     try:
         for _, row in _parse(head, separator, csv.QUOTE_MINIMAL):
@@ -165,22 +166,38 @@ def _some(head: str, separator: str) -> list[list[str]]:
     return rows
 
 
-def _parse(text: str, separator: str, quoting: Literal[0, 3]) -> Iterator[tuple[int, list[str]]]:
-    """(line of the file in which it ends, cells) of each record that is not blank."""
+def lines_of(text: str) -> list[str]:
+    """The lines of a text as the reader of records counts them, each with its end."""
+    return io.StringIO(text, newline="").readlines()
+
+
+def _parse(
+    text: str, separator: str, quoting: Literal[0, 3], lone: bool = False
+) -> Iterator[tuple[int, list[str]]]:
+    """(line of the file in which it ends, cells) of each record that is not blank. With `lone` a cell that is quoted and
+    empty is no blank record, even if it is alone."""
     file = io.StringIO(text, newline="")
     reader = csv.reader(file, delimiter=separator, quoting=quoting, skipinitialspace=True)
+    lines: list[str] = []
     for row in reader:
-        if separator == " " and row and not row[-1]:
-            row = [cell for cell in row if cell]
-        if row and (len(row) > 1 or row[0].strip(BLANKS)):
-            yield reader.line_num, row
+        if separator == " " and len(row) > 1 and not row[-1]:
+            row.pop()  # a blank at the line's end
+        if not row or (len(row) == 1 and not row[0].strip(BLANKS)):
+            if not (row and lone):
+                continue
+            lines = lines or lines_of(text)
+            if '"' not in lines[reader.line_num - 1]:
+                continue
+        yield reader.line_num, row
 
 
-def records(text: str, separator: str, path: Path, findings: list[Finding]) -> list[tuple[int, list[str]]]:
+def records(
+    text: str, separator: str, path: Path, findings: list[Finding], lone: bool = False
+) -> list[tuple[int, list[str]]]:
     """All records. A quote that is never closed, and so would swallow what follows, is read as a character."""
     rows: list[tuple[int, list[str]]] = []
     try:
-        rows.extend(_parse(text, separator, csv.QUOTE_MINIMAL))
+        rows.extend(_parse(text, separator, csv.QUOTE_MINIMAL, lone))
         line = _swallower(rows, text) if '"' in text else 0
     except csv.Error:  # a cell without an end
         line = rows[-1][0] + 1 if rows else 1

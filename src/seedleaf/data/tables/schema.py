@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from seedleaf.data.spec import Array, Labels
-from seedleaf.data.tables.cells import RawColumn
+from seedleaf.data.tables.cells import RawColumn, as_text
 from seedleaf.data.tables.column import KINDS, Column, Finding, Kind
 from seedleaf.errors import DataError
 
@@ -101,13 +101,18 @@ class TableSchema:
         """Each used column with its cells in `source`. DataError, which names `where`, if one is missing."""
         shown = {str(n).strip(): n for n in source}
         names = shown | {str(n): n for n in source}  # a name may hold what counts as blank only here
-        lost = [c.name for c in self.used if c.name not in names]
+        used = self.used
+        if any(
+            c.name not in names for c in used
+        ):  # what is blank to the reader of files is not always so to Python
+            names = {as_text(n): n for n in source} | names
+        lost = [c.name for c in used if c.name not in names]
         if lost:
             raise DataError(
                 f"{where}: {len(lost)} column{'s' * (len(lost) > 1)} missing: {', '.join(lost[:5])}; "
                 f"there are: {', '.join(list(shown)[:10])}"
             )
-        return [(c, source[names[c.name]]) for c in self.used]
+        return [(c, source[names[c.name]]) for c in used]
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON; `from_json` gives an equal schema back."""

@@ -32,14 +32,15 @@ def read_source(source: Any, names: tuple[str, ...] = ()) -> Read:
         if "\0" in str(path) or not path.exists():
             raise DataError(f"{path} does not exist")
         if path.suffix.lower() in PARQUET:
-            return from_frame(_parquet(path), str(path)), [], {"format": "parquet"}
+            return from_frame(read_parquet(path), str(path)), [], {"format": "parquet"}
         return read_file(path, names)
     if isinstance(source, Mapping) or (hasattr(source, "columns") and hasattr(source, "iloc")):
         return from_frame(source, FRAME), [], {"format": "frame"}
     raise DataError(f"a table is a file or a pandas DataFrame, not {type(source).__name__}")
 
 
-def _parquet(path: Path) -> Any:
+def read_parquet(path: Path) -> Any:
+    """A file as a DataFrame. DataError where pyarrow is not installed or cannot read it."""
     try:
         import pyarrow  # noqa: F401
     except ImportError:

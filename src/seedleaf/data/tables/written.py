@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from seedleaf.data.spec import Array
-from seedleaf.data.tables.cells import RawColumn, as_text
+from seedleaf.data.tables.cells import RawColumn
 from seedleaf.data.tables.column import Column
 from seedleaf.data.tables.schema import TableSchema
 
@@ -24,16 +24,7 @@ def as_cells(source: Mapping[str, Any] | Any, schema: TableSchema) -> Array:
 def _texts(cells: RawColumn | Iterable[Any], column: Column) -> Array:
     if isinstance(cells, RawColumn):
         return cells.spread(_sane(cells.values))
-    styled = column.kind == "number" and not column.style.plain
-    return _sane([_in_style(cell, column) if styled else as_text(cell) for cell in cells])
-
-
-def _in_style(cell: Any, column: Column) -> str:
-    """A number that comes as a number, as its column writes numbers."""
-    text = as_text(cell)
-    if isinstance(cell, int | float | np.number) and not isinstance(cell, bool):
-        return text.replace(".", column.decimal)
-    return text
+    return _sane(column.texts(cells))
 
 
 def _sane(texts: Iterable[str]) -> Array:

@@ -22,9 +22,10 @@ from seedleaf.job import Job
 from seedleaf.learners.tables import lightgbm, registry, xgboost
 from seedleaf.learners.tables.cost import model_costs, room_for
 from seedleaf.learners.tables.fitting import fit_config
-from seedleaf.learners.tables.graph import Graph, session
+from seedleaf.learners.tables.graph import Graph
 from seedleaf.learners.tables.model import Effort, Kind, Rows
 from seedleaf.learners.tables.registry import EXTRAS, KNOWN, chosen, family_name, space_of
+from seedleaf.learners.tables.running import session
 from seedleaf.learners.tables.source import kind_of, open_source, save
 from seedleaf.learners.tables.trees import ensemble_graph
 from seedleaf.learners.tables.trial import run

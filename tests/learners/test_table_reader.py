@@ -16,8 +16,9 @@ from seedleaf.data.tables.cells import TOKENS
 from seedleaf.data.tables.dates import FORMATS, MERE_MONTHS
 from seedleaf.data.tables.written import CELLS, as_cells
 from seedleaf.learners.tables.block import Layout
-from seedleaf.learners.tables.graph import NUMBERS, TEXTS, Graph, session
+from seedleaf.learners.tables.graph import NUMBERS, TEXTS, Graph
 from seedleaf.learners.tables.reader import read_cells, unreadable
+from seedleaf.learners.tables.running import session
 
 ODD = [
     "",

@@ -15,9 +15,10 @@ from onnx import TensorProto
 
 from seedleaf.data.tables import folds, load_table
 from seedleaf.learners.tables.deliver import deliver, refit
-from seedleaf.learners.tables.graph import Graph, session
+from seedleaf.learners.tables.graph import Graph
 from seedleaf.learners.tables.model import Kind
 from seedleaf.learners.tables.registry import space_of
+from seedleaf.learners.tables.running import session
 from seedleaf.learners.tables.source import kind_of, open_source, save
 from seedleaf.learners.tables.texts import HOW, Grams
 from seedleaf.table_predictor import TablePredictor

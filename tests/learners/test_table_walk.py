@@ -11,7 +11,9 @@ import pytest
 from sklearn.datasets import make_classification
 from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor, HistGradientBoostingClassifier
 
-from seedleaf.learners.tables.graph import Graph, as_bytes, in_bytes, session
+from seedleaf.learners.tables.graph import Graph
+from seedleaf.learners.tables.rounded import as_bytes, in_bytes
+from seedleaf.learners.tables.running import session
 from seedleaf.learners.tables.trees import (
     Tree,
     ensemble_graph,

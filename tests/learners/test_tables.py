@@ -19,9 +19,10 @@ from seedleaf.learners.tables.block import Block, Layout
 from seedleaf.learners.tables.deliver import compare, deliver, refit
 from seedleaf.learners.tables.features import fit_features
 from seedleaf.learners.tables.fitting import fit_config
-from seedleaf.learners.tables.graph import Graph, session
+from seedleaf.learners.tables.graph import Graph
 from seedleaf.learners.tables.model import Effort
 from seedleaf.learners.tables.registry import FAMILIES, family_config, family_name, space_of
+from seedleaf.learners.tables.running import session
 from seedleaf.learners.tables.source import kind_of, open_source, save
 from seedleaf.learners.tables.trial import fold_file, model_file, out_of_fold, run
 from seedleaf.learners.tables.written import is_written, raised, remove

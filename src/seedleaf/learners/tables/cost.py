@@ -17,8 +17,9 @@ import numpy.typing as npt
 from onnx import TensorProto
 
 from seedleaf.data.tables.written import CELLS, as_cells
-from seedleaf.learners.tables.graph import Graph, session
+from seedleaf.learners.tables.graph import Graph
 from seedleaf.learners.tables.reader import read_cells, unreadable
+from seedleaf.learners.tables.running import session
 from seedleaf.learners.tables.source import Source
 from seedleaf.learners.tables.walk import walk
 from seedleaf.learners.tables.written import finished, taken_in

@@ -19,11 +19,11 @@ from seedleaf.learners.tables.block import Block, Layout
 from seedleaf.learners.tables.cost import File, files_of, limits_of, room_for, settled
 from seedleaf.learners.tables.decide import decided, powered
 from seedleaf.learners.tables.fitting import fit_config
-from seedleaf.learners.tables.graph import ask, session
 from seedleaf.learners.tables.metrics import METRICS, fits, row_losses
 from seedleaf.learners.tables.model import Effort
 from seedleaf.learners.tables.reader import unreadable
 from seedleaf.learners.tables.registry import brought_up
+from seedleaf.learners.tables.running import ask, session
 from seedleaf.learners.tables.source import Source, open_source
 from seedleaf.learners.tables.trial import out_of_fold
 from seedleaf.learners.tables.written import answers, compared_rows, joined, write, written_classes

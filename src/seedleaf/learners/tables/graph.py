@@ -12,9 +12,9 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from seedleaf.data.tables.written import CELLS
-from seedleaf.errors import TrialError, first_line
-from seedleaf.learners.tables.block import ROWS
+from seedleaf.errors import TrialError
 from seedleaf.learners.tables.packed import serialised
+from seedleaf.learners.tables.rounded import in_bytes
 
 Array = npt.NDArray[Any]
 
@@ -34,29 +34,6 @@ KINDS = {
     "int8": TensorProto.INT8,
     "bool": TensorProto.BOOL,
 }
-
-
-def as_half(values: Array) -> npt.NDArray[np.float32]:
-    """The nearest numbers that half precision holds, infinite beyond 65,504: what a file keeps of weights is what they are
-    in Python, too."""
-    with np.errstate(over="ignore"):
-        return values.astype(np.float16).astype(np.float32)
-
-
-def in_bytes(weight: Array) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
-    """Whole numbers up to 127 and for each column (of a matrix) what they are multiplied by: what a file keeps of weights.
-    Of weights that such numbers made it finds the same ones."""
-    largest = np.abs(weight).max(0, initial=0)
-    scale = np.where(largest > 0, largest / 127, 1.0).astype(np.float32)
-    return np.round(weight / scale).astype(np.int8), scale
-
-
-def as_bytes(weight: Array) -> npt.NDArray[np.float32]:
-    """The nearest weights that `in_bytes` holds; what is not finite stays so."""
-    if not np.isfinite(weight).all():
-        return weight.astype(np.float32)
-    whole, scale = in_bytes(weight)
-    return whole * scale
 
 
 @dataclass
@@ -266,24 +243,3 @@ class Graph:
             node.output[:] = [renamed(n) for n in node.output]
             self.nodes.append(node)
         return renamed(other.output[0].name)
-
-
-def session(model: bytes) -> Any:
-    """An ONNX Runtime session on one thread over a serialised model. TrialError where ONNX Runtime refuses it."""
-    import onnxruntime as ort
-
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    try:
-        return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except Exception as error:
-        raise TrialError(f"ONNX Runtime does not take the graph: {first_line(error)}") from error
-
-
-def ask(run: Any, feed: Mapping[str, Array]) -> Array:
-    """The first output of a session, a few rows at a time."""
-    n = max(map(len, feed.values()), default=0)
-    return np.concatenate(
-        [run.run(None, {k: v[i : i + ROWS] for k, v in feed.items()})[0] for i in range(0, n, ROWS) or (0,)]
-    )

@@ -17,8 +17,9 @@ import numpy.typing as npt
 
 from seedleaf.learners.tables.block import Block, Layout
 from seedleaf.learners.tables.decide import decided, powered
-from seedleaf.learners.tables.graph import NUMBERS, TEXTS, session
+from seedleaf.learners.tables.graph import NUMBERS, TEXTS
 from seedleaf.learners.tables.metrics import metric_for
+from seedleaf.learners.tables.running import session
 from seedleaf.learners.tables.source import Source, open_source
 from seedleaf.learners.tables.written import joined
 from seedleaf.seeds import rng_for

@@ -21,9 +21,9 @@ from torch.nn import functional as F
 
 from seedleaf.errors import TrialError
 from seedleaf.learners.tables import metrics
-from seedleaf.learners.tables.graph import as_bytes
 from seedleaf.learners.tables.mlp import COSINES, EMBEDDED, Net
 from seedleaf.learners.tables.model import Effort, Rows, softmax
+from seedleaf.learners.tables.rounded import as_bytes
 
 Floats = npt.NDArray[np.float32]
 BATCH = 256

@@ -15,8 +15,9 @@ import numpy.typing as npt
 from onnx import numpy_helper
 
 from seedleaf.errors import TrialError
-from seedleaf.learners.tables.graph import ML, Graph, as_half
+from seedleaf.learners.tables.graph import ML, Graph
 from seedleaf.learners.tables.model import Effort
+from seedleaf.learners.tables.rounded import as_half
 from seedleaf.learners.tables.walk import FEWEST
 
 Array = npt.NDArray[Any]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -30,11 +31,24 @@ def test_each_fit_has_a_folder_where_one_was_asked_for(tmp_path: Path) -> None:
     for name in ("run", "run-2", "run-3"):
         with run_folder(Estimator(out)) as folder:
             assert folder == tmp_path / name
-            folder.mkdir()
+            assert folder.is_dir()
             (folder / "study.db").touch()
-    (tmp_path / "empty").mkdir()
-    with run_folder(Estimator(tmp_path / "empty")) as folder:
-        assert folder == tmp_path / "empty"
+    with run_folder(Estimator(out)) as folder:
+        assert folder == tmp_path / "run-4"
+    assert not folder.exists(), "nothing came of it"
+
+
+def test_fits_that_begin_together_have_folders_of_their_own(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        folders = [stack.enter_context(run_folder(Estimator(tmp_path / "run"))) for _ in range(4)]
+        assert len(set(folders)) == 4
+
+
+def test_a_folder_may_be_the_one_that_one_is_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with run_folder(Estimator(Path())) as folder:
+        assert folder == tmp_path / "here-2"
 
 
 @pytest.mark.parametrize("kept", [False, True])

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import inspect
 import pickle
+import warnings
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -25,6 +27,7 @@ from seedleaf import TabularClassifier, TabularRegressor
 from seedleaf.data.tables import load_table
 from seedleaf.errors import BudgetError, LimitError
 from seedleaf.table_estimator import _left_out
+from seedleaf.table_predictor import TablePredictor
 
 
 class StandIn:
@@ -114,6 +117,25 @@ def test_what_is_not_learned_from_is_told() -> None:
     assert _left_out(load_table(plain, target="target", test="none").schema) == ""
     twice = load_table(pd.concat([plain, plain.head(20)]), target="target", test="none").schema
     assert _left_out(twice) == "not used: 20 rows exactly like earlier ones (copies='keep' trains on them)"
+
+
+def test_a_fit_warns_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"x": rng.normal(size=60), "e": None, "one": 1, "name": [f"n{k}" for k in range(60)]})
+
+    def fitted(data: pd.DataFrame, target: str, **asked: Any) -> Any:
+        schema = load_table(data, target=target, test="none", keep=asked["keep"] or ()).schema
+        return SimpleNamespace(predictor=TablePredictor(b"", schema), classes=schema.target.classes)
+
+    monkeypatch.setattr("seedleaf.table_estimator.fit", fitted)
+    y = rng.normal(size=60)
+    with pytest.warns(
+        UserWarning, match=r"^not used: the 1 column name \(it names the rows?\) \(keep=\[…\] keeps them\)$"
+    ):
+        TabularRegressor().fit(X, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        TabularRegressor(keep=["name"]).fit(X, y)
 
 
 def test_labels_of_any_kind_come_back(stand_in: None) -> None:

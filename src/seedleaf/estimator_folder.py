@@ -2,34 +2,42 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+from seedleaf.errors import RunError
 
 MOST = 10_000  # fits that land beside each other
 
 
 @contextmanager
 def run_folder(estimator: Any) -> Iterator[Path]:
-    """Where the run of `estimator.fit` goes. Each fit, and that of each clone, has its own: where `estimator.out` holds
-    something, the next free of `out`-2, `out`-3, …
+    """Where the run of `estimator.fit` goes. Each fit, and that of each clone, has its own: where `estimator.out` is there
+    already, the next free of `out`-2, `out`-3, …
 
     What cuts a run off says how it goes on; with a folder that goes away it cannot, and that is said in its place.
     """
     if estimator.out is not None:
-        yield _free(Path(estimator.out))
+        folder = _claimed(Path(estimator.out))
+        try:
+            yield folder
+        finally:
+            with suppress(OSError):  # it holds the run, or is nothing
+                folder.rmdir()
         return
-    folder = tempfile.mkdtemp(prefix="seedleaf-")
-    estimator._finalizer = weakref.finalize(estimator, shutil.rmtree, folder, ignore_errors=True)
+    own = tempfile.mkdtemp(prefix="seedleaf-")
+    estimator._finalizer = weakref.finalize(estimator, shutil.rmtree, own, ignore_errors=True)
     try:
-        yield Path(folder)
+        yield Path(own)
     except BaseException as error:
         notes = getattr(error, "__notes__", [])
-        if hints := [note for note in notes if folder in note]:
+        if hints := [note for note in notes if own in note]:
             for note in hints:
                 notes.remove(note)
             error.add_note(
@@ -38,9 +46,12 @@ def run_folder(estimator: Any) -> Iterator[Path]:
         raise
 
 
-def _free(out: Path) -> Path:
+def _claimed(out: Path) -> Path:
+    """A new folder: of fits that begin together each makes its own."""
+    out = Path(os.path.abspath(out))
     for n in range(1, MOST):
         folder = out if n == 1 else out.with_name(f"{out.name}-{n}")
-        if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        with suppress(FileExistsError):
+            folder.mkdir(parents=True)
             return folder
-    return out  # which is refused, with its reason
+    raise RunError(f"{out.parent} holds too many runs of {out.name}")

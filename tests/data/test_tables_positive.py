@@ -51,6 +51,11 @@ def test_it_can_be_asked_for_and_labels_follow() -> None:
     assert load_table(table("0", "1"), target="y", positive="0").schema.target.classes == ("1", "0")
 
 
+def test_a_number_is_found_however_it_is_written() -> None:
+    given = table("0", "1").assign(y=lambda t: t["y"].astype(float))
+    assert load_table(given, target="y", positive="0").schema.target.classes == ("1.0", "0.0")
+
+
 def test_what_cannot_be_positive_is_an_error() -> None:
     with pytest.raises(DataError, match="no class 'bad'; there are: 'fraud', 'ok'"):
         load_table(table("ok", "fraud"), target="y", positive="bad")

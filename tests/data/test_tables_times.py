@@ -26,6 +26,11 @@ from seedleaf.data.tables.clock import read_clock, write_clock
         ("12:15 am", 0.25),
         ("12:15PM", 12.25),
         ("8:45:00 pm", 20.75),
+        ("1:02.35", 1 / 60 + 2.35 / 3600),
+        ("1 days 02:30:00", 26.5),
+        ("0 days 02:48:00", 2.8),
+        ("3 days, 0:30:00", 72.5),
+        ("-1 days +22:30:00", -1.5),
     ],
 )
 def test_clocks_are_read_as_hours(text: str, hours: float) -> None:
@@ -45,7 +50,7 @@ def test_clocks_are_read_as_hours(text: str, hours: float) -> None:
         "13:00 pm",
         "0:30 am",
         "-1:00 am",
-        "1234567:00",
+        "12345678:00",
         "14:30 x",
         "١٤:٣٠",
     ],
@@ -102,13 +107,64 @@ def test_durations_in_a_frame_are_hours() -> None:
     assert np.isnan(given[1])
 
 
+def written(seconds: np.ndarray, form: str) -> list[str]:
+    parts = [(s // 3600, s // 60 % 60, s % 60) for s in seconds.tolist()]
+    if form == "races":
+        return [f"{h}:{m:02}:{s:02}" if h else f"{m}:{s:02}" for h, m, s in parts]
+    if form == "laps":
+        return [f"{60 * h + m}:{s:02}.{k % 100:02}" for k, (h, m, s) in enumerate(parts)]
+    return [
+        f"{h:02}:{m:02}:{s:02}" if s else f"{h:02}:{m:02}" for h, m, s in parts
+    ]  # seconds where there are some
+
+
+@pytest.mark.parametrize(
+    ("form", "top", "hours"), [("races", 6000, 1), ("laps", 3000, 1), ("day", 86_400, 1)]
+)
+def test_what_the_first_of_two_parts_is_follows_from_the_column(form: str, top: int, hours: int) -> None:
+    rng = np.random.default_rng(0)
+    seconds = rng.permutation(np.arange(60, top, 5))[:400]
+    table = pd.DataFrame(
+        {
+            "took": written(seconds, form),
+            "b": rng.normal(size=len(seconds)),
+            "y": rng.normal(size=len(seconds)),
+        }
+    )
+    schema = load_table(table, target="y", test="none").schema
+    assert schema.columns[0].style.clock
+    read = schema.features({"took": table["took"].tolist(), "b": ["1"] * len(table)})["took"]
+    assert read == pytest.approx(seconds / 3600, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["1:10", "1:20", "1:50"],
+        ["16:09", "16:10", "21:09"],
+        [f"{a}:{b}" for a in range(20, 35) for b in range(18, 40, 3)],
+        [f"{a:02}:{b:02}" for a in range(1, 60, 7) for b in (1, 2, 3, 5, 7, 10)],
+        ["3:45", "4:10", "1:02:10", "2:05:00"],  # minutes or hours
+    ],
+)
+def test_ratios_results_and_codes_are_no_times(cells: list[str]) -> None:
+    n = 40 * len(cells)
+    table = pd.DataFrame({"x": cells * 40, "b": np.arange(n) % 7, "y": np.arange(n) % 11})
+    assert load_table(table, target="y", test="none").schema.columns[0].kind == "category"
+
+
+def test_a_few_shifts_are_classes() -> None:
+    table = pd.DataFrame({"a": np.arange(300) % 17, "shift": ["6:30", "14:30", "22:30"] * 100})
+    assert load_table(table, target="shift", test="none").schema.target.task == "multiclass"
+
+
 def test_a_duration_may_be_the_target() -> None:
     table = pd.DataFrame(
-        {"a": [(7 * k) % 30 for k in range(100)], "took": [f"{k // 6}:{k % 6}0" for k in range(100)]}
+        {"a": [(7 * k) % 30 for k in range(100)], "took": [f"{k // 6}:{k % 6}9" for k in range(100)]}
     )
     data = load_table(table, target="took", test="none")
     assert data.schema.target.task == "regression"
-    assert data.y_train.max() == pytest.approx(99 / 6)
+    assert data.y_train.max() == pytest.approx(16 + 39 / 60)
 
 
 DAYS = pd.date_range("2023-01-28", periods=120, freq="5D")

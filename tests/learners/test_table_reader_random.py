@@ -13,10 +13,25 @@ from seedleaf.data.tables.cells import TOKENS
 from seedleaf.data.tables.dates import FORMATS
 from seedleaf.data.tables.numbers import MARKS
 
-UNITS = [("(", ")"), ("", "-"), ("\u2212", ""), ("$", ""), ("", "€"), ("CHF", "p.a."), ("", "%")]
+UNITS = [
+    ("(", ")"),
+    ("", "-"),
+    ("\u2212", ""),
+    ("$", ""),
+    ("", "€"),
+    ("CHF", "p.a."),
+    ("", "%"),
+    ("", "+"),
+    ("", "e"),
+    ("E", ""),
+]
 STYLES = [*NUMBERS_WRITTEN, *((*mark, *unit) for mark in MARKS for unit in UNITS)]
 COLUMNS = [Column(f"n{k}", "number", TOKENS, *style) for k, style in enumerate(dict.fromkeys(STYLES))]
-COLUMNS += [Column(f"d{k}", "date", date_format=form) for k, form in enumerate(FORMATS[::5])]
+COLUMNS += [
+    Column(f"d{k}", "date", date_format=form)
+    for k, form in enumerate([*FORMATS[::5], "%Y-%m-%d or %d.%m.%Y"])
+]
+COLUMNS += [Column("brief", "number", TOKENS, ":", ":")]
 
 TEXT = st.text(st.sampled_from("0123456789.,-+eE /:TZapm'%€kéJan?\u00a0"), max_size=14)
 DIGITS = [
@@ -78,7 +93,7 @@ BESIDE = st.sampled_from(
 # The same as people write it.
 NOTED = st.tuples(FRONT, BESIDE, st.sampled_from(DIGITS)).map(lambda n: n[0].format(n[1].format(n[2])))
 PARTS = [
-    ["", "-", "+"],
+    ["", "", "-", "+", "1 day, ", "-12 days ", "3 days,"],
     ["0", "07", "12", "31", "100", "12345"],
     [":0", ":05", ":59", ":60", ":"],
     ["", ":07", ":7", ":59.25", ":00,5"],

@@ -113,6 +113,7 @@ def describe(spec: TableSpec, study: Study) -> list[str]:
     schema, kind = spec.schema, spec.kind
     chosen = schema.notes.get("target", "")
     task = schema.target.task if not kind.n_classes else f"{kind.n_classes} classes"
+    task += " of hours" if schema.target.column.style.clock else ""
     if how := schema.notes.get("positive"):
         task += f"; positive: {schema.target.classes[1]} ({how})"
     parts = ((kind.n_numbers, "numbers"), (kind.n_categories, "categories"), (kind.n_texts, "texts"))

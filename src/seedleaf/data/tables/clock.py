@@ -1,28 +1,43 @@
-"""Times of a day and durations as people write them, "14:30", "2:05:07.5", "8:15 pm", "-0:30": as hours."""
+"""Times of a day and durations as people and programs write them, "14:30", "2:05:07.5", "8:15 pm", "1:02.35", "-0:30",
+"1 days 02:30:00": as hours.
+
+Of two parts the first is hours, unless the second has a fraction; where a column is `brief`, it is minutes.
+"""
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 
-MINUTES = r"[0-5]\d(?::[0-5]\d(?:[.,]\d{1,9})?)?"
-# Python and the delivered graph match the same text.
-CLOCK = rf"[+-]?\d{{1,6}}:{MINUTES}|(?:0?[1-9]|1[0-2]):{MINUTES} ?[AaPp][Mm]"
-_CLOCK = re.compile(CLOCK, re.ASCII)
+SECONDS = r"[0-5]\d(?:[.,]\d{1,9})?"
+# Python and the delivered graph match the same texts.
+DAYS = r"-?\d{1,7} days?,? "
+HALF = " ?[AaPp][Mm]"
+LONG = rf"(?:{DAYS})?[+-]?\d{{1,7}}:[0-5]\d(?::{SECONDS})?"
+CLOCK = rf"{LONG}|[+-]?\d{{1,7}}:{SECONDS}|(?:0?[1-9]|1[0-2]):[0-5]\d(?::{SECONDS})?{HALF}"
+FRACTION = r"[+-]?\d{1,7}:\d\d[.,]\d{1,9}"  # minutes, in any column
+TWO = r"[+-]?\d{1,7}:\d\d"
+_CLOCK, _FRACTION, _TWO = (re.compile(pattern, re.ASCII) for pattern in (CLOCK, FRACTION, TWO))
+FEWEST = 12  # different times of two parts below which they may be ratios or codes, and are categories
+NIGHT = 24  # hours that a day has
 
 
-def read_clock(text: str) -> float:
+def read_clock(text: str, brief: bool = False) -> float:
     """The hours that `text` says, its minutes and seconds being parts of them; NaN where it says none."""
     if _CLOCK.fullmatch(text) is None:
         return math.nan
-    half = text[-2:].lower()
-    bare = text.rstrip("AaPpMm ")
-    hour, minute, second = (float(part.replace(",", ".")) for part in f"{bare}:0".split(":")[:3])
-    hour = abs(hour)
-    if half in ("am", "pm"):
-        hour = (0.0 if hour == 12.0 else hour) + 12.0 * (half == "pm")
-    hours = (hour * 3600.0 + minute * 60.0 + second) / 3600.0
-    return -hours if text.startswith("-") else hours
+    days, _, clock = text.rpartition(" day") if " day" in text else ("0", "", f" {text}")
+    clock = clock.split(" ", 1)[1]
+    late, half = clock[-2:].lower() == "pm", clock[-1:] in "mM"
+    parts = [abs(float(part.replace(",", "."))) for part in clock.rstrip("AaPpMm ").split(":")]
+    if half:
+        parts[0] = (0.0 if parts[0] == 12.0 else parts[0]) + 12.0 * late
+    if _FRACTION.fullmatch(text) or (brief and _TWO.fullmatch(text)):
+        seconds = parts[0] * 60.0 + parts[1]
+    else:
+        seconds = parts[0] * 3600.0 + parts[1] * 60.0 + (parts[2] if len(parts) > 2 else 0.0)
+    return float(days) * 24.0 + (-seconds if clock.startswith("-") else seconds) / 3600.0
 
 
 def write_clock(hours: float) -> str:
@@ -33,3 +48,27 @@ def write_clock(hours: float) -> str:
     seconds, parts = divmod(round(abs(hours) * 3600e9), 10**9)
     behind = f".{parts:09}" if parts else ""
     return f"{'-' if hours < 0 else ''}{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}{behind}"
+
+
+def is_brief(known: Sequence[str]) -> bool | None:
+    """Whether the times of two parts in a column are minutes and seconds; None where they may well be no times at all, or
+    either.
+
+    Alone they are times where they are many and their second parts go all the way to 59, as ratios ("1:10"), results
+    ("32:33") and codes ("29:02") seldom do. Beside longer ones they are minutes where they go beyond the hours of a day, and
+    hours where the longer ones go beyond 12.
+    """
+    two = [v for v in known if _TWO.fullmatch(v)]
+    if not two:
+        return False
+    firsts, seconds = ([int(v.lstrip("+-").split(":")[k]) for v in two] for k in (0, 1))
+    longer = [
+        int(v.lstrip("+-").split(":")[0]) for v in known if v.count(":") == 2 and not re.search("[a-zA-Z]", v)
+    ]
+    if longer or any(_FRACTION.fullmatch(v) for v in known):
+        if max(firsts) >= NIGHT or not longer:
+            return True
+        return False if max(longer) > 12 else None
+    if any(v[-1] in "mM" for v in known):
+        return False
+    return False if len(two) >= FEWEST and min(seconds) < 10 and max(seconds) >= 50 else None

@@ -11,7 +11,8 @@ import numpy as np
 
 from seedleaf.data.spec import Array
 from seedleaf.data.tables.cells import SURE, TOKEN_SET, TOKENS, RawColumn, RawTable
-from seedleaf.data.tables.dates import FORMATS, MERE_MONTHS, OR, read_date
+from seedleaf.data.tables.clock import is_brief, read_clock
+from seedleaf.data.tables.infer_dates import ENOUGH, date_format, drawn
 from seedleaf.data.tables.numbers import (
     AFFIXED,
     MARKS,
@@ -25,7 +26,6 @@ from seedleaf.data.tables.numbers import (
 from seedleaf.data.tables.schema import Column, Target, Task
 from seedleaf.errors import DataError
 
-ENOUGH = 0.95  # of the distinct known values must read as numbers or dates
 SAMPLE = 2000  # distinct values on which styles and formats are chosen
 COMMA = NumberStyle(",", ".")
 SIGNED = re.compile(r"([+-])([^\d+\-.,]+)(\d.*)", re.ASCII)  # "-$ 5"
@@ -42,12 +42,6 @@ NEGATED = [
 GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+", re.ASCII)
 # What may stand before a number: signs, or a currency set off by a blank. "p12" and "town 12" are names.
 MONEY = re.compile(r"[^A-Za-z]*|(?:[A-Z]{3}|Rs\.?|[Kk]r\.?|Fr\.?)\s+|[A-Z]{1,3}\W\s*")
-ALONE = (
-    "%Y%m%d",
-    *MERE_MONTHS,
-)  # formats that a column has alone or not at all: too little marks them as dates
-MOST_FORMATS, LEAST_SHARE = 3, 0.05  # of a column of dates; of its cells in each of them
-FEW = 60  # cells that are looked at for them
 MOST_CLASSES = 30  # whole numbers with more distinct values are not classes
 
 
@@ -74,7 +68,7 @@ def infer_column(name: str, raw: RawColumn, comma: bool = False) -> Column:
     known = [v for v in raw.values if v.lower() not in TOKEN_SET]
     if not known:
         return Column(name, "category", dropped="every cell is missing")
-    look = known[:: max(1, len(known) // SAMPLE)]
+    look = drawn(known, SAMPLE)
     form = date_format(look)
     if form:
         return _counted(Column(name, "date", date_format=form), raw)
@@ -113,7 +107,15 @@ def number_style(known: list[str], comma: bool = False) -> NumberStyle | None:
     styles += [NumberStyle(":")] if any(":" in v for v in known) else []
     counts = [int((~np.isnan(read_all(known, style))).sum()) for style in styles]
     best = max(counts)
-    return styles[counts.index(best)] if best >= ENOUGH * len(known) else None
+    if best < ENOUGH * len(known):
+        return None
+    style = styles[counts.index(best)]
+    return _clock(known) if style.clock else style
+
+
+def _clock(known: list[str]) -> NumberStyle | None:
+    brief = is_brief([v for v in known if not math.isnan(read_clock(v))])
+    return None if brief is None else NumberStyle(":", ":" if brief else "")
 
 
 def unit(known: list[str]) -> tuple[str, str]:
@@ -146,55 +148,6 @@ def coded(known: list[str]) -> bool:
         return False
     zeros = sum(re.fullmatch(r"0\d+", v) is not None for v in known)
     return zeros > 0 and all(v.isdecimal() for v in known)
-
-
-def date_format(known: list[str]) -> str:
-    """The first format in which almost all of these are dates; "" where there is none."""
-    need = ENOUGH * len(known)
-    few = known[:: max(1, len(known) // 50)]
-    best, best_count = "", 0
-    if not (np.isnan(read_all(few, NumberStyle())).any() or all(len(v) == 8 for v in few)):
-        return ""  # numbers: of all formats only %Y%m%d reads as one
-    for form in FORMATS:
-        if sum(not math.isnan(read_date(v, form)) for v in few) < 0.8 * len(few):
-            continue
-        if form == "%Y%m%d" and (len(known) < 10 or not _of_late(known, form)):
-            continue
-        read = [v for v in known if not math.isnan(read_date(v, form))]
-        if form in MERE_MONTHS and not _of_late(read, form):
-            continue
-        if len(read) >= need and len(read) > best_count:
-            best, best_count = form, len(read)
-    return best or _several(known)
-
-
-def _several(known: list[str]) -> str:
-    """Up to three formats that together make dates of almost all of these, as in tables put together from several; "" where
-    there are none, or where they leave open what is the day and what the month."""
-    # Drawn, as formats may take turns from row to row.
-    few = [known[k] for k in np.random.default_rng(0).permutation(len(known))[:FEW]]
-    forms: list[str] = []
-    rest = few
-    while rest and len(forms) < MOST_FORMATS:
-        hits = {f: sum(not math.isnan(read_date(v, f)) for v in rest) for f in FORMATS if f not in ALONE}
-        form = max(hits, key=hits.__getitem__)
-        if hits[form] < LEAST_SHARE * len(few):
-            break
-        forms.append(form)
-        rest = [v for v in rest if math.isnan(read_date(v, form))]
-    orders = {
-        form.index("%d") < form.index("%m") for form in forms if "%m" in form and not form.startswith("%Y")
-    }
-    if len(forms) < 2 or len(orders) > 1:
-        return ""
-    form = OR.join(sorted(forms, key=FORMATS.index))
-    return form if sum(not math.isnan(read_date(v, form)) for v in known) >= ENOUGH * len(known) else ""
-
-
-def _of_late(dates: list[str], form: str) -> bool:
-    """Whether their years are 1900 to 2099: what has few other marks of a date, as the dilution 1/4000, is none else."""
-    years = [v[:4] if form.startswith("%Y") else v[-4:] for v in dates]
-    return all(year[:2] in ("19", "20") for year in years)
 
 
 def is_text(known: list[str], n: int) -> bool:
@@ -237,6 +190,8 @@ def _classes(known: list[str], style: NumberStyle | None, n: int) -> bool:
     """Whether numbers are classes."""
     if style is None or len(known) <= 2:
         return True
+    if style.clock:  # shifts, say, whatever their minutes
+        return len(known) <= MOST_CLASSES and n >= 5 * len(known)
     values: Array = np.asarray([style.read(v) for v in known])
     whole = np.isfinite(values).all() and bool((values == np.floor(values)).all())
     if not whole or any("." in v for v in known) or len(known) > MOST_CLASSES or n < 5 * len(known):

@@ -31,7 +31,7 @@ SIGNS = "()-" + MINUS  # the same beside a unit: "($5)", "$(5)", "\u2212$5", "5 
 @dataclass(frozen=True)
 class NumberStyle:
     """How a column writes numbers. `prefix` and `suffix` are a unit that may stand beside them, or one of NEGATIVE. With
-    `decimal` ":" they are times of a day or durations, read as hours (clock.py).
+    `decimal` ":" they are times of a day or durations, read as hours (clock.py); with `thousands` ":" as well, brief ones.
 
     `usual` and `negated` say it as patterns, which Python and the delivered graph share.
     """
@@ -48,6 +48,16 @@ class NumberStyle:
     @property
     def clock(self) -> bool:
         return self.decimal == ":"
+
+    @property
+    def brief(self) -> bool:
+        """Whether times of two parts are minutes and seconds."""
+        return self.thousands == ":"
+
+    @property
+    def powers(self) -> bool:
+        """Whether numbers may have one: beside such a unit, as "2e" or "5+", it would not be told from it."""
+        return not set(self.prefix + self.suffix) & set("+eE")
 
     @property
     def negative(self) -> bool:
@@ -78,7 +88,8 @@ class NumberStyle:
         if self.negative:
             return f"([+-]?)({number})"
         front, back = self._unit
-        signed = f"(?:{front}?([+-]?)|([+-]){front})" if front else "([+-]?)"
+        sign = "[+-]" if "+" not in self.prefix + self.suffix else "-"
+        signed = f"(?:{front}?({sign}?)|({sign}){front})" if front else f"({sign}?)"
         return f"{signed}({number}){back}"
 
     @property
@@ -103,7 +114,7 @@ class NumberStyle:
 
     @cached_property
     def _patterns(self) -> tuple[re.Pattern[str], re.Pattern[str] | None]:
-        usual = self.usual(f"{self.digits()}{POWER}|{ENDLESS}")
+        usual = self.usual(f"{self.digits()}{POWER}|{ENDLESS}" if self.powers else self.digits())
         return re.compile(usual, re.ASCII), re.compile(self.negated, re.ASCII) if self.negated else None
 
     def read(self, text: str) -> float:
@@ -111,7 +122,7 @@ class NumberStyle:
         if self.plain:
             return read_plain(text)
         if self.clock:
-            return read_clock(text)
+            return read_clock(text, self.brief)
         usual, negated = self._patterns
         if found := usual.fullmatch(text):
             return self._value("".join(found.groups("")))

@@ -33,6 +33,8 @@ def with_positive(
         raise DataError(f"{source}: a positive class is one of two; {goal.name} has {what}")
     if goal.task != "binary":
         return goal, ""
+    if asked is not None and asked not in goal.classes:  # 1 beside 0.0 and 1.0, perhaps
+        asked = next((c for c in goal.classes if read_plain(c) == read_plain(asked)), asked)
     if asked is not None and asked not in goal.classes:
         raise DataError(
             f"{source}: {goal.name} has no class {asked!r}; there are: {', '.join(map(repr, goal.classes))}"

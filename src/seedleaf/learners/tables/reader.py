@@ -79,7 +79,7 @@ def _numbers(g: Graph, cells: str, columns: Sequence[tuple[int, Column]]) -> str
         if column.kind == "date":
             parts.append(read_dates(g, some, column.date_format))
         elif column.style.clock:
-            parts.append(read_clocks(g, some))
+            parts.append(read_clocks(g, some, column.style.brief))
         else:
             silent = _any_of(_number_tokens(column.missing))
             parts.append(read_numbers(g, some, column.style, silent))

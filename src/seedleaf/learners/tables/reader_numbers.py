@@ -33,8 +33,10 @@ def read_numbers(g: Graph, cells: str, style: NumberStyle, silent: str) -> str:
         said, number = g.add("Or", said, minus), _unsigned(g, cells, style, minus)
     if silent:
         said = g.add("And", said, g.add("Not", looks(silent)))
-    tiny = looks(style.usual(f"{style.digits()}{NO_POWER}|{ZERO.format(re.escape(style.decimal))}"))
-    nothing = g.add("Where", tiny, g.text("0"), g.text("nan"))
+    nothing = g.text("nan")
+    if style.powers:
+        tiny = looks(style.usual(f"{style.digits()}{NO_POWER}|{ZERO.format(re.escape(style.decimal))}"))
+        nothing = g.add("Where", tiny, g.text("0"), nothing)
     read = g.cast(g.add("Where", said, _bare(g, number, style), nothing), "float64")
     if negated:
         read = g.add("Where", minus, g.add("Neg", read), read)
@@ -44,6 +46,8 @@ def read_numbers(g: Graph, cells: str, style: NumberStyle, silent: str) -> str:
 
 def _number(style: NumberStyle) -> str:
     """Numbers that a double holds, without regard to size beyond a hundred digits."""
+    if not style.powers:
+        return style.digits()
     number = f"{style.digits()}(?:{SMALL_POWER})?"
     return number if style.decimal != "." or style.thousands else f"{number}|{LARGE_POWER}"
 

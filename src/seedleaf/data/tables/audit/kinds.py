@@ -10,7 +10,8 @@ import numpy as np
 
 from seedleaf.data.tables.audit.sheet import Sheet, Verdict
 from seedleaf.data.tables.column import LARGEST
-from seedleaf.data.tables.dates import FORMATS, read_date
+from seedleaf.data.tables.dates import OR
+from seedleaf.data.tables.infer_dates import exchanged
 from seedleaf.data.tables.schema import Column, Finding
 from seedleaf.data.tables.words import plural
 
@@ -100,12 +101,10 @@ def dates_as_text(sheet: Sheet) -> Iterator[Verdict]:
 
 
 def _other_order(form: str, values: tuple[str, ...]) -> str:
-    """The format with day and month exchanged, where all values fit it too."""
-    other = form.replace("%d", "\0").replace("%m", "%d").replace("\0", "%m")
-    if other == form or other not in FORMATS:
-        return ""
-    own = [v for v in values if read_date(v, form) == read_date(v, form)]
-    return other if all(read_date(v, other) == read_date(v, other) for v in own) else ""
+    """The formats with day and month exchanged, where all values fit them too."""
+    forms = form.split(OR)
+    others = [exchanged(one, values) for one in forms if "%m" in one and not one.startswith("%Y")]
+    return OR.join(others) if others and all(others) else ""
 
 
 def free_text(sheet: Sheet) -> Iterator[Verdict]:

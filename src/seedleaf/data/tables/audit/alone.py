@@ -51,7 +51,7 @@ def says_something(sheet: Sheet, column: Column) -> bool:
     rows = sheet.sample
     y, x = sheet.y[rows], sheet.values(column.name)[rows].reshape(-1, 1)
     fold = _folds(sheet, y)
-    wanted = np.eye(int(y.max()) + 1)[y] if sheet.classes else _ranks(y)[:, None]
+    wanted = np.eye(int(y.max()) + 1)[y] if sheet.classes else ranks(y)[:, None]
     guess = np.empty_like(wanted)
     for k in range(PARTS):
         here = fold == k
@@ -74,10 +74,10 @@ def same_order(values: Array, y: Array) -> float:
         or 2 * len(y) < len(known)
     ):
         return 0.0
-    return abs(float(np.corrcoef(_ranks(values), _ranks(y))[0, 1]))
+    return abs(float(np.corrcoef(ranks(values), ranks(y))[0, 1]))
 
 
-def _ranks(values: Array) -> Array:
+def ranks(values: Array) -> Array:
     """Places in order, equal values in the middle of theirs."""
     _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
     middle: Array = np.cumsum(counts) - counts / 2

@@ -259,10 +259,63 @@ def test_the_target_written_otherwise_is_found_at_any_size(n: int, rewrite: Call
     assert "x" not in data.train
 
 
-def test_what_only_grows_with_time_as_the_target_does_is_no_leak() -> None:
-    table = clean(150).assign(y=lambda t: np.cumsum(np.exp(t["c"]))).drop(columns="c")
-    data = load_table(table.assign(year=np.arange(150) * 2 + 1000), target="y", order_by="year")
+@pytest.mark.parametrize("n", [60, 150, 1500])
+@pytest.mark.parametrize(
+    ("name", "when"),
+    [
+        ("year", lambda n: np.arange(n) * 2 + 1000),
+        ("t", lambda n: np.arange(n) * 5 + 7),
+        ("unixTime", lambda n: 0.3 + np.arange(n) ** 1.1),
+        ("day", lambda n: pd.date_range("2020-01-01", periods=n, freq="3D").astype(str)),
+    ],
+)
+def test_what_only_grows_with_time_as_the_target_does_is_no_leak(
+    name: str, when: Callable[[int], object], n: int
+) -> None:
+    """In whatever order the rows stand: by its name, its kind, or as it counts in even steps."""
+    table = clean(n).assign(y=lambda t: np.cumsum(np.exp(t["c"]))).drop(columns="c").assign(**{name: when(n)})
+    for rows in (table, table.sample(frac=1, random_state=0)):
+        assert all("kept" in f.action for f in found(load_table(rows, target="y"), "leak"))
+    table = table.assign(**{name: lambda t: t[name] if name == "day" else t[name] ** 1.01 + 0.5})
+    data = load_table(table.rename(columns={name: "x"}), target="y", order_by="x")
     assert all("kept" in f.action for f in found(data, "leak"))
+
+
+@pytest.mark.parametrize("n", [40, 150, 2500])
+@pytest.mark.parametrize("rewrite", [np.log, lambda y: -1 / y, lambda y: np.log(y).round(4), np.cbrt])
+def test_a_leak_is_one_in_a_file_that_is_sorted_by_the_target(n: int, rewrite: Callable[..., object]) -> None:
+    table = clean(n)
+    y = np.exp(6 + 0.6 * (table["a"] + table["b"] + RNG.normal(size=n))).round(2)
+    table = table.assign(x=rewrite(y), y=y)
+    for rows in (table, table.sort_values("y"), table.sort_values("y", ascending=False)):
+        [finding] = found(load_table(rows), "leak")
+        assert (finding.column, finding.action) == ("x", "column dropped as a leak")
+
+
+@pytest.mark.parametrize("n", [20, 30, 40, 60, 90])
+@pytest.mark.parametrize("step", [5, 0.5])
+@pytest.mark.parametrize("seed", range(3))
+def test_in_few_rows_a_good_feature_is_no_leak(n: int, step: float, seed: int) -> None:
+    """An experiment: values set on a grid in random order, with errors of a fifth of what a step changes."""
+    rng = np.random.default_rng(seed)
+    x, batch = rng.permutation(n) * step + 20.25, rng.integers(0, 3, n)
+    y = (0.39 * x + step * (0.06 * batch + rng.normal(size=n) * 0.05)).round(3)
+    data = load_table(pd.DataFrame({"x": x, "batch": batch, "y": y}))
+    [finding] = found(data, "leak")
+    assert finding.action == "kept; is it known before the target is?"
+
+
+@pytest.mark.parametrize(("levels", "times"), [(20, 3), (30, 2), (20, 20)])
+@pytest.mark.parametrize("share", [0.1, 0.15])
+def test_what_was_set_in_steps_is_not_the_target_rounded(levels: int, times: int, share: float) -> None:
+    rng = np.random.default_rng(1)
+    x = rng.permutation(np.repeat(np.arange(levels) * 5 + 20, times))
+    y = (0.4 * x + rng.normal(size=len(x)) * 2 * share).round(2)
+    table = pd.DataFrame({"x": x, "z": rng.normal(size=len(x)).round(2), "y": y})
+    assert all("kept" in f.action for f in found(load_table(table), "leak"))
+    spread = table.assign(y=rng.uniform(0, 200, len(x)).round(2), x=lambda t: (t["y"] * 2.54 / 5).round() * 5)
+    [finding] = found(load_table(spread), "leak")
+    assert finding.message == "is y in another unit, up to rounding"
 
 
 @pytest.mark.parametrize("rows", [(7,), (5, 300)])

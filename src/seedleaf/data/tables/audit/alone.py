@@ -77,6 +77,29 @@ def same_order(values: Array, y: Array) -> float:
     return abs(float(np.corrcoef(ranks(values), ranks(y))[0, 1]))
 
 
+def roughness(values: Array, y: Array) -> float:
+    """How far a number to be predicted is from a cubic through its four neighbours in the order of a column, in steps from
+    the one before to the one behind: the median, or that of the column in the order of the target where this is less.
+
+    Next to 0 where one is the other on another scale, however few the rows; 0.08 where noise is a fifth of the steps.
+    """
+    return min(_off_cubic(values, y), _off_cubic(y, values))
+
+
+def _off_cubic(x: Array, y: Array) -> float:
+    x, back, counts = np.unique(x, return_inverse=True, return_counts=True)
+    y = np.bincount(back, weights=y) / counts
+    k = np.arange(2, len(x) - 2)
+    beside = (k - 2, k - 1, k + 1, k + 2)
+    guess = np.zeros(len(k))
+    for one in beside:
+        others = [x[other] for other in beside if other is not one]
+        guess += y[one] * np.prod([(x[k] - other) / (x[one] - other) for other in others], axis=0)
+    step = np.abs(y[k + 1] - y[k - 1])
+    off = np.abs(y[k] - guess)[step > 0] / step[step > 0]
+    return float(np.median(off)) if len(off) else np.inf
+
+
 def ranks(values: Array) -> Array:
     """Places in order, equal values in the middle of theirs."""
     _, place, counts = np.unique(values, return_inverse=True, return_counts=True)

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seedleaf.data.tables import Finding, TableData, load_table
+from seedleaf.data.tables.audit.copies import in_sets
 from seedleaf.data.tables.audit.registry import CHECKS, OF_FILES, OF_ROWS
 from seedleaf.errors import DataError
 
@@ -258,10 +259,63 @@ def test_the_target_written_otherwise_is_found_at_any_size(n: int, rewrite: Call
     assert "x" not in data.train
 
 
-def test_what_only_grows_with_time_as_the_target_does_is_no_leak() -> None:
-    table = clean(150).assign(y=lambda t: np.cumsum(np.exp(t["c"]))).drop(columns="c")
-    data = load_table(table.assign(year=np.arange(150) * 2 + 1000), target="y", order_by="year")
+@pytest.mark.parametrize("n", [60, 150, 1500])
+@pytest.mark.parametrize(
+    ("name", "when"),
+    [
+        ("year", lambda n: np.arange(n) * 2 + 1000),
+        ("t", lambda n: np.arange(n) * 5 + 7),
+        ("unixTime", lambda n: 0.3 + np.arange(n) ** 1.1),
+        ("day", lambda n: pd.date_range("2020-01-01", periods=n, freq="3D").astype(str)),
+    ],
+)
+def test_what_only_grows_with_time_as_the_target_does_is_no_leak(
+    name: str, when: Callable[[int], object], n: int
+) -> None:
+    """In whatever order the rows stand: by its name, its kind, or as it counts in even steps."""
+    table = clean(n).assign(y=lambda t: np.cumsum(np.exp(t["c"]))).drop(columns="c").assign(**{name: when(n)})
+    for rows in (table, table.sample(frac=1, random_state=0)):
+        assert all("kept" in f.action for f in found(load_table(rows, target="y"), "leak"))
+    table = table.assign(**{name: lambda t: t[name] if name == "day" else t[name] ** 1.01 + 0.5})
+    data = load_table(table.rename(columns={name: "x"}), target="y", order_by="x")
     assert all("kept" in f.action for f in found(data, "leak"))
+
+
+@pytest.mark.parametrize("n", [40, 150, 2500])
+@pytest.mark.parametrize("rewrite", [np.log, lambda y: -1 / y, lambda y: np.log(y).round(4), np.cbrt])
+def test_a_leak_is_one_in_a_file_that_is_sorted_by_the_target(n: int, rewrite: Callable[..., object]) -> None:
+    table = clean(n)
+    y = np.exp(6 + 0.6 * (table["a"] + table["b"] + RNG.normal(size=n))).round(2)
+    table = table.assign(x=rewrite(y), y=y)
+    for rows in (table, table.sort_values("y"), table.sort_values("y", ascending=False)):
+        [finding] = found(load_table(rows), "leak")
+        assert (finding.column, finding.action) == ("x", "column dropped as a leak")
+
+
+@pytest.mark.parametrize("n", [20, 30, 40, 60, 90])
+@pytest.mark.parametrize("step", [5, 0.5])
+@pytest.mark.parametrize("seed", range(3))
+def test_in_few_rows_a_good_feature_is_no_leak(n: int, step: float, seed: int) -> None:
+    """An experiment: values set on a grid in random order, with errors of a fifth of what a step changes."""
+    rng = np.random.default_rng(seed)
+    x, batch = rng.permutation(n) * step + 20.25, rng.integers(0, 3, n)
+    y = (0.39 * x + step * (0.06 * batch + rng.normal(size=n) * 0.05)).round(3)
+    data = load_table(pd.DataFrame({"x": x, "batch": batch, "y": y}))
+    [finding] = found(data, "leak")
+    assert finding.action == "kept; is it known before the target is?"
+
+
+@pytest.mark.parametrize(("levels", "times"), [(20, 3), (30, 2), (20, 20)])
+@pytest.mark.parametrize("share", [0.1, 0.15])
+def test_what_was_set_in_steps_is_not_the_target_rounded(levels: int, times: int, share: float) -> None:
+    rng = np.random.default_rng(1)
+    x = rng.permutation(np.repeat(np.arange(levels) * 5 + 20, times))
+    y = (0.4 * x + rng.normal(size=len(x)) * 2 * share).round(2)
+    table = pd.DataFrame({"x": x, "z": rng.normal(size=len(x)).round(2), "y": y})
+    assert all("kept" in f.action for f in found(load_table(table), "leak"))
+    spread = table.assign(y=rng.uniform(0, 200, len(x)).round(2), x=lambda t: (t["y"] * 2.54 / 5).round() * 5)
+    [finding] = found(load_table(spread), "leak")
+    assert finding.message == "is y in another unit, up to rounding"
 
 
 @pytest.mark.parametrize("rows", [(7,), (5, 300)])
@@ -344,6 +398,89 @@ def test_copies_in_a_coarse_table_without_repeats_are_dropped(levels: list[int])
     table = pd.DataFrame(x, columns=[f"q{k}" for k in range(len(levels))]).assign(y=y)
     data = load_table(pd.concat([table, table[:20]]))
     assert data.schema.n_train + data.schema.n_test == len(table)
+
+
+def visits(n: int = 100, times: int = 3, target: str = "class", seed: int = 8) -> pd.DataFrame:
+    """A patient's numbers again at each visit: pairs of rows agree in all but the visit, none in everything."""
+    rng = np.random.default_rng(seed)
+    who = pd.DataFrame(rng.normal(size=(n, 5)).round(3), columns=list("abcde"))
+    table = pd.concat([who.assign(visit=v) for v in range(times)], ignore_index=True)
+    score = table["a"] + 0.3 * table["visit"] + rng.normal(size=len(table))
+    y = {"class": np.where(score > 0.3, "yes", "no"), "number": score.round(2)}
+    return table.assign(y=y.get(target, np.where(rng.random(len(table)) < 0.5, "yes", "no")))
+
+
+COPIES: dict[str, Plant] = {
+    "twice": lambda t: pd.concat([t, t]),
+    "a third": lambda t: pd.concat([t, t.sample(frac=0.3, random_state=0)]),
+    "drawn": lambda t: pd.concat([t, t.sample(frac=0.4, replace=True, random_state=0)]),
+    "one class oversampled": lambda t: pd.concat(
+        [t, t[t["y"] == t["y"][0]].sample(300, replace=True, random_state=0)]
+    ),
+    "a careless join": lambda t: t.loc[
+        np.repeat(t.index, np.random.default_rng(0).geometric(0.5, len(t)).astype(int))
+    ],
+}
+
+
+@pytest.mark.parametrize("target", ["class", "noise", "number"])
+@pytest.mark.parametrize("times", [2, 3, 6])
+@pytest.mark.parametrize("copied", COPIES)
+def test_copies_are_dropped_where_rows_agree_in_all_but_one_column(
+    copied: str, times: int, target: str
+) -> None:
+    """The visit alone would have that many rows equal by chance."""
+    table = visits(times=times, target=target)
+    assert not found(load_table(table), "duplicate-rows")
+    data = load_table(COPIES[copied](table))
+    assert data.schema.n_train + data.schema.n_test == len(table)
+
+
+@pytest.mark.parametrize("target", ["class", "noise", "number"])
+def test_copies_are_dropped_where_a_flag_or_a_name_says_the_rest(target: str) -> None:
+    table = visits(400, 2, target=target).drop(columns=["c", "d", "e"])
+    table = table[(table["visit"] == 0) | (np.arange(len(table)) % 3 > 0)]
+    for t in (table, table.assign(a=[f"p{v}" for v in table["a"]])):
+        data = load_table(pd.concat([t, t.sample(frac=0.4, random_state=0)]), target="y")
+        assert data.schema.n_train + data.schema.n_test == len(t)
+
+
+@pytest.mark.parametrize("target", ["class", "noise", "number"])
+def test_a_test_file_that_repeats_such_rows_is_told(target: str) -> None:
+    table, more = visits(target=target), visits(50, target=target, seed=9)
+    for test, count in ((table, 300), (table[::4], 75), (pd.concat([more, table[:60]]), 60)):
+        [finding] = found(load_table(table, test=test), "test-rows")
+        assert finding.count == count
+
+
+def test_people_of_the_same_place_are_no_copies() -> None:
+    """Numbers of the place are equal in all its rows, and now and then their targets differ."""
+    rng = np.random.default_rng(3)
+    where, sex = rng.integers(0, 100, 1000), rng.integers(0, 2, 1000)
+    places = rng.normal(size=(100, 3)).round(3)[where]
+    y = np.where(places[:, 2] + sex / 3 + rng.normal(size=1000) * 0.1 > 0, "yes", "no")
+    table = pd.DataFrame(places, columns=["north", "east", "income"]).assign(sex=sex, y=y)
+    data = load_table(table)
+    assert data.schema.n_train + data.schema.n_test == 1000
+    assert "kept" in found(data, "duplicate-rows")[0].action
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.integers(30, 3000),
+    st.integers(5, 3000),
+    st.sampled_from([0.1, 1.0, 10.0, 1000.0]),
+    st.integers(0, 9),
+)
+def test_rows_drawn_one_by_one_come_in_no_sets(n: int, kinds: int, even: float, seed: int) -> None:
+    """However likely each kind of row is. Twice each of many kinds is another matter."""
+    rng = np.random.default_rng(seed)
+    rows = rng.choice(kinds, n, p=rng.dirichlet(np.full(kinds, even))).astype(np.uint64)
+    times = np.bincount(np.unique(rows, return_counts=True)[1], minlength=5)
+    enough = max(times[2:4]) > 40  # of fewer, noise may say anything
+    assert not (enough and in_sets(rows))
+    kept = np.unique(rows)
+    assert len(kept) < 20 or in_sets(np.repeat(kept, 2))
 
 
 def test_test_rows_that_training_has_seen_are_told_and_kept() -> None:

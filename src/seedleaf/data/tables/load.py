@@ -71,7 +71,8 @@ def load_table(
     rest, given = read_test(None if whole else test, table, goal, findings)
     parts = _split(table, rest, goal, group, order_by, seed, findings, whole)
     columns = infer_columns(parts.train.without({name}), parts.rest.without({name}), group)
-    sheet = Sheet(table.source, columns, goal, parts.train, parts.y, parts.rest if given else None, seed=seed)
+    shown = parts.rest if given else None
+    sheet = Sheet(table.source, columns, goal, parts.train, parts.y, shown, seed, order_by or "")
     findings += audit(sheet, keep)
     return _pack(parts, sheet, findings, notes, group, order_by)
 
@@ -130,17 +131,9 @@ def _in_order(table: RawTable, order_by: str, findings: list[Finding]) -> RawTab
             f"{table.source}: {order_by} has a place for {plural(len(known), 'row')}: no order can be read"
         )
     if lost := len(when) - len(known):
+        said = f"{plural(lost, 'row has', 'rows have')} no place in the order"
         where = table.examples(np.isnan(when))
-        findings.append(
-            Finding(
-                "order",
-                order_by,
-                f"{plural(lost, 'row has', 'rows have')} no place in the order",
-                "dropped",
-                lost,
-                where,
-            )
-        )
+        findings.append(Finding("order", order_by, said, "dropped", lost, where))
     return table.take(known[np.argsort(when[known], kind="stable")])
 
 

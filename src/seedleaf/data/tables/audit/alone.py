@@ -51,7 +51,7 @@ def says_something(sheet: Sheet, column: Column) -> bool:
     rows = sheet.sample
     y, x = sheet.y[rows], sheet.values(column.name)[rows].reshape(-1, 1)
     fold = _folds(sheet, y)
-    wanted = np.eye(int(y.max()) + 1)[y] if sheet.classes else _ranks(y)[:, None]
+    wanted = np.eye(int(y.max()) + 1)[y] if sheet.classes else ranks(y)[:, None]
     guess = np.empty_like(wanted)
     for k in range(PARTS):
         here = fold == k
@@ -74,10 +74,33 @@ def same_order(values: Array, y: Array) -> float:
         or 2 * len(y) < len(known)
     ):
         return 0.0
-    return abs(float(np.corrcoef(_ranks(values), _ranks(y))[0, 1]))
+    return abs(float(np.corrcoef(ranks(values), ranks(y))[0, 1]))
 
 
-def _ranks(values: Array) -> Array:
+def roughness(values: Array, y: Array) -> float:
+    """How far a number to be predicted is from a cubic through its four neighbours in the order of a column, in steps from
+    the one before to the one behind: the median, or that of the column in the order of the target where this is less.
+
+    Next to 0 where one is the other on another scale, however few the rows; 0.08 where noise is a fifth of the steps.
+    """
+    return min(_off_cubic(values, y), _off_cubic(y, values))
+
+
+def _off_cubic(x: Array, y: Array) -> float:
+    x, back, counts = np.unique(x, return_inverse=True, return_counts=True)
+    y = np.bincount(back, weights=y) / counts
+    k = np.arange(2, len(x) - 2)
+    beside = (k - 2, k - 1, k + 1, k + 2)
+    guess = np.zeros(len(k))
+    for one in beside:
+        others = [x[other] for other in beside if other is not one]
+        guess += y[one] * np.prod([(x[k] - other) / (x[one] - other) for other in others], axis=0)
+    step = np.abs(y[k + 1] - y[k - 1])
+    off = np.abs(y[k] - guess)[step > 0] / step[step > 0]
+    return float(np.median(off)) if len(off) else np.inf
+
+
+def ranks(values: Array) -> Array:
     """Places in order, equal values in the middle of theirs."""
     _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
     middle: Array = np.cumsum(counts) - counts / 2

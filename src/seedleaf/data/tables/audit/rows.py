@@ -2,61 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-
 import numpy as np
 
-from seedleaf.data.spec import Array
+from seedleaf.data.tables.audit.copies import chance, row_hashes
 from seedleaf.data.tables.cells import SURE, RawTable
 from seedleaf.data.tables.schema import Finding, Target
 from seedleaf.data.tables.words import plural
 from seedleaf.errors import DataError
-from seedleaf.seeds import rng_for
 
-SURPRISE = 3.0  # times as many equal rows as by chance: copies
 ABSURD = (
     10.0  # interquartile ranges from the median, and on a logarithmic scale twice as far as any other number
 )
 ABSURD_ROWS = 30  # rows below which nothing is said of it
-MOST_ROWS = 100_000  # looked at to learn how often rows are equal by chance
-MOST_COLUMNS = 50  # left out one by one to learn it
-
-
-def row_hashes(target: str, *tables: RawTable) -> list[tuple[Array, Array]]:
-    """64-bit hashes (N each) of rows by their texts, with and without the target: equal rows have equal ones, over all
-    `tables` (of the same columns).
-
-    Each distinct text of a column has a random number, and a row the sum of its texts' (tabulation hashing, Zobrist 1970):
-    two rows that differ have the same sum with a chance of 2^-64.
-    """
-    whole = [np.zeros(len(t), dtype=np.uint64) for t in tables]
-    of_target: list[Array] = []
-    for name, parts in _hashes(tables, list(tables[0].columns)):
-        whole = [total + part for total, part in zip(whole, parts, strict=True)]
-        if name == target:
-            of_target = parts
-    features = [total - part for total, part in zip(whole, of_target, strict=True)]
-    return list(zip(whole, features, strict=True))
-
-
-def _hashes(tables: Sequence[RawTable], names: Sequence[str]) -> Iterator[tuple[str, list[Array]]]:
-    """The random numbers of each column's texts, one array (N) for each table."""
-    places = {name: place for place, name in enumerate(tables[0].columns)}
-    for name in names:
-        numbers: dict[str, int] = {}
-        for table in tables[1:] and tables:  # one table has each text once, and needs no dictionary
-            for value in table.columns[name].values:
-                numbers.setdefault(value, len(numbers))
-        size = len(numbers) or len(tables[0].columns[name].values)
-        drawn = rng_for(0, "rows", places[name]).integers(0, 2**64, size, dtype=np.uint64)
-        parts = []
-        for table in tables:
-            column = table.columns[name]
-            index = (
-                np.asarray([numbers[v] for v in column.values], dtype=np.int64) if numbers else slice(None)
-            )
-            parts.append(column.spread(drawn[index]))
-        yield name, parts
 
 
 def clean_rows(
@@ -126,57 +83,13 @@ def _distinct(table: RawTable, goal: Target, findings: list[Finding], keep: bool
     said = f"{plural(count, 'row is', 'rows are')} exactly like an earlier one"
     if keep:
         action = "kept, as was asked: the score is that of rows of which some are known"
-    elif by_chance(whole, features, table.columns[goal.name].counts):
-        action = "kept: rows with equal features often have another target, so each says something"
-    elif coarse(features, goal.name, table):
-        action = "kept: columns have so few values that as many rows are equal by chance"
+    elif why := chance(whole, features, goal.name, table):
+        action = f"kept: {why}"
     else:
         action = "dropped before the split, lest they leak"
         table = table.take(np.sort(first))
     findings.append(Finding("duplicate-rows", "", said, action, count, where))
     return table
-
-
-def by_chance(whole: Array, features: Array, of_target: Array) -> bool:
-    """Whether about as many pairs of rows are equal as one expects of rows with equal features.
-
-    `whole` and `features` are hashes of the rows with and without their target, `of_target` counts its values. Where rows
-    are coarse, many have equal features and each draws its own target: of the pairs that differ in it one learns how many
-    should agree. Copies always agree.
-    """
-    equal = _pairs(np.unique(whole, return_counts=True)[1])
-    differ = _pairs(np.unique(features, return_counts=True)[1]) - equal
-    agree = _pairs(of_target) / max(1.0, _pairs(np.asarray([of_target.sum()])))
-    return agree < 1 and equal < SURPRISE * differ * agree / (1 - agree)
-
-
-def coarse(features: Array, target: str, *tables: RawTable) -> bool:
-    """Whether about as many pairs of rows have equal features as one expects of columns with so few values.
-
-    `features` are hashes of the rows of all `tables` without their target. Pairs that agree in all columns but one say how
-    many should agree in that one as well: where its values are shares p of the rows, Σp² of all such pairs. Copies agree in
-    all columns and bring no such pairs. The column that expects most counts, since the others may follow from it. Fewer than
-    a third of it is not chance either, but a table without repeats (as of all positions of a game) and some copies.
-    """
-    some: Array | slice = slice(None)
-    if len(features) > MOST_ROWS:
-        some = rng_for(0, "coarse").choice(len(features), MOST_ROWS, replace=False)
-    features = features[some]
-    equal = _pairs(np.unique(features, return_counts=True)[1])
-    names = [name for name in tables[0].columns if name != target]
-    expected = 0.0
-    for _, parts in _hashes(tables, names[:: -(-len(names) // MOST_COLUMNS)]):
-        part = np.concatenate(parts)[some]
-        counts = np.unique(part, return_counts=True)[1]
-        alike = float(((counts / len(part)) ** 2).sum())
-        if alike < 1:
-            nearly = _pairs(np.unique(features - part, return_counts=True)[1]) - equal
-            expected = max(expected, nearly * alike / (1 - alike))
-    return expected / SURPRISE <= equal <= expected * SURPRISE
-
-
-def _pairs(counts: Array) -> float:
-    return float((counts * (counts - 1.0) / 2).sum())
 
 
 def _enough(table: RawTable, goal: Target) -> None:
@@ -198,9 +111,7 @@ def overlap(table: RawTable, test: RawTable, goal: Target, findings: list[Findin
     if not count:
         return
     whole, features = (np.concatenate(pair) for pair in zip(ours, theirs, strict=True))
-    if by_chance(whole, features, table.columns[goal.name].counts) or coarse(
-        features, goal.name, table, test
-    ):
+    if chance(whole, features, goal.name, table, test):
         return
     said = f"{count:,} of {plural(len(seen), 'test row')} {'is' if count == 1 else 'are'} also in the training file"
     action = "kept; the score on the test file leans high"

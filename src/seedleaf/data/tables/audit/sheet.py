@@ -38,6 +38,7 @@ class Sheet:
     y: Array
     test: RawTable | None = None
     seed: int = 0
+    order_by: str = ""  # the column that orders the rows in time
     read: dict[tuple[str, bool], Array] = field(default_factory=dict)
     leaks: set[str] = field(default_factory=set)  # columns that were told to say the target, dropped or not
 

@@ -108,10 +108,19 @@ def _all_differ(sheet: Sheet, column: Column) -> tuple[Array, str]:
     """The known values of a column, none where they repeat, are few or count time; its name in small letters."""
     values = sheet.values(column.name)
     values = values[~np.isnan(values)]
-    n, called = len(values), CAMEL.sub("_", column.name).lower()
-    if n < FEWEST or column.n_values < n * 0.999 or (WHEN.search(called) and not NAMED.search(called)):
-        return values[:0], called
-    return values, called
+    if len(values) < FEWEST or column.n_values < len(values) * 0.999 or counts_time(column.name):
+        values = values[:0]
+    return values, _called(column.name)
+
+
+def counts_time(name: str) -> bool:
+    """Whether a column is called a date, a year, a time of day: such numbers say something though they all differ."""
+    called = _called(name)
+    return WHEN.search(called) is not None and not NAMED.search(called)
+
+
+def _called(name: str) -> str:
+    return CAMEL.sub("_", name).lower()
 
 
 def _evenly_drawn(sheet: Sheet, column: Column) -> bool:

@@ -169,6 +169,24 @@ def test_a_column_that_repeats_another_is_found(x: Callable[[pd.DataFrame], obje
     assert ("dropped" in finding.action) == exact
 
 
+def test_what_is_measured_of_few_people_in_many_rows_is_not_the_same() -> None:
+    rng = np.random.default_rng(3)
+    who = np.repeat(np.arange(40), 12)
+    people = pd.DataFrame(
+        {"age": rng.integers(20, 60, 40) + rng.random(40).round(3), "weight": rng.normal(70, 9, 40).round(3)}
+    )
+    people["town"] = [f"t{k}" for k in rng.permutation(40)]
+    people["born"] = (2020 - people["age"]).round(1)
+    people["log"] = np.log(people["age"])
+    table = (
+        people.iloc[who]
+        .assign(visit=np.tile(np.arange(12), 40), y=rng.normal(size=480))
+        .reset_index(drop=True)
+    )
+    twins = {f.column for f in found(load_table(table, target="y"), "twin")}
+    assert twins == {"born", "log"}
+
+
 def test_a_chain_of_copies_leaves_one() -> None:
     table = clean()
     data = load_table(table.assign(**{f"x{k}": table["a"] * (k + 2) for k in range(5)}), target="y")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from seedleaf.data.spec import Array
+from seedleaf.data.tables.audit.alone import same_order
 from seedleaf.data.tables.audit.sheet import Sheet, Verdict
 from seedleaf.data.tables.schema import Finding
 from seedleaf.data.tables.words import share
@@ -15,6 +16,8 @@ ALIKE = 0.998  # correlation of values, and of those without the extremes, from 
 SAME = 0.95  # share of cells that are equal or translate, among those where either is not its commonest
 MOST_LEVELS = 200
 OFTEN = 4  # rows a level must have on average, lest any two columns translate
+MOST_CODED, MOST_NAMED = 10, 30  # numbers that may be codes of others in any order, and of categories
+IN_ORDER = 0.999  # rank correlation of two columns of numbers that grow together
 FEW = 10  # rows that must speak for it
 MOST_PAIRS = 50_000  # of categories, compared one by one
 NEAREST = 5  # earlier columns that a column of numbers is compared with, those with the highest correlation
@@ -123,7 +126,8 @@ def _levels(sheet: Sheet, found: dict[str, Pair]) -> None:
         _, codes = np.unique(_comparable(sheet.values(column.name)[sheet.sample]), return_inverse=True)
         codes = _by_appearance(codes)
         earlier = first.setdefault(codes.tobytes(), column.name)
-        if earlier != column.name and _share(codes >= 0, codes, codes):
+        again = earlier != column.name and _names_alike(sheet, earlier, column.name)
+        if again and _share(codes >= 0, codes, codes):
             found[column.name] = (earlier, 1.0, f"{share(1.0)} of the cells translate")
         else:
             coded.append((column.name, codes, int(codes.max()) + 1))
@@ -136,9 +140,23 @@ def _levels(sheet: Sheet, found: dict[str, Pair]) -> None:
             if tried > MOST_PAIRS:
                 return
             likeness = _translates(a, b, ka, kb)
-            if likeness >= SAME:
+            if likeness >= SAME and _names_alike(sheet, one, two):
                 found[two] = (one, likeness, f"{share(likeness)} of the cells translate")
                 break
+
+
+def _names_alike(sheet: Sheet, one: str, two: str) -> bool:
+    """May one column stand for another into which it translates? Two measurements of some dozens of people, of each in
+    many rows, translate as well, and what is known of one is not known of the other."""
+    columns = [sheet.columns[name] for name in (one, two)]
+    numbers = [c for c in columns if c.kind == "number"]
+    levels = max(c.n_values for c in columns)
+    if len(numbers) < 2:
+        return not numbers or levels <= MOST_NAMED
+    return (
+        levels <= MOST_CODED
+        or same_order(*(sheet.values(name)[sheet.sample] for name in (one, two))) >= IN_ORDER
+    )
 
 
 def _by_appearance(codes: Array) -> Array:

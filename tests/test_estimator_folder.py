@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from seedleaf.estimator_folder import run_folder
+from seedleaf.folder import check_empty
 
 
 class Estimator:
@@ -36,6 +37,11 @@ def test_each_fit_has_a_folder_where_one_was_asked_for(tmp_path: Path) -> None:
     with run_folder(Estimator(out)) as folder:
         assert folder == tmp_path / "run-4"
     assert not folder.exists(), "nothing came of it"
+    (tmp_path / "empty").mkdir()
+    with run_folder(Estimator(tmp_path / "empty")) as folder:
+        assert folder == tmp_path / "empty"
+        check_empty(folder)
+    assert not list(folder.iterdir()), "what was there stays, as it was"
 
 
 def test_fits_that_begin_together_have_folders_of_their_own(tmp_path: Path) -> None:
@@ -48,7 +54,7 @@ def test_a_folder_may_be_the_one_that_one_is_in(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     with run_folder(Estimator(Path())) as folder:
-        assert folder == tmp_path / "here-2"
+        assert folder == tmp_path / "here"
 
 
 @pytest.mark.parametrize("kept", [False, True])

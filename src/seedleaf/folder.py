@@ -19,6 +19,7 @@ from seedleaf.store import SqlStore
 
 STUDY = "fit"
 LOG = "study.db"
+CLAIM = ".claimed"  # by a run that is about to begin in a folder that was there
 
 
 class Savable(Protocol):
@@ -70,7 +71,7 @@ def new_folder(data_name: str, out: str | Path | None = None, root: str | Path =
 
 def check_empty(folder: Path) -> None:
     """RunError where something lies in `folder`."""
-    if any(folder.iterdir()):
+    if any(entry.name != CLAIM for entry in folder.iterdir()):
         raise RunError(f"{folder} exists already: runs never overwrite; choose another --out")
 
 

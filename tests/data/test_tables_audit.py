@@ -169,6 +169,70 @@ def test_a_column_that_repeats_another_is_found(x: Callable[[pd.DataFrame], obje
     assert ("dropped" in finding.action) == exact
 
 
+@pytest.mark.parametrize("text", [True, False])
+def test_a_text_or_a_name_that_says_the_number_is_a_leak(text: bool) -> None:
+    rng = np.random.default_rng(0)
+    item = rng.integers(0, 20, 600)
+    y = rng.permutation(np.arange(10_000, 90_000, 133))[:600] if text else (item * 37) % 101 + 3.5
+    says = [f"sold for {v} on site" for v in y] if text else [f"item {k}" for k in item]
+    table = pd.DataFrame(
+        {"says": says, "qty": rng.integers(1, 9, 600), "day": rng.integers(0, 7, 600), "y": y * 1.0}
+    )
+    assert "says" in {f.column for f in found(load_table(table, target="y"), "leak")}
+
+
+def shop(n: int) -> pd.DataFrame:
+    """Sales, each drawn for itself: what there is of an item repeats, and so do some rows."""
+    rng = np.random.default_rng(4)
+    price = rng.uniform(1, 90, 40).round(2)
+    item, quantity = rng.integers(0, 40, n), rng.integers(1, 6, n)
+    paid = rng.choice(["card", "cash"], n)
+    return pd.DataFrame(
+        {"category": [f"c{k % 5}" for k in item], "item": [f"i{k}" for k in item], "price": price[item],
+         "quantity": quantity, "paid": paid, "total": (price[item] * quantity).round(2)}
+    )  # fmt: skip
+
+
+def test_sales_that_are_alike_are_no_copies() -> None:
+    data = load_table(shop(1500), target="total", test="none")
+    [finding] = found(data, "duplicate-rows")
+    assert finding.action.startswith("kept")
+    twice = load_table(pd.concat([shop(150), shop(150)]), target="total", test="none")
+    assert len(twice.y_train) <= 150
+
+
+def test_visits_stay_whole_where_they_are_split_by_patient() -> None:
+    rng = np.random.default_rng(5)
+    who = rng.integers(0, 60, 900)
+    bmi = rng.normal(27, 4, 60).round(2)
+    table = pd.DataFrame(
+        {"patient": who, "bmi": bmi[who], "pain": rng.integers(0, 3, 900), "y": who % 3 == 0}
+    )
+    data = load_table(table, target="y", group="patient", test="none")
+    assert len(data.y_train) == 900
+
+
+@pytest.mark.parametrize("name", ["elapsed_s", "minutes", "t"])
+def test_time_by_any_usual_name_is_no_leak(name: str) -> None:
+    rng = np.random.default_rng(6)
+    when = np.cumsum(rng.uniform(0.5, 3, 400)).round(2)
+    table = pd.DataFrame({name: when, "b": rng.normal(size=400), "y": 100 * np.exp(-when / 300)})
+    assert name in load_table(table, target="y").train
+
+
+def test_what_was_measured_a_moment_before_is_no_leak() -> None:
+    now = np.cumsum(np.random.default_rng(7).integers(-1, 2, 4000)) + 500
+    table = pd.DataFrame({"now": now[:-1], "b": np.arange(3999) % 7, "next": now[1:]})
+    assert not [f for f in found(load_table(table, target="next"), "leak") if "every row" in f.message]
+
+
+def test_a_duration_written_otherwise_is_a_leak_of_durations() -> None:
+    hours = np.random.default_rng(8).gamma(3.0, 4.0, 500)
+    table = pd.DataFrame({"trip_hours_log": np.log(hours), "b": np.arange(500) % 7, "trip_hours": hours})
+    [leak] = found(load_table(table, target="trip_hours"), "leak")
+    assert leak.action == "column dropped as a leak"
+
+
 def test_what_is_measured_of_few_people_in_many_rows_is_not_the_same() -> None:
     rng = np.random.default_rng(3)
     who = np.repeat(np.arange(40), 12)
@@ -185,6 +249,8 @@ def test_what_is_measured_of_few_people_in_many_rows_is_not_the_same() -> None:
     )
     twins = {f.column for f in found(load_table(table, target="y"), "twin")}
     assert twins == {"born", "log"}
+    few = table[table["town"].isin(people["town"][:9])]
+    assert {f.column for f in found(load_table(few, target="y"), "twin")} == {"born"}, "too few for an order"
 
 
 def test_a_chain_of_copies_leaves_one() -> None:
@@ -432,6 +498,9 @@ COPIES: dict[str, Plant] = {
     "twice": lambda t: pd.concat([t, t]),
     "a third": lambda t: pd.concat([t, t.sample(frac=0.3, random_state=0)]),
     "drawn": lambda t: pd.concat([t, t.sample(frac=0.4, replace=True, random_state=0)]),
+}
+# As often as if each row had been drawn for itself, as the sales of a shop are.
+BY_CHANCE: dict[str, Plant] = {
     "one class oversampled": lambda t: pd.concat(
         [t, t[t["y"] == t["y"][0]].sample(300, replace=True, random_state=0)]
     ),
@@ -452,6 +521,13 @@ def test_copies_are_dropped_where_rows_agree_in_all_but_one_column(
     assert not found(load_table(table), "duplicate-rows")
     data = load_table(COPIES[copied](table))
     assert data.schema.n_train + data.schema.n_test == len(table)
+
+
+@pytest.mark.parametrize("copied", BY_CHANCE)
+def test_copies_that_may_be_chance_stay_and_are_told(copied: str) -> None:
+    table = BY_CHANCE[copied](visits(times=3, target="class"))
+    [finding] = found(load_table(table), "duplicate-rows")
+    assert finding.action.startswith("kept: columns have so few values")
 
 
 @pytest.mark.parametrize("target", ["class", "noise", "number"])

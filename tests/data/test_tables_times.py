@@ -145,12 +145,20 @@ def test_what_the_first_of_two_parts_is_follows_from_the_column(form: str, top: 
         [f"{a}:{b}" for a in range(20, 35) for b in range(18, 40, 3)],
         [f"{a:02}:{b:02}" for a in range(1, 60, 7) for b in (1, 2, 3, 5, 7, 10)],
         ["3:45", "4:10", "1:02:10", "2:05:00"],  # minutes or hours
+        ["02:01:01", "24:02:01", "68:01:02", "02:01", "57:01"],
+        ["10:26:26", "12:32:16", "14:28:14"],
     ],
 )
 def test_ratios_results_and_codes_are_no_times(cells: list[str]) -> None:
     n = 40 * len(cells)
     table = pd.DataFrame({"x": cells * 40, "b": np.arange(n) % 7, "y": np.arange(n) % 11})
     assert load_table(table, target="y", test="none").schema.columns[0].kind == "category"
+
+
+def test_quarters_of_an_hour_are_times() -> None:
+    cells = [f"{h:02}:{m:02}" for h in range(8, 18) for m in (0, 15, 30, 45)]
+    table = pd.DataFrame({"x": cells * 10, "b": np.arange(400) % 7, "y": np.arange(400) % 11})
+    assert load_table(table, target="y", test="none").schema.columns[0].style.clock
 
 
 def test_a_few_shifts_are_classes() -> None:

@@ -19,8 +19,9 @@ CLOCK = rf"{LONG}|[+-]?\d{{1,7}}:{SECONDS}|(?:0?[1-9]|1[0-2]):[0-5]\d(?::{SECOND
 FRACTION = r"[+-]?\d{1,7}:\d\d[.,]\d{1,9}"  # minutes, in any column
 TWO = r"[+-]?\d{1,7}:\d\d"
 _CLOCK, _FRACTION, _TWO = (re.compile(pattern, re.ASCII) for pattern in (CLOCK, FRACTION, TWO))
-FEWEST = 12  # different times of two parts below which they may be ratios or codes, and are categories
-NIGHT = 24  # hours that a day has
+FEWEST = 12  # different times below which they may be ratios or codes, and are categories
+NOON, NIGHT = 12, 24  # hours
+QUARTERS = (0.0, 15.0, 30.0, 45.0)
 
 
 def read_clock(text: str, brief: bool = False) -> float:
@@ -54,21 +55,30 @@ def is_brief(known: Sequence[str]) -> bool | None:
     """Whether the times of two parts in a column are minutes and seconds; None where they may well be no times at all, or
     either.
 
-    Alone they are times where they are many and their second parts go all the way to 59, as ratios ("1:10"), results
-    ("32:33") and codes ("29:02") seldom do. Beside longer ones they are minutes where they go beyond the hours of a day, and
-    hours where the longer ones go beyond 12.
+    Times are many, and go all the way to 59 or by quarters of an hour, as ratios ("1:10"), results ("32:33"), alleles
+    ("02:01:01") and grades ("10:26:26") seldom do. Those of two parts beside longer ones are minutes where they go beyond
+    the hours of a day, and hours where the longer ones go beyond 12.
     """
     two = [v for v in known if _TWO.fullmatch(v)]
+    three = [v for v in known if v.count(":") == 2 and not re.search("[a-zA-Z]", v)]
+    sure = len(known) > len(two) + len(three)  # halves of a day, days, fractions
+    if not (sure or _spread([_parts(v) for v in (*two, *three)])):
+        return None
     if not two:
         return False
-    firsts, seconds = ([int(v.lstrip("+-").split(":")[k]) for v in two] for k in (0, 1))
-    longer = [
-        int(v.lstrip("+-").split(":")[0]) for v in known if v.count(":") == 2 and not re.search("[a-zA-Z]", v)
-    ]
-    if longer or any(_FRACTION.fullmatch(v) for v in known):
-        if max(firsts) >= NIGHT or not longer:
-            return True
-        return False if max(longer) > 12 else None
-    if any(v[-1] in "mM" for v in known):
+    if any(_FRACTION.fullmatch(v) for v in known) or (three and max(_parts(v)[0] for v in two) >= NIGHT):
+        return True
+    return None if three and max(_parts(v)[0] for v in three) <= NOON else False
+
+
+def _parts(text: str) -> tuple[float, ...]:
+    return tuple(float(part.replace(",", ".")) for part in text.lstrip("+-").split(":"))
+
+
+def _spread(times: Sequence[tuple[float, ...]]) -> bool:
+    """Are these many times, with minutes or seconds from one end to the other, or by quarters?"""
+    if len(set(times)) < FEWEST:
         return False
-    return False if len(two) >= FEWEST and min(seconds) < 10 and max(seconds) >= 50 else None
+    lower = [[parts[k] for parts in times if len(parts) > k] for k in (1, 2)]
+    wide = any(part and min(part) < 10 and max(part) >= 50 for part in lower)
+    return wide or all(value in QUARTERS for part in lower for value in part)

@@ -63,7 +63,7 @@ def load_table(
     asked_class = None if positive is None else as_text(positive)
     goal, how = with_positive(goal, table.columns[name], asked_class, table.source)
     notes |= {"positive": how} if how else {}
-    table, found = clean_rows(table, goal, copies=copies == "keep")
+    table, found = clean_rows(table, goal, copies=copies == "keep", grouped=group is not None)
     findings += found
     if order_by is not None:
         table = _in_order(table, order_by, findings)

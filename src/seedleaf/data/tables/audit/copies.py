@@ -16,8 +16,11 @@ SURPRISE = 3.0  # times as many equal rows as by chance: copies
 MOST_ROWS = 100_000  # looked at to learn how often rows are equal by chance
 MOST_COLUMNS = 50  # left out one by one to learn it
 HARDLY = 0.02  # of the pairs with equal features: so few may have another target where rows were copied
-SELDOM = 0.25  # and so few where the target has so many values that no two agree by luck
-DOUBT = 2  # rows more or less, of those that come so many times
+SELDOM = 0.05  # and so few where the target has so many values that no two agree by luck
+MORE = (
+    1.3  # times as many equal rows are expected as there are: not chance, if the rows are far apart besides
+)
+DOUBT = 4  # rows more or less, of those that come so many times
 FINE = 20  # equally frequent values as which a column repeats as seldom: it has many
 BLUR = 10  # of those that are taken for one when a column is blurred
 
@@ -59,17 +62,21 @@ def _hashes(tables: Sequence[RawTable], names: Sequence[str]) -> Iterator[tuple[
         yield name, parts
 
 
-def chance(whole: Array, features: Array, target: str, *tables: RawTable) -> str:
+def chance(whole: Array, features: Array, target: str, *tables: RawTable, grouped: bool = False) -> str:
     """Why rows of `tables` are equal though none was copied; "" where some were.
 
-    `whole` and `features` are the hashes of all their rows with and without the target (row_hashes).
+    `whole` and `features` are the hashes of all their rows with and without the target (row_hashes). `grouped`: equal rows
+    are in one group, and cannot come to lie on both sides of a split.
     """
     if by_target(whole, features, tables[0].columns[target].counts):
         return "rows with equal features often have another target, so each says something"
     some: Array | slice = slice(None)
     if len(whole) > MOST_ROWS:
         some = rng_for(0, "coarse").choice(len(whole), MOST_ROWS, replace=False)
-    if coarse(features, some, target, tables) and not copied(whole, features, some, target, tables):
+    more = expected(features, some, target, tables)
+    if 1 / SURPRISE <= more <= SURPRISE and (
+        grouped or not copied(whole, features, some, target, tables, more)
+    ):
         return "columns have so few values that as many rows are equal by chance"
     return ""
 
@@ -86,54 +93,55 @@ def by_target(whole: Array, features: Array, of_target: Array) -> bool:
     return agree < 1 and equal < SURPRISE * differ * agree / (1 - agree)
 
 
-def coarse(features: Array, some: Array | slice, target: str, tables: Sequence[RawTable]) -> bool:
-    """Whether about as many pairs of rows have equal features as one expects of columns with so few values.
+def expected(features: Array, some: Array | slice, target: str, tables: Sequence[RawTable]) -> float:
+    """How many pairs of rows one expects to have equal features where columns have so few values, of those that have.
 
     Pairs that agree in all columns but one say how many should agree in that one as well: where its values are shares p of
     the rows, Σp² of all such pairs. Copies agree in all columns and bring no such pairs. The column that expects most
-    counts, since the others may follow from it. Fewer than a third of it is not chance either, but a table without repeats
-    (as of all positions of a game) and some copies.
+    counts, since the others may follow from it. More than three times as many as there are is not chance either, but a table
+    without repeats (as of all positions of a game) and some copies.
     """
     features = features[some]
     equal = _equal(features)
     names = [name for name in tables[0].columns if name != target]
-    expected = 0.0
+    most = 0.0
     for _, parts in _hashes(tables, names[:: -(-len(names) // MOST_COLUMNS)]):
         part = np.concatenate(parts)[some]
         alike = _alike(part)
         if alike < 1:
             nearly = _equal(features - part) - equal
-            expected = max(expected, nearly * alike / (1 - alike))
-    return expected / SURPRISE <= equal <= expected * SURPRISE
+            most = max(most, nearly * alike / (1 - alike))
+    return most / equal if equal else (1.0 if not most else np.inf)
 
 
 def copied(
-    whole: Array, features: Array, some: Array | slice, target: str, tables: Sequence[RawTable]
+    whole: Array, features: Array, some: Array | slice, target: str, tables: Sequence[RawTable], more: float
 ) -> bool:
     """Whether rows were copied even though a column expects as many equal ones: the visit of one patient after another
     brings pairs that agree in all but the visit, and leads to expect others that agree in the visit too.
 
     Not where some rows with equal features have another target: those were drawn anew, and so may those be that agree.
+    `more` is what `expected` says: 1 of rows that are drawn, (1 + c)² / 2c where a share c of the rows was copied once.
     """
     alike = _equal(features)
     [(_, parts)] = _hashes(tables, [target])
     most = HARDLY if _alike(np.concatenate(parts)) * FINE > 1 else SELDOM
     if alike - _equal(whole) > most * alike:
         return False
-    return in_sets(whole[some]) or far_apart(whole[some], some, tables)
+    return in_sets(whole[some]) or (more > MORE and far_apart(whole[some], some, tables))
 
 
 def in_sets(whole: Array) -> bool:
-    """Whether rows come in twos or in threes, and less often once, or once more, than rows that are drawn do.
+    """Whether rows come in twos or in threes (up to sevens), and less often once less, or once more, than drawn ones do.
 
     If each row is drawn for itself, however likely the one or the other is, n(k) rows that come k times are a mixture of
     Poisson distributions. The moments of any mixture are log-convex (Cauchy and Schwarz), so k n(k)² is no more than
     (k + 1) n(k - 1) n(k + 1). A table twice has n(1) = n(3) = 0, one with copies of a third of its rows n(3) = 0.
     """
-    times = np.bincount(np.unique(whole, return_counts=True)[1], minlength=5) + 0.0
+    times = np.bincount(np.unique(whole, return_counts=True)[1], minlength=9) + 0.0
     return any(
         k * times[k] ** 2 > SURPRISE * (k + 1) * (times[k - 1] + DOUBT) * (times[k + 1] + DOUBT)
-        for k in (2, 3)
+        for k in range(2, 8)
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from seedleaf.data.spec import Array
 from seedleaf.data.tables.audit.alone import ORDERED, roughness, same_order, skill_alone
 from seedleaf.data.tables.audit.sheet import Sheet, Verdict
-from seedleaf.data.tables.audit.values import counts_time
+from seedleaf.data.tables.audit.values import counts_time, passes
 from seedleaf.data.tables.schema import Column, Finding
 
 CERTAIN = 0.995  # skill of a column alone from which it is dropped, for classes
@@ -81,23 +81,37 @@ def _rewritten(sheet: Sheet, column: Column) -> tuple[str, bool]:
     values, y = values[known], y[known]
     if order > 0.99 and (_in_another_unit(values, y) or _in_another_unit(y, values)):
         return f"is {name} in another unit, up to rounding", True
-    if order < SAME:
+    if order < SAME or _turns_back(values, y):
         return "", False
     certain = not _counts(sheet, column) and (len(y) >= ENOUGH or roughness(values, y) <= SMOOTH)
     how = f"grows with {name} in every row (rank correlation {order:.5f})"
     return f"is {name} itself or {how}" if certain else how, certain
 
 
+def _turns_back(values: Array, y: Array) -> bool:
+    """Whether the target ever falls where the column grows, or the other way round: what was measured a moment ago has
+    nearly the target's order, and the target itself on another scale has it in every row."""
+    if np.corrcoef(values, y)[0, 1] < 0:
+        values = -values
+    turns = np.diff(y[np.lexsort((y, values))])
+    return bool(turns.min() < -1e-9 * float(np.abs(y).max()))
+
+
 def _counts(sheet: Sheet, column: Column) -> bool:
     """Whether a column counts time, or whatever is counted: what grows with it, as a total does, is no leak. By its name,
     its kind, what was asked, or its values. The order of the rows does not say it: a file may be sorted by the target.
     """
-    if column.kind == "date" or column.name == sheet.order_by or counts_time(column.name):
+    if column.kind == "date" or column.name == sheet.order_by:
         return True
+    target = sheet.target.name
+    named = (
+        not counts_time(target) and target.lower() not in column.name.lower()
+    )  # or it may be made of the target
+    if column.kind != "number" or (named and passes(column.name)):
+        return column.kind == "number"
     values = sheet.values(column.name)
-    values = np.sort(values[~np.isnan(values)])
-    steps = np.diff(values)
-    return column.whole and bool(0 < steps.sum() <= LEFT_OUT * len(steps) * steps.min())
+    steps = np.diff(np.unique(values[~np.isnan(values)]))
+    return bool(len(steps) and steps.sum() <= LEFT_OUT * len(steps) * steps.min() * (1 + 1e-9))
 
 
 def _in_another_unit(a: Array, b: Array) -> bool:

@@ -17,7 +17,7 @@ ABSURD_ROWS = 30  # rows below which nothing is said of it
 
 
 def clean_rows(
-    table: RawTable, goal: Target, test: bool = False, copies: bool = False
+    table: RawTable, goal: Target, test: bool = False, copies: bool = False, grouped: bool = False
 ) -> tuple[RawTable, list[Finding]]:
     """The rows that have a target; copies of rows are dropped (in a test file, and where `copies` are wanted, all stay).
 
@@ -42,7 +42,7 @@ def clean_rows(
     if goal.task == "regression":
         _absurd(table, goal, where, findings)
     if not test:
-        table = _distinct(table, goal, findings, copies)
+        table = _distinct(table, goal, findings, copies, grouped)
         _enough(table, goal)
     return table, findings
 
@@ -71,7 +71,7 @@ def _absurd(table: RawTable, goal: Target, where: str, findings: list[Finding]) 
             return
 
 
-def _distinct(table: RawTable, goal: Target, findings: list[Finding], keep: bool) -> RawTable:
+def _distinct(table: RawTable, goal: Target, findings: list[Finding], keep: bool, grouped: bool) -> RawTable:
     """The rows without copies of earlier ones; all rows where those that are equal are so by chance."""
     [(whole, features)] = row_hashes(goal.name, table)
     _, first = np.unique(whole, return_index=True)
@@ -83,7 +83,7 @@ def _distinct(table: RawTable, goal: Target, findings: list[Finding], keep: bool
     said = f"{plural(count, 'row is', 'rows are')} exactly like an earlier one"
     if keep:
         action = "kept, as was asked: the score is that of rows of which some are known"
-    elif why := chance(whole, features, goal.name, table):
+    elif why := chance(whole, features, goal.name, table, grouped=grouped):
         action = f"kept: {why}"
     else:
         action = "dropped before the split, lest they leak"

@@ -9,14 +9,14 @@ import numpy as np
 from seedleaf.data.spec import Array
 from seedleaf.data.tables.audit.alone import same_order
 from seedleaf.data.tables.audit.sheet import Sheet, Verdict
-from seedleaf.data.tables.schema import Finding
+from seedleaf.data.tables.schema import Column, Finding
 from seedleaf.data.tables.words import share
 
 ALIKE = 0.998  # correlation of values, and of those without the extremes, from which two columns of numbers are one
 SAME = 0.95  # share of cells that are equal or translate, among those where either is not its commonest
 MOST_LEVELS = 200
 OFTEN = 4  # rows a level must have on average, lest any two columns translate
-MOST_CODED, MOST_NAMED = 10, 30  # numbers that may be codes of others in any order, and of categories
+MOST_CODES, CODES_APART = 30, 3  # different numbers that may be codes; one of so many whole numbers is one
 IN_ORDER = 0.999  # rank correlation of two columns of numbers that grow together
 FEW = 10  # rows that must speak for it
 MOST_PAIRS = 50_000  # of categories, compared one by one
@@ -148,15 +148,17 @@ def _levels(sheet: Sheet, found: dict[str, Pair]) -> None:
 def _names_alike(sheet: Sheet, one: str, two: str) -> bool:
     """May one column stand for another into which it translates? Two measurements of some dozens of people, of each in
     many rows, translate as well, and what is known of one is not known of the other."""
-    columns = [sheet.columns[name] for name in (one, two)]
-    numbers = [c for c in columns if c.kind == "number"]
-    levels = max(c.n_values for c in columns)
-    if len(numbers) < 2:
-        return not numbers or levels <= MOST_NAMED
-    return (
-        levels <= MOST_CODED
-        or same_order(*(sheet.values(name)[sheet.sample] for name in (one, two))) >= IN_ORDER
-    )
+    numbers = [c for c in (sheet.columns[one], sheet.columns[two]) if c.kind == "number"]
+    values = [sheet.values(c.name)[sheet.sample] for c in numbers]
+    if all(_is_code(c, v) for c, v in zip(numbers, values, strict=True)):
+        return True
+    return len(numbers) == 2 and same_order(*values) >= IN_ORDER
+
+
+def _is_code(column: Column, values: Array) -> bool:
+    """Whether numbers look like codes, that say nothing by their order: few whole ones, close to one another."""
+    span = float(np.nanmax(values) - np.nanmin(values)) + 1
+    return column.whole and column.n_values <= MOST_CODES and span <= CODES_APART * column.n_values
 
 
 def _by_appearance(codes: Array) -> Array:

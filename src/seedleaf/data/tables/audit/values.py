@@ -17,6 +17,7 @@ from seedleaf.data.tables.words import plural, share
 WHEN = re.compile(
     r"(^|[^a-z])(year|date|time|timestamp|epoch|unix|day|week|month|quarter|hour)s?([^a-z]|$)"
 )  # these count, and say something
+PASSES = re.compile(r"(^|[^a-z])(minute|min|second|sec|ms|elapsed|duration|age|cycle|step|t)s?([^a-z]|$)")
 ONE_EACH = 0.95  # of the known texts differ: a name, not a category
 FEWEST = 20  # rows below which "all differ" says little
 NAMED = re.compile(r"(^|[^a-z])(id|ids|uuid|guid|key|idx|index|row|rownames?|nr|no|number|serial|code)$")
@@ -117,6 +118,11 @@ def counts_time(name: str) -> bool:
     """Whether a column is called a date, a year, a time of day: such numbers say something though they all differ."""
     called = _called(name)
     return WHEN.search(called) is not None and not NAMED.search(called)
+
+
+def passes(name: str) -> bool:
+    """Whether a column is called what grows as time does: an age, a duration, a number of cycles."""
+    return counts_time(name) or PASSES.search(_called(name)) is not None
 
 
 def _called(name: str) -> str:

@@ -49,6 +49,7 @@ def test_a_leak_is_told_first_and_so_is_what_is_not_used(tmp_path: Path) -> None
     spec = spec_of(frame(), tmp_path)
     study = Study(space_of(spec.kind), minimize="logloss")
     lines = describe(spec, study)
+    assert lines[0].endswith("240 training and 60 test rows, 1 number")
     assert len(lines) <= 6
     [noticed] = [line for line in lines if line.startswith("noticed")]
     assert noticed.startswith("noticed   state: alone it predicts y almost perfectly")

@@ -116,11 +116,11 @@ def describe(spec: TableSpec, study: Study) -> list[str]:
     task += " of hours" if schema.target.column.style.clock else ""
     if how := schema.notes.get("positive"):
         task += f"; positive: {schema.target.classes[1]} ({how})"
-    parts = ((kind.n_numbers, "numbers"), (kind.n_categories, "categories"), (kind.n_texts, "texts"))
+    parts = ((kind.n_numbers, "number"), (kind.n_categories, "category"), (kind.n_texts, "text"))
     tested = f"{schema.n_test:,}" if schema.n_test else "no"
     lines = [
         f"data      {schema.name}: {schema.n_train:,} training and {tested} test rows, "
-        + ", ".join(f"{n} {what}" for n, what in parts if n),
+        + ", ".join(plural(n, what, "categories" if what == "category" else "") for n, what in parts if n),
         f"target    {schema.target.name}{f' ({chosen})' if chosen else ''}, {task}",
         *_found(schema),
     ]

@@ -115,6 +115,9 @@ def test_what_tuning_gained_is_told_on_the_folds_that_both_had(steps: int, where
     found: Any = SimpleNamespace(error=None, value={"gain": 0.1, "se": 0.01})
     told = verdict(run, trial, found)  # type: ignore[arg-type]
     assert told["text"] == f"linear gained +0.1 ± 0.01 in log loss over the default boosting on {where}"
+    found.value["gain"] = -0.015
+    behind = f"linear is not ahead of the default boosting in log loss on {where}, but behind by 0.015 ± 0.01"
+    assert verdict(run, trial, found)["text"] == f"{behind}: within the noise"  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

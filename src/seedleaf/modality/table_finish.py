@@ -224,6 +224,9 @@ def verdict(run: Run, winner: Trial, compared: Returned | None) -> dict[str, Any
     both = min(winner.step, run.default.step)
     where = "the folds" if both == run.study.problem.full else f"the {plural(both, 'fold')} that both had"
     text = f"{family} gained {told} in {kind} over the default {default} on {where}"
-    if gain < 2 * se:
+    if gain <= 0:  # judged by something else, or once its models were averaged
+        lost = f"{in_digits(-gain, 4)} ± {in_digits(se)}"
+        text = f"{family} is not ahead of the default {default} in {kind} on {where}, but behind by {lost}"
+    if abs(gain) < 2 * se:
         text += ": within the noise"
     return {"text": text, "gain": gain, "se": se}

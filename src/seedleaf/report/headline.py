@@ -10,6 +10,8 @@ from seedleaf.report.facts import Facts, Row, number
 from seedleaf.report.plot import fit_scale
 from seedleaf.report.text import MISSING, count, duration, esc, figure, plural, share, short, size
 
+PLAIN = ("", "logloss", "error", "accuracy")  # of these the share that is right says more to a person
+OF_ONE = ("f1", "average_precision")  # of the positive class
 LEAST = 1e-9  # an error below it is a rounding of zero, which a logarithmic scale does not reach for
 
 
@@ -26,14 +28,16 @@ def headline(facts: Facts) -> str:
 def title(facts: Facts) -> str:
     """One sentence: the result, or why there is none."""
     test, params = number(facts.note("final"), "test", "accuracy"), _params(facts)
-    winner = facts.winner
+    winner, metric = facts.winner, str(facts.note("final").get("metric", ""))
+    tested = number(facts.note("final"), "test", metric)
+    if metric not in PLAIN and math.isfinite(tested):
+        positive = (facts.note("data").get("spec") or {}).get("positive")
+        of = f" of {esc(positive)}" if metric in OF_ONE and positive else ""
+        return f"<em>{figure(tested)}</em> {esc(metric)}{of} on rows it never saw."
     if math.isfinite(test):
         small = f" with {count(params)} parameters" if math.isfinite(params) else ""
         what = "rows" if _is_table(facts) else "images"
         return f"<em>{share(test)}</em> right on {what} it never saw{',' if small else ''}{small}."
-    metric = str(facts.note("final").get("metric", ""))
-    if math.isfinite(tested := number(facts.note("final"), "test", metric)):
-        return f"<em>{figure(tested)}</em> {esc(metric)} on rows it never saw."
     if winner is not None:
         small = f" with {count(params)} parameters" if math.isfinite(params) else ""
         return f"Best {esc(facts.objective.metric)}: <em>{figure(winner.value)}</em>{small}."

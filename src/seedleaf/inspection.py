@@ -82,7 +82,7 @@ def headline(schema: TableSchema) -> list[str]:
     listed = ", ".join(f"{count} {_many(KIND_NAMES[kind], count)}" for kind, count in kinds.most_common())
     dropped = len(schema.columns) - len(schema.used)
     task = goal.task if goal.task == "regression" else f"{goal.task}, {len(goal.classes)} classes"
-    task += " of hours" if goal.column.style.clock else ""
+    task += goal.unit
     if how := notes.get("positive"):
         task += f", positive: {goal.classes[1]} ({how})"
     named = f" ({notes['target']})" if "target" in notes else ""

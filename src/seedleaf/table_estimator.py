@@ -202,10 +202,9 @@ class TabularRegressor(RegressorMixin, _Tabular):  # type: ignore[misc]
 def _left_out(schema: TableSchema) -> str:
     """Which rows and columns of X are not learned from, though nobody said so."""
     copies = sum(f.count for f in schema.findings if f.kind == "duplicate-rows" and "dropped" in f.action)
-    kept = {
-        f.column for f in schema.findings if f.kind in ("empty", "constant")
-    }  # nothing is lost with these
-    gone = {c.name: c.dropped for c in schema.columns if c.dropped and c.name not in kept}
+    # Nothing is lost with a column that holds nothing or the same in every row.
+    idle = {f.column for f in schema.findings if f.kind in ("empty", "constant")}
+    gone = {c.name: c.dropped for c in schema.columns if c.dropped and c.name not in idle}
     named = ", ".join(f"{name} ({why})" for name, why in [*gone.items()][:NAMED])
     more = f" and {len(gone) - NAMED} more" if len(gone) > NAMED else ""
     parts = (

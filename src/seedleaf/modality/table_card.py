@@ -15,7 +15,7 @@ def card(spec: TableSpec, final: Mapping[str, Any], told: Mapping[str, Any]) -> 
     schema, test, latency = spec.schema, final["test"], final["latency_ms"]
     goal, name = schema.target, schema.name.replace("\\", "/").rsplit("/", 1)[-1]
     what = f"one of {len(goal.classes)} classes" if goal.classes else "a number"
-    what += " of hours" if goal.column.style.clock else ""
+    what += goal.unit
     positive = f"\n| positive class | {goal.classes[1]} |" if goal.task == "binary" else ""
     rows = "\n".join(
         f"| test {k} | {v:.4g} |"

@@ -113,7 +113,7 @@ def describe(spec: TableSpec, study: Study) -> list[str]:
     schema, kind = spec.schema, spec.kind
     chosen = schema.notes.get("target", "")
     task = schema.target.task if not kind.n_classes else f"{kind.n_classes} classes"
-    task += " of hours" if schema.target.column.style.clock else ""
+    task += schema.target.unit
     if how := schema.notes.get("positive"):
         task += f"; positive: {schema.target.classes[1]} ({how})"
     parts = ((kind.n_numbers, "number"), (kind.n_categories, "category"), (kind.n_texts, "text"))

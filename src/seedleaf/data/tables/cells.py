@@ -40,9 +40,9 @@ def as_text(value: Any) -> str:
         return value.strip(BLANKS)
     if value is None:
         return ""
-    if isinstance(value, np.timedelta64):
-        value = value.astype("timedelta64[us]")  # of nanoseconds it would be a mere count
     if isinstance(value, np.generic) and not isinstance(value, np.datetime64):
+        if isinstance(value, np.timedelta64):
+            value = value.astype("timedelta64[us]")  # of nanoseconds it would be a mere count
         value = value.item()
         if value is None:
             return ""

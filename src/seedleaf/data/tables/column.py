@@ -118,7 +118,7 @@ class Column:
             return text
         if self.kind == "number" and is_number(cell):
             return write_clock(float(cell)) if self.style.clock else text.replace(".", self.decimal)
-        if self.kind == "date" and text and isinstance(cell, MOMENTS):
+        if self.kind == "date" and isinstance(cell, MOMENTS):
             return write_date(cell, self.date_format) or text
         return text
 
@@ -144,6 +144,5 @@ def _has_number(tokens: tuple[str, ...]) -> bool:
 
 def is_number(cell: Any) -> bool:
     """Whether a cell is a number by its type."""
-    return isinstance(cell, NUMBERS) and not isinstance(
-        cell, bool | np.timedelta64
-    )  # a np.number, strange to say
+    # A timedelta64 is a np.number, strange to say.
+    return isinstance(cell, NUMBERS) and not isinstance(cell, bool | np.timedelta64)

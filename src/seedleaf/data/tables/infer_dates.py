@@ -11,10 +11,8 @@ from seedleaf.data.tables.dates import FORMATS, MERE_MONTHS, OR, read_date
 from seedleaf.data.tables.numbers import NumberStyle, read_all
 
 ENOUGH = 0.95  # of the distinct known values must read as numbers or dates
-ALONE = (
-    "%Y%m%d",
-    *MERE_MONTHS,
-)  # formats that a column has alone or not at all: too little marks them as dates
+# Formats that a column has alone or not at all: too little marks them as dates.
+ALONE = ("%Y%m%d", *MERE_MONTHS)
 MOST_FORMATS, LEAST_SHARE = 3, 0.05  # of a column of dates; of its cells in each of them
 FEW = 60  # cells that are looked at first
 
@@ -36,13 +34,12 @@ def date_format(known: list[str]) -> str:
             continue
         if len(read) >= need and len(read) > best_count:
             best, best_count = form, len(read)
-    return best or _several(known)
+    return best or _several(known, few)
 
 
-def _several(known: list[str]) -> str:
+def _several(known: list[str], few: list[str]) -> str:
     """Up to three formats that together make dates of almost all of these, as in tables put together from several; "" where
     there are none, or where they leave open what is the day and what the month."""
-    few = drawn(known, FEW)
     forms: list[str] = []
     rest = few
     while rest and len(forms) < MOST_FORMATS:

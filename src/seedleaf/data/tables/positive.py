@@ -28,20 +28,26 @@ def with_positive(
     As asked; else of two numbers the larger; else the one whose opposite says no; else the rarer; else the second by name.
     Raises DataError where `asked` is no class, or where there are not two.
     """
-    if asked is not None and goal.task != "binary":
+    if goal.task != "binary":
+        if asked is None:
+            return goal, ""
         what = f"{len(goal.classes)} classes" if goal.classes else "numbers"
         raise DataError(f"{source}: a positive class is one of two; {goal.name} has {what}")
-    if goal.task != "binary":
-        return goal, ""
-    if asked is not None and asked not in goal.classes:  # 1 beside 0.0 and 1.0, perhaps
-        asked = next((c for c in goal.classes if read_plain(c) == read_plain(asked)), asked)
-    if asked is not None and asked not in goal.classes:
-        raise DataError(
-            f"{source}: {goal.name} has no class {asked!r}; there are: {', '.join(map(repr, goal.classes))}"
-        )
-    positive, how = (asked, "as asked") if asked is not None else _chosen(goal.classes, raw)
+    positive, how = _chosen(goal.classes, raw) if asked is None else (_named(asked, goal, source), "as asked")
     classes = (next(c for c in goal.classes if c != positive), positive)
     return replace(goal, classes=classes, column=replace(goal.column, levels=classes)), how
+
+
+def _named(asked: str, goal: Target, source: str) -> str:
+    """The class that is called so, or is the same number, as 1.0 is for 1."""
+    if asked in goal.classes:
+        return asked
+    for name in goal.classes:
+        if read_plain(name) == read_plain(asked):
+            return name
+    raise DataError(
+        f"{source}: {goal.name} has no class {asked!r}; there are: {', '.join(map(repr, goal.classes))}"
+    )
 
 
 def _chosen(classes: tuple[str, ...], raw: RawColumn) -> tuple[str, str]:

@@ -47,6 +47,11 @@ class Target:
     classes: tuple[str, ...]
     column: Column
 
+    @property
+    def unit(self) -> str:
+        """ " of hours" where numbers are, else ""."""
+        return " of hours" if self.column.style.clock else ""
+
     def read(self, cells: RawColumn | Iterable[Any]) -> Array:
         """y (N): int64 labels (-1 = missing or no class of training), or float64 (NaN = missing)."""
         if self.task == "regression":

@@ -9,10 +9,9 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +25,7 @@ from seedleaf.learners.tables.metrics import SECOND, metric_for
 from seedleaf.learners.tables.model import Effort
 from seedleaf.learners.tables.registry import brought_up, split_config
 from seedleaf.learners.tables.source import Source, open_source
-from seedleaf.learners.tables.written import is_written, write
+from seedleaf.learners.tables.written import is_written, replacing, write
 from seedleaf.seeds import seed_for
 
 Array = npt.NDArray[Any]
@@ -47,14 +46,13 @@ def run(config: Config, ctx: Context) -> Iterator[Measurement]:
         path = ctx.folder / fold_file(j)
         if j < ctx.start:  # a trial that goes on: what it had answered says what it had reached
             scores = _scores(source, j, np.load(path, allow_pickle=False), names)
-            found.append(scores | (_costs(ctx, source, j) if limits else {}))
+            found.append(scores | _costs(ctx, source, j, limits))
             continue
         begun, own = time.time(), {}
         answer, rounds, cut = _fold(config, ctx, source, j)
         seconds = time.time() - begun
         scores = {**_scores(source, j, answer, names), "train_seconds": seconds}
-        if limits:
-            scores |= _costs(ctx, source, j)
+        scores |= _costs(ctx, source, j, limits)
         if rounds:
             scores |= {"rounds": float(rounds), "cut": float(cut)}
             own = {"own_rounds": float(rounds)}
@@ -100,26 +98,20 @@ def _fold(config: Config, ctx: Context, source: Source, j: int) -> tuple[Array, 
     return answer, fitted.rounds, cut
 
 
-def _costs(ctx: Context, source: Source, j: int) -> dict[str, float]:
-    """What the model of fold j costs: measured once, as that takes longer than a quick fit; {} where it went unmeasured."""
+def _costs(ctx: Context, source: Source, j: int, limits: Mapping[str, float]) -> dict[str, float]:
+    """What the model of fold j costs: measured once, as that takes longer than a quick fit; {} where it went unmeasured,
+    or nothing limits it."""
+    if not limits:
+        return {}
     told, place = ctx.folder / f"costs-{j}.json", ctx.folder / model_file(j)
     if j < ctx.start and told.exists():
         return {str(k): float(v) for k, v in json.loads(told.read_text()).items()}
     if not is_written(place):
         return {}
-    costs = model_costs(place, source, limits_of(ctx.setup))
+    costs = model_costs(place, source, limits)
     with replacing(told) as file:
         file.write(json.dumps(costs).encode())
     return costs
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file that takes the place of `path` when it is whole."""
-    part = path.with_name(f".{path.name}.part")
-    with part.open("wb") as file:
-        yield file
-    part.replace(path)
 
 
 def _scores(source: Source, j: int, answer: Array, names: Mapping[str, None]) -> dict[str, float]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -28,9 +29,17 @@ def write(fitted: Fitted, source: Source, place: Path) -> None:
         np.save(file, fitted.predict(compared_rows(source)), allow_pickle=False)
     g = Graph()
     model = finished(g, [fitted.graph(g)], [1.0], source, 1.0)
-    part = place.with_name(f".{place.name}.part")
-    part.write_bytes(model)
-    part.replace(place.with_suffix(".onnx"))
+    with replacing(place.with_suffix(".onnx")) as file:
+        file.write(model)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file that takes the place of `path` when it is whole."""
+    part = path.with_name(f".{path.name}.part")
+    with part.open("wb") as file:
+        yield file
+    part.replace(path)
 
 
 def is_written(place: Path) -> bool:

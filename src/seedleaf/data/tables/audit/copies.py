@@ -17,9 +17,8 @@ MOST_ROWS = 100_000  # looked at to learn how often rows are equal by chance
 MOST_COLUMNS = 50  # left out one by one to learn it
 HARDLY = 0.02  # of the pairs with equal features: so few may have another target where rows were copied
 SELDOM = 0.05  # and so few where the target has so many values that no two agree by luck
-MORE = (
-    1.3  # times as many equal rows are expected as there are: not chance, if the rows are far apart besides
-)
+# So many times as many equal rows are expected as there are: not chance, if the rows are far apart besides.
+MORE = 1.3
 DOUBT = 4  # rows more or less, of those that come so many times
 FINE = 20  # equally frequent values as which a column repeats as seldom: it has many
 BLUR = 10  # of those that are taken for one when a column is blurred

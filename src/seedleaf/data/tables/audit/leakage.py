@@ -103,12 +103,13 @@ def _counts(sheet: Sheet, column: Column) -> bool:
     """
     if column.kind == "date" or column.name == sheet.order_by:
         return True
-    target = sheet.target.name
-    named = (
-        not counts_time(target) and target.lower() not in column.name.lower()
-    )  # or it may be made of the target
-    if column.kind != "number" or (named and passes(column.name)):
-        return column.kind == "number"
+    if column.kind != "number":
+        return False
+    target = (
+        sheet.target.name
+    )  # whose own name, or one that holds it, may be that of what is made of the target
+    if passes(column.name) and not counts_time(target) and target.lower() not in column.name.lower():
+        return True
     values = sheet.values(column.name)
     steps = np.diff(np.unique(values[~np.isnan(values)]))
     return bool(len(steps) and steps.sum() <= LEFT_OUT * len(steps) * steps.min() * (1 + 1e-9))

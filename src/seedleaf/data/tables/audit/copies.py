@@ -19,7 +19,7 @@ HARDLY = 0.02  # of the pairs with equal features: so few may have another targe
 SELDOM = 0.05  # and so few where the target has so many values that no two agree by luck
 # So many times as many equal rows are expected as there are: not chance, if the rows are far apart besides.
 MORE = 1.3
-DOUBT = 4  # rows more or less, of those that come so many times
+DOUBT = 2.0  # standard errors that noise may take from the number of rows that come so many times
 FINE = 20  # equally frequent values as which a column repeats as seldom: it has many
 BLUR = 10  # of those that are taken for one when a column is blurred
 
@@ -138,10 +138,8 @@ def in_sets(whole: Array) -> bool:
     (k + 1) n(k - 1) n(k + 1). A table twice has n(1) = n(3) = 0, one with copies of a third of its rows n(3) = 0.
     """
     times = np.bincount(np.unique(whole, return_counts=True)[1], minlength=9) + 0.0
-    return any(
-        k * times[k] ** 2 > SURPRISE * (k + 1) * (times[k - 1] + DOUBT) * (times[k + 1] + DOUBT)
-        for k in range(2, 8)
-    )
+    at_most = times + DOUBT * np.sqrt(times) + DOUBT**2  # what a Poisson count may have been drawn from
+    return any(k * times[k] ** 2 > SURPRISE * (k + 1) * at_most[k - 1] * at_most[k + 1] for k in range(2, 8))
 
 
 def far_apart(whole: Array, some: Array | slice, tables: Sequence[RawTable]) -> bool:

@@ -6,6 +6,7 @@ As for pictures (test_estimator.py) the checks look at the estimator's own work:
 from __future__ import annotations
 
 import inspect
+import json
 import pickle
 import warnings
 from pathlib import Path
@@ -26,6 +27,10 @@ from messy import messy
 from seedleaf import TabularClassifier, TabularRegressor
 from seedleaf.data.tables import load_table
 from seedleaf.errors import BudgetError, LimitError
+from seedleaf.folder import NewFolder
+from seedleaf.job import Job
+from seedleaf.learners.tables.source import open_source
+from seedleaf.modality.tables import Tables
 from seedleaf.table_estimator import _left_out
 from seedleaf.table_predictor import TablePredictor
 
@@ -75,7 +80,7 @@ def test_scikit_learn(estimator: Any, check: Any, stand_in: None) -> None:
 
 def test_parameters_are_those_of_fit_and_are_passed_on(stand_in: None, tmp_path: Path) -> None:
     given = {"time_limit": "2m", "metric": "auc", "max_bytes": "50k", "max_latency": 0.5, "memory": "2G",
-             "folds": 3, "families": "linear", "keep": ["a"], "copies": "keep",
+             "folds": 3, "families": "linear", "group": "a", "order_by": None, "keep": ["a"], "copies": "keep",
              "workers": 3, "random_state": 7, "out": tmp_path / "run"}  # fmt: skip
     model = TabularClassifier(**given)
     assert model.get_params() == given
@@ -100,8 +105,7 @@ def test_they_take_what_fit_takes_for_tables() -> None:
     assert own - fits == {"random_state"}
     of_images = {"max_params", "max_macs", "preset", "learner", "fidelity", "tradeoff", "inherit"}
     assert fits - own - of_images == {
-        "data", "target", "task", "test", "group", "order_by", "positive", "seed", "sampler", "scheduler", "view",
-        "command", "began",
+        "data", "target", "task", "test", "positive", "seed", "sampler", "scheduler", "view", "command", "began",
     }  # fmt: skip
     assert own == set(inspect.signature(TabularRegressor).parameters)
 
@@ -117,6 +121,78 @@ def test_what_is_not_learned_from_is_told() -> None:
     assert _left_out(load_table(plain, target="target", test="none").schema) == ""
     twice = load_table(pd.concat([plain, plain.head(20)]), target="target", test="none").schema
     assert _left_out(twice) == "not used: 20 rows exactly like earlier ones (copies='keep' trains on them)"
+
+
+def test_of_the_columns_that_split_only_lost_rows_are_told() -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {"who": np.arange(200) % 20, "x": rng.normal(size=200), "target": rng.normal(size=200)}
+    )
+    whole = load_table(frame, target="target", test="none", group="who").schema
+    assert _left_out(whole) == "", "a column that was asked for to split by is no loss"
+    frame["when"] = np.where(np.arange(200) < 3, np.nan, rng.permutation(200) // 4)
+    timed = load_table(frame, target="target", test="none", order_by="when").schema
+    assert _left_out(timed) == "not used: 3 rows without a place in when"
+
+
+def folds_of(monkeypatch: pytest.MonkeyPatch, folder: Path, model: Any, X: pd.DataFrame, y: Any) -> Any:
+    """The folds that a fit of `model` is judged on, as its workers see them; nothing is trained."""
+
+    def begin(place: NewFolder, job: Job, data: Any, *_: Any) -> Any:
+        assert json.loads(json.dumps(job.options)) == job.options, "it can be resumed"
+        spec = Tables().prepare(place.path / "cache", job, data, None)
+        return SimpleNamespace(predictor=TablePredictor(b"", spec.schema), classes=spec.schema.target.classes)
+
+    monkeypatch.setattr("seedleaf.api.begin", begin)
+    model.set_params(out=folder / "run", workers=1).fit(X, y)
+    return open_source(str(folder / "run" / "cache")).folds
+
+
+@pytest.mark.parametrize("task", ["classes", "numbers"])
+def test_rows_of_a_group_are_never_on_both_sides(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, task: str
+) -> None:
+    rng = np.random.default_rng(0)
+    who = rng.integers(0, 25, 240)
+    X = pd.DataFrame({"who": [f"p{k}" for k in who], "x": rng.normal(size=240)})
+    y = rng.integers(0, 2, 240) if task == "classes" else rng.normal(size=240)
+    kind = TabularClassifier if task == "classes" else TabularRegressor
+    split = folds_of(monkeypatch, tmp_path / "g", kind(group="who"), X, y)
+    assert sum(len(valid) for _, valid in split) == 240
+    assert not any(set(who[train]) & set(who[valid]) for train, valid in split)
+    without = folds_of(monkeypatch, tmp_path / "p", kind(keep=["who"]), X, y)
+    assert all(set(who[train]) & set(who[valid]) for train, valid in without)
+
+
+def test_rows_are_judged_in_the_order_of_a_column(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    day = rng.permutation(200)
+    X = pd.DataFrame(
+        {"day": pd.Timestamp("2024-01-01") + pd.to_timedelta(day, "D"), "x": rng.normal(size=200)}
+    )
+    split = folds_of(monkeypatch, tmp_path, TabularRegressor(order_by="day"), X, rng.normal(size=200))
+    source = open_source(str(tmp_path / "run" / "cache"))
+    x = source.train.numbers[:, source.train.layout.numbers.index("x")]
+    place = dict(zip(X["x"].astype(np.float32), day, strict=True))
+    days = np.array([place[v] for v in x.astype(np.float32)])
+    assert len(split) == 5
+    assert all(days[train].max() < days[valid].min() for train, valid in split)
+
+
+def test_columns_to_split_by_that_there_are_not_are_errors(stand_in: None) -> None:
+    X, y = pd.DataFrame({"a": np.arange(20.0), "b": np.arange(20) % 3}), np.arange(20) % 2
+    for option in ("group", "order_by"):
+        for wrong in ("c", "", 0, ["a"], float("nan")):
+            with pytest.raises(ValueError, match=f"^{option}=.* is no column of X; there are: a, b$"):
+                TabularClassifier(**{option: wrong}).fit(X, y)
+        with pytest.raises(ValueError, match=f"^{option}='x0' names a column: X must be a pandas DataFrame"):
+            TabularRegressor(**{option: "x0"}).fit(X.to_numpy(), y)
+        with pytest.raises(ValueError, match=r"target' is no column of X; there are: a, b$"):
+            TabularRegressor(**{option: "target"}).fit(X, y)
+    with pytest.raises(ValueError, match="not both"):
+        TabularClassifier(group="a", order_by="b").fit(X, y)
+    numbered = TabularClassifier(group=1).fit(pd.DataFrame(X.to_numpy()), y)
+    assert numbered.result_.asked["group"] == "1"  # type: ignore[attr-defined]
 
 
 def test_a_fit_warns_of_it(monkeypatch: pytest.MonkeyPatch) -> None:

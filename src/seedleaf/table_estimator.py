@@ -40,6 +40,8 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]
         memory: str | int | None = None,
         folds: int | None = None,
         families: str | Sequence[str] | None = None,
+        group: str | None = None,
+        order_by: str | None = None,
         keep: Sequence[str] | None = None,
         copies: str | None = None,
         workers: int | None = None,
@@ -53,6 +55,8 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]
         self.memory = memory
         self.folds = folds
         self.families = families
+        self.group = group
+        self.order_by = order_by
         self.keep = keep
         self.copies = copies
         self.workers = workers
@@ -62,6 +66,7 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]
     def _search(self, X: Any, goal: list[Any], task: str, positive: str | None = None) -> None:
         """Fit on columns `X` and what is to be predicted, texts or numbers, and keep the opened model."""
         frame = self._frame(X)
+        split = self._split(frame, named=not isinstance(X, np.ndarray))
         name = "target"
         while name in frame.columns:
             name += "_"
@@ -79,6 +84,7 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]
                 memory=self.memory,
                 folds=self.folds,
                 families=self.families,
+                **split,
                 keep=self.keep,
                 copies=self.copies,
                 positive=positive,
@@ -112,6 +118,24 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]
             return frame
         return pd.DataFrame(X, columns=[f"x{j}" for j in range(X.shape[1])], copy=False)
 
+    def _split(self, frame: Any, named: bool) -> dict[str, str | None]:
+        """The columns that rows are split by, as texts. ValueError where X has none of that name."""
+        asked = {"group": self.group, "order_by": self.order_by}
+        if None not in asked.values():
+            raise ValueError("rows are split by group or in order, not both: group and order_by are given")
+        split = {option: None if column is None else as_text(column) for option, column in asked.items()}
+        for option, column in split.items():
+            if column is None:
+                continue
+            if not named:
+                raise ValueError(
+                    f"{option}={asked[option]!r} names a column: X must be a pandas DataFrame then"
+                )
+            if column not in frame.columns:
+                names = ", ".join([*frame.columns[:NAMED]]) + (", …" if frame.shape[1] > NAMED else "")
+                raise ValueError(f"{option}={asked[option]!r} is no column of X; there are: {names}")
+        return split
+
     def export(self, path: str | Path) -> Path:
         """Write the one ONNX file to `path`: raw cells in, answers out; it needs ONNX Runtime alone. Returns `path`."""
         check_is_fitted(self)
@@ -135,7 +159,9 @@ class TabularClassifier(ClassifierMixin, _Tabular):  # type: ignore[misc]
     """Find and fit a classifier of rows within `time_limit`; the parameters are those of `seedleaf.fit`.
 
     X is a pandas DataFrame of numbers, texts, categories and dates, or an array (N, D); NaN and None are missing. y
-    holds any labels. No row is held out, for scikit-learn's users test by themselves. What is left out (copies of rows,
+    holds any labels. No row is held out, for scikit-learn's users test by themselves. The folds that models are judged on
+    keep rows with the same cell in the column `group` together, or follow the column `order_by`; those need a DataFrame,
+    and of the test that users make they know nothing. What is left out (copies of rows,
     columns that name a row or say the target) is a UserWarning, and stays with `copies="keep"` and `keep`. How good the
     winner was on rows that it had not seen stands in `result_.best.metrics["cross_validated"]`. F1 and its like are of
     `classes_[1]` where there are two. Without `out` the run's folder goes away with the estimator (`export` writes the
@@ -204,7 +230,9 @@ def _left_out(schema: TableSchema) -> str:
     copies = sum(f.count for f in schema.findings if f.kind == "duplicate-rows" and "dropped" in f.action)
     # Nothing is lost with a column that holds nothing or the same in every row.
     idle = {f.column for f in schema.findings if f.kind in ("empty", "constant")}
+    idle.add(schema.group)  # it has been used
     gone = {c.name: c.dropped for c in schema.columns if c.dropped and c.name not in idle}
+    late = sum(f.count for f in schema.findings if f.kind == "order")
     named = ", ".join(f"{name} ({why})" for name, why in [*gone.items()][:NAMED])
     more = f" and {len(gone) - NAMED} more" if len(gone) > NAMED else ""
     parts = (
@@ -212,6 +240,7 @@ def _left_out(schema: TableSchema) -> str:
         if copies
         else []
     )
+    parts += [f"{plural(late, 'row')} without a place in {schema.order_by}"] if late else []
     parts += [f"the {plural(len(gone), 'column')} {named}{more} (keep=[…] keeps them)"] if gone else []
     return f"not used: {'; '.join(parts)}" if parts else ""
 

@@ -103,6 +103,8 @@ def test_rows_without_a_time_are_dropped_and_told() -> None:
     [
         ({"group": "who", "order_by": "a"}, "not both"),
         ({"group": "nobody"}, "no column 'nobody'"),
+        ({"group": ""}, "no column ''"),
+        ({"order_by": float("nan")}, "no column ''"),
         ({"order_by": "who"}, "neither numbers nor dates"),
         ({"group": "y"}, "is the target"),
         ({"keep": ["z"]}, "no column 'z'"),

@@ -110,7 +110,7 @@ def _check_names(
 ) -> None:
     if group is not None and order_by is not None:
         raise DataError("rows are split by group or in order, not both")
-    for asked in (*filter(None, (group, order_by)), *keep):
+    for asked in (*(each for each in (group, order_by) if each is not None), *keep):
         if asked not in table.columns:
             raise DataError(f"{table.source} has no column {asked!r}; there are: {table.some_names}")
         if asked == name:

@@ -57,13 +57,15 @@ ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "seeds": set(),
     "distances": set(),
+    "inference": set(),
+    "writing": set(),
     "timing": {"core", "errors"},
     "machine": set(),
     "space": ZERO,
-    "data": ZERO,
+    "data": ZERO | {"writing"},
     "tuner": ZERO | {"space", "distances"},
-    "train": ZERO | {"space", "data"},
-    "learners": ZERO | {"space", "data", "train", "distances"},
+    "train": ZERO | {"space", "data", "writing"},
+    "learners": ZERO | {"space", "data", "train", "distances", "inference", "writing"},
     "compression": ZERO | {"space", "data", "train", "learners", "export", "predictor"},
     "executors": ZERO,
     "store": ZERO,
@@ -72,9 +74,9 @@ ALLOWED: dict[str, set[str]] = {
     "study": ZERO | {"space", "tuner", "executors", "store", "ledger", "loop"},
     "view": ZERO | {"progress"},
     "progress": ZERO,
-    "predictor": ZERO | {"data"},  # the scale of training, applied to what is predicted
+    "predictor": ZERO | {"data", "inference"},  # the scale of training, applied to what is predicted
     "guard": ZERO,
-    "report": ZERO | {"space", "store", "tuner"},
+    "report": ZERO | {"space", "store", "tuner", "writing"},
     "cli": TOP
     | ZERO
     | {"timing", "view", "guard", "", "data", "optuna_bridge"},  # data: what `predict` reads

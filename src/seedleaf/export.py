@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
 import time
 import warnings
 from collections.abc import Mapping
@@ -22,6 +21,7 @@ import numpy.typing as npt
 from seedleaf.core import Config
 from seedleaf.errors import RunError
 from seedleaf.predictor import Predictor, open_session
+from seedleaf.writing import replacing
 
 if TYPE_CHECKING:
     from torch import nn
@@ -45,9 +45,8 @@ def export_onnx(network: nn.Module, spec: ImageSpec, path: Path) -> None:
     if model is None:
         model = traced(network, spec)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".part")
-    partial.write_bytes(model.SerializeToString())
-    os.replace(partial, path)
+    with replacing(path) as file:
+        file.write(model.SerializeToString())
 
 
 def traced(network: nn.Module, spec: ImageSpec) -> Any:

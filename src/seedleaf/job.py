@@ -13,6 +13,7 @@ from seedleaf.errors import BudgetError, RunError, StudyError
 from seedleaf.timing import PRESETS, SHORTEST
 from seedleaf.train.ramp import AUTO, AXES
 from seedleaf.tuner.registry import SAMPLERS, SCHEDULERS
+from seedleaf.writing import replacing
 
 TRADEOFFS = (
     "macs",
@@ -60,9 +61,8 @@ class Job:
     version: str = ""
 
     def save(self, folder: Path) -> None:
-        partial = folder / ".run.json.part"
-        partial.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
-        partial.replace(folder / "run.json")
+        with replacing(folder / "run.json") as file:
+            file.write((json.dumps(asdict(self), indent=2) + "\n").encode())
 
     @classmethod
     def load(cls, folder: Path) -> Job:

@@ -58,13 +58,10 @@ def _read(path: Path) -> bytes:
 
 def session_of(model: bytes, where: str) -> onnxruntime.InferenceSession:
     """The same for a model in memory; `where` names it in the error."""
-    import onnxruntime as ort
+    from seedleaf.inference import single_thread
 
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
     try:
-        return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        return single_thread(model)
     except Exception as error:
         raise RunError(f"{where} is not a model that ONNX Runtime can read: {first_line(error)}") from None
 

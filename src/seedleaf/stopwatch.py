@@ -28,6 +28,7 @@ from seedleaf.learners.ops import NetPlan
 from seedleaf.learners.pace import Pace, quantities
 from seedleaf.predictor import session_of
 from seedleaf.seeds import rng_for
+from seedleaf.writing import replacing
 
 VERSION = 1  # of the quantities: what was measured by other ones is measured anew
 NETWORKS = 180
@@ -93,14 +94,10 @@ def read_pace(path: Path, machine: str) -> Pace | None:
 
 def _write(path: Path, pace: Pace) -> None:
     """Keep it; a cache that cannot be written is done without."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps(pace.to_json(), indent=2) + "\n", encoding="utf-8")
-        os.replace(partial, path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            partial.unlink()
+        with replacing(path) as file:
+            file.write((json.dumps(pace.to_json(), indent=2) + "\n").encode())
 
 
 # --- measuring ---

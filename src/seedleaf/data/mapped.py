@@ -3,34 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
 from seedleaf.data.spec import Array, ImageData, ImageSpec
 from seedleaf.errors import DataError
+from seedleaf.writing import replacing
 
 SPEC = "spec.json"
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[IO[bytes]]:
-    """A file that appears under its name only when it is whole."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
 
 
 def save_mapped(data: ImageData, folder: Path) -> None:
@@ -42,9 +24,9 @@ def save_mapped(data: ImageData, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / SPEC).unlink(missing_ok=True)
         for name in ARRAYS:
-            with _replacing(folder / f"{name}.npy") as file:
+            with replacing(folder / f"{name}.npy", flushed=True) as file:
                 np.lib.format.write_array(file, np.ascontiguousarray(getattr(data, name)), allow_pickle=False)
-        with _replacing(folder / SPEC) as file:
+        with replacing(folder / SPEC, flushed=True) as file:
             file.write(json.dumps(data.spec.to_json(), indent=1).encode())
     except OSError as error:
         raise DataError(f"{folder}: the images cannot be written there: {error.strerror or error}") from None

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seedleaf.report.board import Place, leaderboard
+from seedleaf.writing import replacing
 
 if TYPE_CHECKING:
     from seedleaf.core import History
@@ -19,23 +20,23 @@ def write_report(history: History, path: Path) -> Path:
     from seedleaf.report.page import render
 
     path = Path(path)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(render(read(history)), encoding="utf-8", errors="backslashreplace")
-    partial.replace(path)
+    with replacing(path) as file:
+        file.write(render(read(history)).encode("utf-8", "backslashreplace"))
     return path
 
 
 def write_board(history: History, path: Path) -> Path:
     """Write every trial with its metrics, its config and, if it failed, the reason to `path` as CSV; return it."""
     import csv
+    import io
 
     from seedleaf.report.board import table_rows
     from seedleaf.report.facts import read
 
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
-        csv.writer(file).writerows([_plain(cell) for cell in row] for row in table_rows(read(history)))
-    partial.replace(path)
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([_plain(cell) for cell in row] for row in table_rows(read(history)))
+    with replacing(path) as file:
+        file.write(text.getvalue().encode("utf-8", "backslashreplace"))
     return path
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from torch import Tensor
 from seedleaf.core import Measurement
 from seedleaf.errors import CheckpointError
 from seedleaf.train import CHECKPOINT
+from seedleaf.writing import replacing
 
 NAME = CHECKPOINT
 VERSION = 1
@@ -24,18 +24,11 @@ def save(path: Path, body: Mapping[str, Any]) -> None:
     Raises OSError where the disk is full; what was there before then stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     buffers = _Buffers()
     tree = _take_out(dict(body), buffers)
     flat = {kind: torch.cat(parts) for kind, parts in buffers.parts.items()}
-    try:
-        with open(temporary, "wb") as file:
-            torch.save({"version": VERSION, "tree": tree, "flat": flat}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path, flushed=True) as file:
+        torch.save({"version": VERSION, "tree": tree, "flat": flat}, file)
 
 
 def load(path: Path, device: str = "cpu") -> dict[str, Any]:

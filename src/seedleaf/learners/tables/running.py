@@ -16,13 +16,10 @@ Array = npt.NDArray[Any]
 
 def session(model: bytes) -> Any:
     """An ONNX Runtime session on one thread over a serialised model. TrialError where ONNX Runtime refuses it."""
-    import onnxruntime as ort
+    from seedleaf.inference import single_thread
 
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
     try:
-        return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        return single_thread(model)
     except Exception as error:
         raise TrialError(f"ONNX Runtime does not take the graph: {first_line(error)}") from error
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -17,6 +16,7 @@ from seedleaf.data.tables import Frame, TableData, TableSchema
 from seedleaf.errors import DataError
 from seedleaf.learners.tables.block import Block, Layout
 from seedleaf.learners.tables.model import Kind
+from seedleaf.writing import replacing
 
 Array = npt.NDArray[Any]
 Split = tuple[Array, Array]
@@ -86,9 +86,8 @@ def save(data: TableData, folds: Sequence[Split], folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         np.savez(folder / PARTS, **parts)  # type: ignore[arg-type]
-        part = folder / f".{SPEC}.{os.getpid()}.part"
-        part.write_text(json.dumps(body), encoding="utf-8", errors="surrogatepass")
-        part.replace(folder / SPEC)
+        with replacing(folder / SPEC) as file:
+            file.write(json.dumps(body).encode("utf-8", "surrogatepass"))
     except OSError as error:
         raise DataError(f"{folder}: the table cannot be written there: {error.strerror or error}") from None
 

@@ -25,8 +25,9 @@ from seedleaf.learners.tables.metrics import SECOND, metric_for
 from seedleaf.learners.tables.model import Effort
 from seedleaf.learners.tables.registry import brought_up, split_config
 from seedleaf.learners.tables.source import Source, open_source
-from seedleaf.learners.tables.written import is_written, replacing, write
+from seedleaf.learners.tables.written import is_written, write
 from seedleaf.seeds import seed_for
+from seedleaf.writing import replacing
 
 Array = npt.NDArray[Any]
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +17,7 @@ from seedleaf.learners.tables.graph import Graph
 from seedleaf.learners.tables.reader import read_cells
 from seedleaf.learners.tables.source import Source
 from seedleaf.learners.tables.walk import walk
+from seedleaf.writing import replacing
 
 Array = npt.NDArray[Any]
 CHECKED = 2_000  # rows that are compared
@@ -31,15 +31,6 @@ def write(fitted: Fitted, source: Source, place: Path) -> None:
     model = finished(g, [fitted.graph(g)], [1.0], source, 1.0)
     with replacing(place.with_suffix(".onnx")) as file:
         file.write(model)
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file that takes the place of `path` when it is whole."""
-    part = path.with_name(f".{path.name}.part")
-    with part.open("wb") as file:
-        yield file
-    part.replace(path)
 
 
 def is_written(place: Path) -> bool:

@@ -12,6 +12,10 @@ from messy import messy
 from seedleaf import workers
 from seedleaf.errors import StudyError
 from seedleaf.executors.memory import resident
+from seedleaf.job import Job
+from seedleaf.learners.tables.registry import EXTRAS
+from seedleaf.modality.table_spec import IMPORTED_BY
+from seedleaf.modality.tables import Tables
 from seedleaf.timing import parse_bytes
 from seedleaf.workers import LEAST, divided, memory_of_run
 
@@ -50,6 +54,23 @@ def test_workers_are_as_many_as_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     assert divided(4_200 * MIB, 8, 1_500 * MIB) == (2, 1_700 * MIB)
     assert divided(4_200 * MIB, 8, 9_000 * MIB) == (1, 3_400 * MIB), "one is tried even so"
     assert divided(300 * MIB, 4, 0) == (1, LEAST)
+
+
+def test_a_worker_needs_more_where_extras_are_searched(tmp_path: Path) -> None:
+    columns = messy("binary", 80)
+
+    def needed(*names: str) -> int:
+        options = {"target": "y", **({"families": list(names)} if names else {})}
+        job = Job("rows", 60.0, kind="tables", options=options)
+        tables = Tables()
+        return tables.worker_bytes(tables.prepare(tmp_path / "cache", job, columns, None))
+
+    extras = [f.name for some in EXTRAS.values() for f in some]
+    assert set(extras) == set(IMPORTED_BY), "each says what it costs"
+    assert needed() == needed("linear", "boosting")
+    for name in extras:
+        assert needed("linear", name, name) == needed() + IMPORTED_BY[name]
+    assert needed(*extras) == needed() + sum(IMPORTED_BY.values())
 
 
 def test_a_run_says_what_it_held_and_takes_no_more_workers_than_fit(tmp_path: Path) -> None:

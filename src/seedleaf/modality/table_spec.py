@@ -16,6 +16,8 @@ from seedleaf.learners.tables.registry import families_of
 from seedleaf.study import Study
 
 IMPORTED = 330 * 2**20  # bytes of a worker that has torch and scikit-learn
+# And what the packages of the extras add; catboost comes with libraries that draw.
+IMPORTED_BY = {"lightgbm": 3 * 2**20, "xgboost": 5 * 2**20, "catboost": 41 * 2**20}
 FIRST = (
     "leak",
     "test-rows",
@@ -36,6 +38,7 @@ class TableSpec:
     kind: Kind
     folds: int
     metric: str = "auto"
+    families: tuple[str, ...] = ()  # those asked for; all but the extras without any
 
     @property
     def goal(self) -> Metric:
@@ -48,7 +51,8 @@ def worker_bytes(spec: TableSpec) -> int:
     levels = sum(min(len(c.levels), MOST_COLUMNS) for c in spec.schema.used if c.kind == "category")
     width = (1 + kind.has_missing) * kind.n_numbers + levels + 64 * kind.n_texts
     stored = 8 * kind.n_numbers + 4 * kind.n_categories + 200 * kind.n_texts + 16 * spec.folds
-    return IMPORTED + kind.n_rows * (2 * stored + WIDE * width)
+    imported = IMPORTED + sum(IMPORTED_BY.get(name, 0) for name in set(spec.families))
+    return imported + kind.n_rows * (2 * stored + WIDE * width)
 
 
 def baseline(spec: TableSpec, y: Any) -> dict[str, Any]:

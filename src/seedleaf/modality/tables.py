@@ -96,7 +96,8 @@ class Tables:
         schema, kind, n_folds = stored.describe(cache)
         if "bytes" in job.limits:
             kind = replace(kind, room=int(job.limits["bytes"]))
-        return TableSpec(schema, kind, n_folds, metric=str(job.options.get("metric", "auto")))
+        families = tuple(job.options.get("families", ()))
+        return TableSpec(schema, kind, n_folds, str(job.options.get("metric", "auto")), families)
 
     def setup(
         self, job: Job, spec: TableSpec | None = None, history: History | None = None

@@ -86,6 +86,32 @@ def test_several_ensembles_answer_alike_in_less_than_half_the_bytes(
     alike(before, after, np.vstack([x, np.full((1, 8), np.nan), np.full((1, 8), np.inf)]))
 
 
+def test_leaves_keep_their_own_precision_beside_others() -> None:
+    x, y = make_classification(800, 6, n_informative=5, n_redundant=0, n_classes=3, random_state=3)
+    ours, theirs = boosted(x, y, 1), boosted(x, y, 2)
+    for tree in theirs:
+        tree.value[:] = np.float32(tree.value * 1.000123)
+    few = [alone(0, 0.5, True)]
+    few[0].value[:, 0] = 0.1, 1e6, np.float32(1 / 3)
+
+    def walked(*ensembles: list[Tree]) -> tuple[bytes, int]:
+        g = Graph()
+        name = g.cast(g.numbers, "float32")
+        parts = [ensemble_graph(g, name, trees, 3) for trees in ensembles]
+        before, after = models(g, parts, 3 * len(ensembles), 6)
+        alike(before, after, x)
+        halves = [t.dims[0] for t in g.constants.values() if t.data_type == onnx.TensorProto.FLOAT16]
+        return after, sum(halves)
+
+    leaves = sum(int(tree.leaf.sum()) for tree in ours)
+    assert walked(ours)[1] == leaves, "all of them"
+    assert walked(theirs)[1] == 0, "too few of them to be worth it"
+    mixed, halves = walked(ours, theirs)
+    assert leaves <= halves < 1.1 * leaves
+    assert len(mixed) < len(walked(theirs, theirs[1:])[0])
+    assert walked(ours, few)[1] == leaves, "beyond what half precision reaches, too"
+
+
 @pytest.mark.parametrize("classes", [True, False], ids=["shares", "values"])
 def test_forests_answer_alike(classes: bool) -> None:
     x, y = make_classification(900, 6, n_informative=5, n_redundant=0, n_classes=3, random_state=2)

@@ -26,7 +26,7 @@ from seedleaf.learners.tables.registry import FAMILIES, family_config, small, sp
 from seedleaf.learners.tables.source import Source, kind_of, open_source, save
 from seedleaf.learners.tables.trees import leaves_within
 from seedleaf.learners.tables.trial import model_file, run
-from seedleaf.learners.tables.written import remove, write
+from seedleaf.learners.tables.written import remove, taken_in, write
 
 LIMIT = 20_000
 
@@ -66,6 +66,26 @@ def test_a_fit_takes_the_room_that_is_left_and_no_more(family: str, place: str, 
         free = model_costs(fitted_at(tmp_path / "free", source, config, None, 200), source, {})
         assert free["bytes"] > LIMIT, "without the limit it is larger"
         assert costs["bytes"] > 0.6 * LIMIT, "what there is of room is used"
+
+
+def test_a_graph_in_which_nothing_is_packed_is_joined_once(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, joined = open_source(place), []
+
+    def told(*given: Any) -> Any:
+        joined.append(given)
+        return taken_in(*given)
+
+    monkeypatch.setattr(cost, "taken_in", told)
+    space = space_of(kind_of(source.schema, True))
+    linear = fitted_at(tmp_path, source, space.complete(family_config("linear")), None, 10)
+    assert [f.walked for f in files_of([linear], [1.0], source)] == [False]
+    assert len(joined) == 1
+    joined.clear()
+    trees = fitted_at(tmp_path, source, space.complete(family_config("boosting")), None, 200)
+    assert [f.walked for f in files_of([trees], [1.0], source)] == [True, False]
+    assert len(joined) == 2
 
 
 def test_trees_that_are_packed_have_more_leaves_in_the_same_room() -> None:

@@ -56,14 +56,16 @@ def files_of(
 ) -> list[File]:
     """The files that could be delivered of the models at `places`, the better first: trees packed, which is smaller, and as
     they are, which is quicker. They read cells where a graph can."""
-    raw, files = not unreadable(source.schema), []
-    for walked in (True, False):
+    raw = not unreadable(source.schema)
+    g, parts = taken_in(places, source)
+    packed = finished(g, parts, weights, source, power, raw, decision) if walk(g) else None
+    if packed is not None:  # else the graph is as it was
         g, parts = taken_in(places, source)
-        if not walked or walk(g):
-            files.append(File(finished(g, parts, weights, source, power, raw, decision), walked))
-    plain = len(files[-1].model)
-    files = [f for f in files if not f.walked or len(f.model) < plain]
-    return files if len(files[0].model) <= PAYS * plain else files[::-1]
+    plain = finished(g, parts, weights, source, power, raw, decision)
+    if packed is None or len(packed) >= len(plain):
+        return [File(plain, False)]
+    files = [File(packed, True), File(plain, False)]
+    return files if len(packed) <= PAYS * len(plain) else files[::-1]
 
 
 def model_costs(place: Path, source: Source, limits: Costs) -> dict[str, float]:

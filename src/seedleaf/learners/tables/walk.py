@@ -20,6 +20,7 @@ from onnx import numpy_helper
 
 from seedleaf.learners.tables.graph import Graph
 from seedleaf.learners.tables.levels import Operator, Trees, level_by_level
+from seedleaf.learners.tables.rounded import as_half
 
 Array = npt.NDArray[Any]
 LARGEST = np.finfo(np.float32).max
@@ -27,6 +28,7 @@ CODES = 2**16  # pairs that two bytes can number
 DEEPEST = 64  # levels beyond which a walk is slower than its bytes are worth
 OPERATOR = "TreeEnsemble"
 FEWEST = 1_000  # splits of a graph below which the nodes of a walk take more room than the operator
+APART = 700  # bytes that telling leaves of two precisions apart takes, beside a bit for each
 SHED = 0.8  # of the trees that are walked: where fewer go deeper, the others are left where they are
 
 
@@ -135,20 +137,12 @@ def _doubled(t: Trees, width: int) -> Trees:
 
 def _descended(g: Graph, x: str, t: Trees, value: Array | None) -> str:
     """Where each row of `x` comes to in each tree (N, T): the `value` there, or without one the place of the leaf."""
-    n_trees, n, n_split = len(t.target), len(t.inner), len(t.column)
+    n_trees, n_split = len(t.target), len(t.column)
 
     def whole(number: int) -> str:
         return g.constant(number, "int32")
 
-    bits = np.packbits(t.inner, bitorder="little")
-    shifted = g.add(
-        "BitShift", g.constant(bits[:, None], "uint8"), g.constant(np.arange(8), "uint8"), direction="RIGHT"
-    )
-    flat = g.add("Reshape", g.add("BitwiseAnd", shifted, g.constant(1, "uint8")), g.constant([-1], "int64"))
-    flat = g.add("Slice", flat, g.constant([0], "int64"), g.constant([n], "int64"))
-    inner = g.cast(flat, "int32")
-    rank = g.add("Sub", g.add("CumSum", inner, whole(0)), inner)  # splits before this node
-    own = g.add("Range", whole(0), whole(n), whole(1))
+    inner, rank, own = _ranked(g, t.inner)
     child = g.add("Add", g.add("Add", rank, rank), whole(n_trees))
     left = g.add("Add", own, g.add("Mul", inner, g.add("Sub", child, own)))  # of a leaf: itself
     leaf = g.add("Sub", own, rank)
@@ -186,11 +180,37 @@ def _descended(g: Graph, x: str, t: Trees, value: Array | None) -> str:
         at = g.add("Reshape", g.concat([grid(at, walking), *reversed(ended)]), long)
     if value is None:
         return grid(read(leaf), n_trees)
-    half = value.astype(np.float16)
-    exact = bool(np.all(half.astype(np.float32) == value))
-    values = g.constant(half, "float16") if exact else g.constant(value, "float32")
-    of_node = g.add("Gather", values, g.add("Min", leaf, whole(len(value) - 1)))
-    return grid(read(g.cast(of_node, "float32") if exact else of_node), n_trees)
+    return grid(read(g.add("Gather", _values(g, value), g.add("Min", leaf, whole(len(value) - 1)))), n_trees)
+
+
+def _ranked(g: Graph, flags: Array) -> tuple[str, str, str]:
+    """Flags (M), a bit each in the file, as int32: the flags, how many are set before each place, and the places."""
+    zero, one, n = (g.constant(k, "int32") for k in (0, 1, len(flags)))
+    bits = np.packbits(flags, bitorder="little")
+    shifted = g.add(
+        "BitShift", g.constant(bits[:, None], "uint8"), g.constant(np.arange(8), "uint8"), direction="RIGHT"
+    )
+    flat = g.add("Reshape", g.add("BitwiseAnd", shifted, g.constant(1, "uint8")), g.constant([-1], "int64"))
+    flat = g.add("Slice", flat, g.constant([0], "int64"), g.constant([len(flags)], "int64"))
+    found = g.cast(flat, "int32")
+    rank = g.add("Sub", g.add("CumSum", found, zero), found)
+    return found, rank, g.add("Range", zero, n, one)
+
+
+def _values(g: Graph, value: Array) -> str:
+    """float32 (L), bit for bit: those that half precision holds take two bytes in the file. Leaves of boosting are among
+    them, those of other packages' trees that are joined with them are not."""
+    half = as_half(value)
+    short = half == value
+    if short.all():
+        return g.cast(g.constant(value, "float16"), "float32")
+    if 2 * short.sum() < len(value) / 8 + APART:
+        return g.constant(value, "float32")
+    flag, rank, own = _ranked(g, short)
+    beyond = g.add("Add", g.add("Sub", own, rank), g.constant(int(short.sum()), "int32"))
+    place = g.add("Add", beyond, g.add("Mul", flag, g.add("Sub", rank, beyond)))
+    both = g.cast(g.constant(value[short], "float16"), "float32"), g.constant(value[~short], "float32")
+    return g.add("Gather", g.add("Concat", *both, axis=0), place)
 
 
 def _splits(g: Graph, t: Trees) -> tuple[str, str]:

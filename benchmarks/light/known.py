@@ -1,4 +1,5 @@
-"""Known networks of our own blocks as learners: scaled by width to a limit; what varies is how they are trained."""
+"""Known networks of our own blocks as learners: scaled by width to a limit; what varies is how they are trained, and the
+stride of the stem."""
 
 from __future__ import annotations
 
@@ -49,7 +50,7 @@ KNOWN: Mapping[str, Known] = {
 
 @dataclass(frozen=True)
 class Fixed:
-    """A known network as a learner: what varies is how it is trained."""
+    """A known network as a learner: what varies is how it is trained, and the stride of the stem."""
 
     known: Known
     base: ConvNet = field(default_factory=ConvNet)
@@ -70,7 +71,10 @@ class Fixed:
             "resolution": Const(1.0),
             "stem_kernel": Const(3),
             "stem_width": Const(wide(self.known.stem, 4)),
-            "stem_stride": Const(1 if min(spec.height, spec.width) < 16 else 2 if spec.channels == 1 else 1),
+            # Published for pictures in colour of 32 x 32; grey ones may be told apart at half of that: searched, too.
+            "stem_stride": Choice(1, 2, ordered=True, default=2 if spec.channels == 1 else 1)
+            if min(spec.height, spec.width) >= 16
+            else Const(1),
             "activation": Const(self.known.activation),
         }
         for name in STAGES:

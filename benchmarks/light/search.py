@@ -96,13 +96,14 @@ def one(method: str, source: Path, size: str, seed: int, given: argparse.Namespa
 
 
 def show(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """A table for each data set and budget: the median over seeds, the extremes, what was delivered."""
+    """A table for each data set and budget: the median over seeds, the extremes, what was delivered; and by how much our
+    front leads with no more parameters and multiply-adds."""
     kinds = sorted({(r["data"], r["time"], r["rows"], r["workers"]) for r in rows})
     for kind in kinds:
         data, time, n, workers = kind
         yield f"\n{data}, {n:,} training images, {time} of wall time a run, {workers} worker(s)\n"
-        yield "| at most | method | seeds | test accuracy | params | MACs | ms an image | trials |"
-        yield "|---|---|---|---|---|---|---|---|"
+        yield "| at most | method | seeds | test accuracy | params | MACs | ms an image | trials | our front |"
+        yield "|---|---|---|---|---|---|---|---|---|"
         mine = [r for r in rows if (r["data"], r["time"], r["rows"], r["workers"]) == kind]
         for size in sorted({r["size"] for r in mine}, key=parse_count):
             for method in (*SEARCHES, *KNOWN):
@@ -117,8 +118,23 @@ def show(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
                 spread = f" ({accuracy[0]:.4f} to {accuracy[-1]:.4f})" if len(found) > 1 else ""
                 yield (
                     f"| {size} | {method} | {len(found)} | {np.median(accuracy):.4f}{spread} | {middle['params']:,.0f} | "
-                    f"{middle['macs']:,.0f} | {middle['latency_ms']:.3f} | {middle['trials']:.0f} |"
+                    f"{middle['macs']:,.0f} | {middle['latency_ms']:.3f} | {middle['trials']:.0f} | "
+                    f"{'' if method == 'seedleaf' else _leads(mine, found)} |"
                 )
+
+
+def _leads(rows: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, Any]]) -> str:
+    """How much more accurate than the `others` is what seedleaf's fronts of the same seed hold with no more parameters and
+    multiply-adds: the least and the most; "no point" where they hold nothing so small."""
+    leads = []
+    for other in others:
+        ours = [r for r in rows if (r["method"], r["seed"]) == ("seedleaf", other["seed"])]
+        points = [p for r in ours for p in [(r["params"], r["macs"], r["accuracy"]), *r["front"]]]
+        able = [a for n, macs, a in points if n <= other["params"] and macs <= other["macs"]]
+        leads.append(max(able) - other["accuracy"] if able else float("nan"))
+    if np.isnan(leads).any():
+        return "no point" if len(leads) == 1 else f"no point in {np.isnan(leads).sum()} of {len(leads)}"
+    return " to ".join(f"{x:+.4f}" for x in sorted({min(leads), max(leads)}))
 
 
 def main() -> None:

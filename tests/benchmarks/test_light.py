@@ -118,6 +118,15 @@ def test_a_power_law_is_found() -> None:
 
 def test_the_table_shows_the_middle_of_the_seeds() -> None:
     row = {"data": "fashion", "time": "90s", "rows": 4000, "workers": 1, "size": "20k", "method": "seedleaf",
-           "params": 1000, "macs": 5000, "latency_ms": 0.5, "trials": 7}  # fmt: skip
-    lines = list(show([{**row, "seed": s, "accuracy": a} for s, a in enumerate((0.8, 0.9, 0.7))]))
-    assert "| 20k | seedleaf | 3 | 0.8000 (0.7000 to 0.9000) | 1,000 | 5,000 | 0.500 | 7 |" in lines
+           "params": 1000, "macs": 5000, "latency_ms": 0.5, "trials": 7, "front": [[500, 4000, 0.6]]}  # fmt: skip
+    ours = [{**row, "seed": s, "accuracy": a} for s, a in enumerate((0.8, 0.9, 0.7))]
+    lines = list(show(ours))
+    assert "| 20k | seedleaf | 3 | 0.8000 (0.7000 to 0.9000) | 1,000 | 5,000 | 0.500 | 7 |  |" in lines
+    for params, macs, said in (
+        (2000, 5000, "+0.1000 to +0.3000"),
+        (999, 5000, "+0.0000"),
+        (2000, 3999, "no point in 3 of 3"),
+    ):
+        other = {"method": "resnet", "accuracy": 0.6, "params": params, "macs": macs}
+        told = next(line for line in show([*ours, *({**r, **other} for r in ours)]) if "| resnet |" in line)
+        assert told.endswith(f"| {said} |")

@@ -95,6 +95,29 @@ def test_brackets_are_no_part_of_a_unit() -> None:
 
 
 @pytest.mark.parametrize(
+    ("cells", "read"),
+    [
+        (["(5) A", "(7.5) A", "(12) A"], [5, 7.5, 12]),  # a fuse, as all of them have it
+        (["(5) A", "7.5 A", "12 A"], [-5, 7.5, 12]),  # here it tells something
+        (["(5) €", "(7.5) €"], [-5, -7.5]),  # and of money it is usual
+        (["EUR (5)", "EUR (7.5)"], [-5, -7.5]),
+        (["(5 A)", "(7.5 A)"], [-5, -7.5]),
+        (["(5)", "(7.5)"], [-5, -7.5]),
+    ],
+)
+def test_brackets_that_every_number_has_beside_a_unit_are_no_minus(
+    cells: list[str], read: list[float]
+) -> None:
+    found = column(cells * 6)
+    assert found.kind == "number"
+    np.testing.assert_array_equal(found.read(cells), read)
+
+
+def test_numbers_in_brackets_behind_a_word_are_names() -> None:
+    assert column(["A (5)", "A (7)", "A (12)"] * 6).kind == "category"
+
+
+@pytest.mark.parametrize(
     "cells",
     [
         ["1/1000", "1/2000", "1/4000", "1/8000", "1/5000"],  # dilutions

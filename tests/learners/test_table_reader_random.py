@@ -24,6 +24,7 @@ UNITS = [
     ("", "+"),
     ("", "e"),
     ("E", ""),
+    ("(", ") A"),
 ]
 STYLES = [*NUMBERS_WRITTEN, *((*mark, *unit) for mark in MARKS for unit in UNITS)]
 COLUMNS = [Column(f"n{k}", "number", TOKENS, *style) for k, style in enumerate(dict.fromkeys(STYLES))]

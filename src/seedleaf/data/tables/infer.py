@@ -30,11 +30,13 @@ SAMPLE = 2000  # distinct values on which styles and formats are chosen
 COMMA = NumberStyle(",", ".")
 SIGNED = re.compile(r"([+-])([^\d+\-.,]+)(\d.*)", re.ASCII)  # "-$ 5"
 # "($5)", "$(5)", "\u2212$5", "5 $-": what is left in the groups has the unit alone. "5.-" is a price.
+BESIDE = re.compile(r"([^()]*)\(([\d.,][^()]*)\)([^()]*)", re.ASCII)
+CURRENCY = re.compile(r"[$\u00a2-\u00a5\u20a0-\u20cf]|[A-Z]{3}|Rs|[Kk]r|Fr")
 NEGATED = [
     re.compile(form, re.ASCII)
     for form in (
         r"\((.*)\)",
-        r"([^()]*)\(([\d.,][^()]*)\)([^()]*)",
+        BESIDE.pattern,
         rf"(.*){MINUS}(.*\d.*)",
         f"(.*[^.,])[{MINUS}-]",
     )
@@ -122,16 +124,24 @@ def unit(known: list[str]) -> tuple[str, str]:
     """The text before and behind the number that almost all values share, "" and "" where there is none. What makes a
     number negative is no part of it."""
     pairs: Counter[tuple[str, str]] = Counter()
-    for value in map(_unsigned, known):
+    for value in known if all(map(_bracketed, known)) else map(_unsigned, known):
         found = AFFIXED.fullmatch(value)
         if found and value.lower() not in SPECIAL and MONEY.fullmatch(found[1]):
             pairs[(found[1].strip(), found[3].strip())] += 1
     if not pairs:
         return "", ""
     (prefix, suffix), count = pairs.most_common(1)[0]
-    if count < ENOUGH * len(known) or len(prefix) + len(suffix) > 12 or ("(" in prefix and ")" in suffix):
+    if count < ENOUGH * len(known) or len(prefix) + len(suffix) > 12:
         return "", ""
-    return prefix, suffix
+    return ("", "") if "(" in prefix and suffix.endswith(")") else (prefix, suffix)
+
+
+def _bracketed(value: str) -> bool:
+    """Whether a number has brackets and, outside, a unit that is no currency, as in "(5) A". Where all have them they tell
+    nothing, least of all that each is negative."""
+    found = BESIDE.fullmatch(value)
+    around = (found[1] + found[3]).strip() if found else ""
+    return around != "" and not CURRENCY.search(around)
 
 
 def _unsigned(value: str) -> str:

@@ -63,13 +63,14 @@ def load_table(
     asked_class = None if positive is None else as_text(positive)
     goal, how = with_positive(goal, table.columns[name], asked_class, table.source)
     notes |= {"positive": how} if how else {}
-    table, found = clean_rows(table, goal, copies=copies == "keep", grouped=group is not None)
+    own = {*keep, *(each for each in (group, order_by) if each is not None)}
+    table, found = clean_rows(table, goal, copies=copies == "keep", grouped=group is not None, own=own)
     findings += found
     if order_by is not None:
         table = _in_order(table, order_by, findings)
     whole = isinstance(test, str) and test == NO_TEST
     rest, given = read_test(None if whole else test, table, goal, findings)
-    parts = _split(table, rest, goal, group, order_by, seed, findings, whole)
+    parts = _split(table, rest, goal, group, order_by, seed, findings, whole, own)
     columns = infer_columns(parts.train.without({name}), parts.rest.without({name}), group)
     shown = parts.rest if given else None
     sheet = Sheet(table.source, columns, goal, parts.train, parts.y, shown, seed, order_by or "")
@@ -146,10 +147,11 @@ def _split(
     seed: int,
     findings: list[Finding],
     whole: bool,
+    own: Collection[str],
 ) -> _Parts:
     y = goal.read(table.columns[goal.name])
     if rest is not None:
-        overlap(table, rest, goal, findings)
+        overlap(table, rest, goal, findings, own)
         return _Parts(table, y, rest, goal.read(rest.columns[goal.name]))
     groups = None if group is None else _groups(table, group, findings)
     order = None if order_by is None else np.arange(len(table))

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-
 import numpy as np
 
 from seedleaf.data.spec import Array
 from seedleaf.data.tables.audit.alone import ranks
-from seedleaf.data.tables.cells import RawTable
-from seedleaf.data.tables.infer import infer_column
+from seedleaf.data.tables.audit.same import Rows, equal_pairs, pairs_of
 from seedleaf.seeds import rng_for
 
 SURPRISE = 3.0  # times as many equal rows as by chance: copies
@@ -24,75 +21,34 @@ FINE = 20  # equally frequent values as which a column repeats as seldom: it has
 BLUR = 10  # of those that are taken for one when a column is blurred
 
 
-def row_hashes(target: str, *tables: RawTable) -> list[tuple[Array, Array]]:
-    """64-bit hashes (N each) of rows by their texts, with and without the target: equal rows have equal ones, over all
-    `tables` (of the same columns).
+def chance(rows: Rows, *, grouped: bool = False) -> str:
+    """Why some of `rows` are the same though none was copied; "" where some were.
 
-    Each distinct text of a column has a random number, and a row the sum of its texts' (tabulation hashing, Zobrist 1970):
-    two rows that differ have the same sum with a chance of 2^-64.
+    `grouped`: rows that are the same are in one group, and cannot come to lie on both sides of a split.
     """
-    whole = [np.zeros(len(t), dtype=np.uint64) for t in tables]
-    of_target: list[Array] = []
-    for name, parts in _hashes(tables, list(tables[0].columns)):
-        whole = [total + part for total, part in zip(whole, parts, strict=True)]
-        if name == target:
-            of_target = parts
-    features = [total - part for total, part in zip(whole, of_target, strict=True)]
-    return list(zip(whole, features, strict=True))
-
-
-def _hashes(tables: Sequence[RawTable], names: Sequence[str]) -> Iterator[tuple[str, list[Array]]]:
-    """The random numbers of each column's texts, one array (N) for each table."""
-    places = {name: place for place, name in enumerate(tables[0].columns)}
-    for name in names:
-        numbers: dict[str, int] = {}
-        for table in tables[1:] and tables:  # one table has each text once, and needs no dictionary
-            for value in table.columns[name].values:
-                numbers.setdefault(value, len(numbers))
-        size = len(numbers) or len(tables[0].columns[name].values)
-        drawn = rng_for(0, "rows", places[name]).integers(0, 2**64, size, dtype=np.uint64)
-        parts = []
-        for table in tables:
-            column = table.columns[name]
-            index = (
-                np.asarray([numbers[v] for v in column.values], dtype=np.int64) if numbers else slice(None)
-            )
-            parts.append(column.spread(drawn[index]))
-        yield name, parts
-
-
-def chance(whole: Array, features: Array, target: str, *tables: RawTable, grouped: bool = False) -> str:
-    """Why rows of `tables` are equal though none was copied; "" where some were.
-
-    `whole` and `features` are the hashes of all their rows with and without the target (row_hashes). `grouped`: equal rows
-    are in one group, and cannot come to lie on both sides of a split.
-    """
-    if by_target(whole, features, tables[0].columns[target].counts):
+    if by_target(rows):
         return "rows with equal features often have another target, so each says something"
     some: Array | slice = slice(None)
-    if len(whole) > MOST_ROWS:
-        some = rng_for(0, "coarse").choice(len(whole), MOST_ROWS, replace=False)
-    more = expected(features, some, target, tables)
-    if 1 / SURPRISE <= more <= SURPRISE and (
-        grouped or not copied(whole, features, some, target, tables, more)
-    ):
+    if rows.n > MOST_ROWS:
+        some = rng_for(0, "coarse").choice(rows.n, MOST_ROWS, replace=False)
+    more = expected(rows, some)
+    if 1 / SURPRISE <= more <= SURPRISE and (grouped or not copied(rows, some, more)):
         return "columns have so few values that as many rows are equal by chance"
     return ""
 
 
-def by_target(whole: Array, features: Array, of_target: Array) -> bool:
+def by_target(rows: Rows) -> bool:
     """Whether about as many pairs of rows are equal as one expects of rows with equal features.
 
-    `of_target` counts the target's values. Where rows are coarse, many have equal features and each draws its own target:
-    of the pairs that differ in it one learns how many should agree. Copies always agree.
+    Where rows are coarse, many have equal features and each draws its own target: of the pairs that differ in it one learns
+    how many should agree. Copies always agree.
     """
-    equal = _equal(whole)
-    differ = _equal(features) - equal
-    agree = _pairs(of_target) / max(1.0, _pairs(np.asarray([of_target.sum()])))
-    return agree < 1 and equal < SURPRISE * differ * agree / (1 - agree)
+    equal, alike = rows.pairs
+    agree = pairs_of(rows.counts(rows.goal.name)) / max(1.0, pairs_of(np.asarray([rows.n])))
+    return agree < 1 and equal < SURPRISE * (alike - equal) * agree / (1 - agree)
 
 
-def expected(features: Array, some: Array | slice, target: str, tables: Sequence[RawTable]) -> float:
+def expected(rows: Rows, some: Array | slice) -> float:
     """How many pairs of rows one expects to have equal features where columns have so few values, of those that have.
 
     Pairs that agree in all columns but one say how many should agree in that one as well: where its values are shares p of
@@ -100,34 +56,30 @@ def expected(features: Array, some: Array | slice, target: str, tables: Sequence
     counts, since the others may follow from it. More than three times as many as there are is not chance either, but a table
     without repeats (as of all positions of a game) and some copies.
     """
-    features = features[some]
-    equal = _equal(features)
-    names = [name for name in tables[0].columns if name != target]
+    features = rows.hashes[1][some]
+    equal = equal_pairs(features)
     most = 0.0
-    for _, parts in _hashes(tables, names[:: -(-len(names) // MOST_COLUMNS)]):
-        part = np.concatenate(parts)[some]
+    for name in rows.features[:: -(-len(rows.features) // MOST_COLUMNS)]:
+        part = rows.part(name)[some]
         alike = _alike(part)
         if alike < 1:
-            nearly = _equal(features - part) - equal
+            nearly = equal_pairs(features - part) - equal
             most = max(most, nearly * alike / (1 - alike))
     return most / equal if equal else (1.0 if not most else np.inf)
 
 
-def copied(
-    whole: Array, features: Array, some: Array | slice, target: str, tables: Sequence[RawTable], more: float
-) -> bool:
+def copied(rows: Rows, some: Array | slice, more: float) -> bool:
     """Whether rows were copied even though a column expects as many equal ones: the visit of one patient after another
     brings pairs that agree in all but the visit, and leads to expect others that agree in the visit too.
 
     Not where some rows with equal features have another target: those were drawn anew, and so may those be that agree.
     `more` is what `expected` says: 1 of rows that are drawn, (1 + c)² / 2c where a share c of the rows was copied once.
     """
-    alike = _equal(features)
-    [(_, parts)] = _hashes(tables, [target])
-    most = HARDLY if _alike(np.concatenate(parts)) * FINE > 1 else SELDOM
-    if alike - _equal(whole) > most * alike:
+    equal, alike = rows.pairs
+    most = HARDLY if _alike(rows.codes(rows.goal.name)) * FINE > 1 else SELDOM
+    if alike - equal > most * alike:
         return False
-    return in_sets(whole[some]) or (more > MORE and far_apart(whole[some], some, tables))
+    return in_sets(rows.hashes[0][some]) or (more > MORE and far_apart(rows, some))
 
 
 def in_sets(whole: Array) -> bool:
@@ -142,29 +94,29 @@ def in_sets(whole: Array) -> bool:
     return any(k * times[k] ** 2 > SURPRISE * (k + 1) * at_most[k - 1] * at_most[k + 1] for k in range(2, 8))
 
 
-def far_apart(whole: Array, some: Array | slice, tables: Sequence[RawTable]) -> bool:
+def far_apart(rows: Rows, some: Array | slice) -> bool:
     """Whether rows are either equal or far from one another in columns with many values.
 
     Of pairs that chance makes equal there are ten times as many that are almost so: equal where each ten neighbouring values
     of such a column count as one (and names not at all). Not if the columns with few values settle the others, as answers
     do their sum: then equal answers are all that equal rows need.
     """
+    whole = rows.hashes[0][some]
     few, near = np.zeros_like(whole), np.zeros_like(whole)
-    for name, parts in _hashes(tables, list(tables[0].columns)):
-        part = np.concatenate(parts)[some]
+    for name in rows.names:
+        part = rows.part(name)[some]
         many = 1 / _alike(part)
         few += part if many < FINE else np.zeros_like(part)
-        near += part if many < FINE else _blurred(name, tables, int(many / BLUR))[some]
-    equal = _equal(whole)
-    return _equal(near) <= SURPRISE * equal and _equal(few) >= SURPRISE * equal
+        near += part if many < FINE else _blurred(name, rows, int(many / BLUR))[some]
+    equal = equal_pairs(whole)
+    return equal_pairs(near) <= SURPRISE * equal and equal_pairs(few) >= SURPRISE * equal
 
 
-def _blurred(name: str, tables: Sequence[RawTable], parts: int) -> Array:
+def _blurred(name: str, rows: Rows, parts: int) -> Array:
     """Random numbers (N) of the part in which a cell's number lies when the rows are cut into equal `parts`; 0 of a name."""
-    column = infer_column(name, tables[0].columns[name])
-    if column.kind not in ("number", "date"):
-        return np.zeros(sum(len(t) for t in tables), dtype=np.uint64)
-    values = np.concatenate([column.read(t.columns[name]) for t in tables])
+    values = rows.numbers(name)
+    if values is None:
+        return np.zeros(rows.n, dtype=np.uint64)
     drawn = rng_for(0, "blurred", name).integers(0, 2**64, parts, dtype=np.uint64)
     of_row: Array = drawn[(ranks(values) / len(values) * parts).astype(np.int64)]
     return of_row
@@ -174,12 +126,3 @@ def _alike(cells: Array) -> float:
     """How often two rows have the same value: Σp²."""
     counts = np.unique(cells, return_counts=True)[1]
     return float(((counts / len(cells)) ** 2).sum())
-
-
-def _equal(rows: Array) -> float:
-    """How many pairs of rows are equal, by their hashes."""
-    return _pairs(np.unique(rows, return_counts=True)[1])
-
-
-def _pairs(counts: Array) -> float:
-    return float((counts * (counts - 1.0) / 2).sum())

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 
-from seedleaf.data.tables.audit.copies import chance, row_hashes
+from seedleaf.data.tables.audit.copies import chance
+from seedleaf.data.tables.audit.same import Rows
+from seedleaf.data.tables.audit.sheet import Sheet
+from seedleaf.data.tables.audit.values import ONE_EACH, names_row
 from seedleaf.data.tables.cells import SURE, RawTable
+from seedleaf.data.tables.infer import infer_column
 from seedleaf.data.tables.schema import Finding, Target
 from seedleaf.data.tables.words import plural
 from seedleaf.errors import DataError
@@ -17,11 +23,16 @@ ABSURD_ROWS = 30  # rows below which nothing is said of it
 
 
 def clean_rows(
-    table: RawTable, goal: Target, test: bool = False, copies: bool = False, grouped: bool = False
+    table: RawTable,
+    goal: Target,
+    test: bool = False,
+    copies: bool = False,
+    grouped: bool = False,
+    own: Collection[str] = (),
 ) -> tuple[RawTable, list[Finding]]:
     """The rows that have a target; copies of rows are dropped (in a test file, and where `copies` are wanted, all stay).
 
-    Raises DataError where no row or one class is left.
+    Columns in `own` are never left out when rows are compared. Raises DataError where no row or one class is left.
     """
     where = "in the test file " if test else ""
     findings: list[Finding] = []
@@ -42,7 +53,7 @@ def clean_rows(
     if goal.task == "regression":
         _absurd(table, goal, where, findings)
     if not test:
-        table = _distinct(table, goal, findings, copies, grouped)
+        table = _distinct(table, goal, findings, copies, grouped, own)
         _enough(table, goal)
     return table, findings
 
@@ -71,25 +82,68 @@ def _absurd(table: RawTable, goal: Target, where: str, findings: list[Finding]) 
             return
 
 
-def _distinct(table: RawTable, goal: Target, findings: list[Finding], keep: bool, grouped: bool) -> RawTable:
-    """The rows without copies of earlier ones; all rows where those that are equal are so by chance."""
-    [(whole, features)] = row_hashes(goal.name, table)
-    _, first = np.unique(whole, return_index=True)
-    if len(first) == len(whole):
+def _distinct(
+    table: RawTable, goal: Target, findings: list[Finding], keep: bool, grouped: bool, own: Collection[str]
+) -> RawTable:
+    """The rows without copies of earlier ones; all rows where those that are equal are so by chance.
+
+    Then those of rows that differ in their names alone, which are not learned from.
+    """
+    told = len(findings)
+    less = _first(table, Rows.of(goal, table), findings, keep, grouped)
+    if len(findings) > told and len(less) == len(table):
         return table
-    again = np.ones(len(whole), dtype=bool)
+    if named := row_names(less, goal, own):
+        less = _first(less, Rows.of(goal, less, without=named), findings, keep, grouped, _but_for(named))
+    return less
+
+
+def _first(
+    table: RawTable, rows: Rows, findings: list[Finding], keep: bool, grouped: bool, but: str = ""
+) -> RawTable:
+    """The first of each rows that are the same."""
+    if rows.differ:
+        return table
+    _, first = np.unique(rows.hashes[0], return_index=True)
+    if len(first) == rows.n:
+        return table
+    again = np.ones(rows.n, dtype=bool)
     again[first] = False
     count, where = int(again.sum()), table.examples(again)
-    said = f"{plural(count, 'row is', 'rows are')} exactly like an earlier one"
+    said = f"{plural(count, 'row is', 'rows are')} exactly like an earlier one{but}"
     if keep:
         action = "kept, as was asked: the score is that of rows of which some are known"
-    elif why := chance(whole, features, goal.name, table, grouped=grouped):
+    elif why := chance(rows, grouped=grouped):
         action = f"kept: {why}"
     else:
         action = "dropped before the split, lest they leak"
         table = table.take(np.sort(first))
     findings.append(Finding("duplicate-rows", "", said, action, count, where))
     return table
+
+
+def row_names(table: RawTable, goal: Target, own: Collection[str]) -> list[str]:
+    """Columns that name the rows (values.py) but for those in `own`: numbers of rows, codes.
+
+    None where another column has a value of its own in each row, as then no two rows are the same.
+    """
+    named, n = [], len(table)
+    columns = {name: raw for name, raw in table.columns.items() if name != goal.name}
+    for name, raw in columns.items():
+        if len(raw.values) < ONE_EACH * n:
+            continue
+        column = infer_column(name, raw)
+        sheet = Sheet(table.source, {name: column}, goal, table, np.zeros(n))
+        if name not in own and names_row(sheet, column):
+            named.append(name)
+        elif column.n_values == n:
+            return []
+    return named if len(named) < len(columns) else []
+
+
+def _but_for(named: Collection[str]) -> str:
+    some = ", ".join([*named][:3])
+    return f" but for {some}{f' and {len(named) - 3} more' if len(named) > 3 else ''}"
 
 
 def _enough(table: RawTable, goal: Target) -> None:
@@ -103,16 +157,18 @@ def _enough(table: RawTable, goal: Target) -> None:
     )
 
 
-def overlap(table: RawTable, test: RawTable, goal: Target, findings: list[Finding]) -> None:
-    """Tell of test rows that training has seen: cell by cell, and more of them than chance explains."""
-    ours, theirs = row_hashes(goal.name, table, test)
-    seen = np.isin(theirs[0], ours[0])
+def overlap(
+    table: RawTable, test: RawTable, goal: Target, findings: list[Finding], own: Collection[str] = ()
+) -> None:
+    """Tell of test rows that training has seen, cell by cell but for names of rows: more of them than chance explains."""
+    named = row_names(table, goal, own)
+    rows = Rows.of(goal, table, test, without=named)
+    ours, theirs = np.split(rows.hashes[0], [len(table)])
+    seen = np.isin(theirs, ours)
     count = int(seen.sum())
-    if not count:
-        return
-    whole, features = (np.concatenate(pair) for pair in zip(ours, theirs, strict=True))
-    if chance(whole, features, goal.name, table, test):
+    if not count or chance(rows):
         return
     said = f"{count:,} of {plural(len(seen), 'test row')} {'is' if count == 1 else 'are'} also in the training file"
     action = "kept; the score on the test file leans high"
-    findings.append(Finding("test-rows", "", said, action, count, test.examples(seen)))
+    but = _but_for(named) if named else ""
+    findings.append(Finding("test-rows", "", said + but, action, count, test.examples(seen)))

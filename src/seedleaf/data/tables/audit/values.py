@@ -70,17 +70,18 @@ def missing(sheet: Sheet) -> Iterator[Verdict]:
 def identifiers(sheet: Sheet) -> Iterator[Verdict]:
     """Columns that name the row and say nothing about it."""
     for column in sheet.used:
-        if column.kind == "category":
-            why = _name_of_row(sheet, column)
-        elif column.kind == "number" and column.whole:
-            why = _number_of_row(sheet, column)
-            if not why and _evenly_drawn(sheet, column):
-                yield _kept_or_not(sheet, column)
-        else:
-            continue
-        if why:
+        if why := names_row(sheet, column):
             finding = Finding("id", column.name, why, "column dropped", column.n_values)
             yield Verdict(finding, "it names the rows")
+        elif column.kind == "number" and column.whole and _evenly_drawn(sheet, column):
+            yield _kept_or_not(sheet, column)
+
+
+def names_row(sheet: Sheet, column: Column) -> str:
+    """How a column names the row, by its values or by what it is called; "" where it does not."""
+    if column.kind == "category":
+        return _name_of_row(sheet, column)
+    return _number_of_row(sheet, column) if column.kind == "number" and column.whole else ""
 
 
 def _name_of_row(sheet: Sheet, column: Column) -> str:

@@ -8,9 +8,11 @@ import numpy as np
 
 from seedleaf.data.spec import Array
 from seedleaf.data.tables.audit.alone import ORDERED, roughness, same_order, skill_alone
+from seedleaf.data.tables.audit.kin import likeness, rows_before
 from seedleaf.data.tables.audit.sheet import Sheet, Verdict
 from seedleaf.data.tables.audit.values import counts_time, passes
 from seedleaf.data.tables.schema import Column, Finding
+from seedleaf.data.tables.words import plural
 
 CERTAIN = 0.995  # skill of a column alone from which it is dropped, for classes
 CERTAIN_NUMBER = 0.9998  # and for a number: what grows together predicts well, and is no leak
@@ -44,16 +46,35 @@ def leakage(sheet: Sheet) -> Iterator[Verdict]:
         said, certain = _rewritten(sheet, column)
         if not said:
             said, certain = _foretells(sheet, column)
+        before = rows_before(sheet, column) if said else 0
+        if not certain and not before and (finding := _shared(sheet, column)):
+            yield Verdict(finding)
+            continue
         if not said:
             continue
         action = "kept; is it known before the target is?"
-        drop = certain and not column.dropped and len(list(sheet.used)) > 1
+        drop = certain and not column.dropped and not before and len(list(sheet.used)) > 1
         if column.dropped:
             action = "column dropped"
+        elif before:
+            action = f"kept: it is {sheet.target.name} of {plural(before, 'row')} before"
         elif certain:
             action = "column dropped as a leak" if drop else "kept, as nothing else is left"
         finding = Finding("leak", column.name, said, action, sheet.n)
         yield Verdict(finding, "it says the target outright" if drop else "")
+
+
+def _shared(sheet: Sheet, column: Column) -> Finding | None:
+    """Whether rows with the same cell have the same target, as a person's may, be they too few to foretell one another."""
+    if column.dropped or column.name == sheet.order_by or sheet.n < FEWEST:
+        return None
+    if likeness(sheet, column) < LIKELY:
+        return None
+    said = f"rows that have it in common nearly always have {sheet.target.name} in common, too"
+    action = (
+        f"kept; if they belong together, as those of one person do, split by it (--group {column.name!r})"
+    )
+    return Finding("leak", column.name, said, action, sheet.n)
 
 
 def _foretells(sheet: Sheet, column: Column) -> tuple[str, bool]:

@@ -54,6 +54,17 @@ def test_a_rare_class_that_none_of_few_has_is_chance() -> None:
     assert not leaks(load_table(table, target="y", test="none"))
 
 
+def test_a_property_that_nearly_settles_the_target_is_no_person() -> None:
+    rng = np.random.default_rng(4)
+    smell = rng.integers(0, 9, 900)
+    y = np.where((smell % 2 == 0) ^ (rng.random(900) < 0.01), "eat", "leave")
+    table = pd.DataFrame({"smell": [f"s{k}" for k in smell], "code": smell * 3 % 10 + 2, "y": y})
+    table = table.assign(code=lambda t: t["code"] + rng.integers(0, 2, 900) * 20)
+    found = leaks(load_table(table, target="y"))
+    assert found["smell"].action == "kept; is it known before the target is?"
+    assert all("--group" not in f.action for f in found.values())
+
+
 @pytest.mark.parametrize("target", ["step", "line"])
 def test_a_measurement_in_whole_numbers_is_no_person(target: str) -> None:
     """Rows with the same number have the same target, and so have their neighbours."""

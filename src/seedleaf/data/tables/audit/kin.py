@@ -10,6 +10,7 @@ from seedleaf.data.tables.audit.sheet import Sheet
 from seedleaf.data.tables.schema import Column
 
 PAIRS = 20  # of rows with the same cell must be expected to differ in the target
+EACH = 10  # rows on average up to which cells are names of people or things, and no properties
 APART = 0.5  # likeness of rows with neighbouring numbers from which a column measures something
 MOST_BEFORE = 400  # rows, as a year of days has
 MOVED = 10  # rows in which the target must have changed since
@@ -20,8 +21,8 @@ def likeness(sheet: Sheet, column: Column) -> float:
     """How alike the targets of rows with the same cell are: 1 - (how far apart they are) / (how far those of any rows are).
 
     0 is by chance, 1 that none differ. Whether classes differ is what counts, or how far places in order are apart; rows
-    count evenly. 0 as well where so few repeat that chance may make them alike, and of numbers whose neighbours are alike:
-    these measure something.
+    count evenly. 0 as well where so few repeat that chance may make them alike, where each cell stands in many rows (how
+    well these foretell is seen, alone.py), and of numbers whose neighbours are alike: these measure something.
     """
     if column.kind == "category":
         cells = sheet.raw(column.name).codes
@@ -33,7 +34,7 @@ def likeness(sheet: Sheet, column: Column) -> float:
     cells, y = cells[known], sheet.y[known]
     _, place, counts = np.unique(cells, return_inverse=True, return_counts=True)
     again = counts[place] > 1
-    if not again.any():
+    if not again.any() or len(cells) > EACH * len(counts):
         return 0.0
     y = y[again] if sheet.classes else ranks(y[again])
     order = np.argsort(place[again], kind="stable")

@@ -59,7 +59,7 @@ def test_a_property_that_nearly_settles_the_target_is_no_person() -> None:
     smell = rng.integers(0, 9, 900)
     y = np.where((smell % 2 == 0) ^ (rng.random(900) < 0.01), "eat", "leave")
     table = pd.DataFrame({"smell": [f"s{k}" for k in smell], "code": smell * 3 % 10 + 2, "y": y})
-    table = table.assign(code=lambda t: t["code"] + rng.integers(0, 2, 900) * 20)
+    table = table.assign(code=lambda t: t["code"] + rng.integers(0, 2, 900) * 20, a=rng.normal(size=900))
     found = leaks(load_table(table, target="y"))
     assert found["smell"].action == "kept; is it known before the target is?"
     assert all("--group" not in f.action for f in found.values())

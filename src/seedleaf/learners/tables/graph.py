@@ -105,15 +105,16 @@ class Graph:
         self, x: str, weight: Array, bias: Array | None = None, dtype: str = "float32", small: bool = False
     ) -> str:
         """x @ weight + bias, weight (in, out). `small`: the weight is what `as_bytes` made, one byte each in the file."""
-        if small:
-            whole, scale = in_bytes(weight)
-            w = self.add("Mul", self.cast(self.constant(whole, "int8"), dtype), self.constant(scale, dtype))
-        else:
-            w = self.constant(weight, dtype)
+        w = self.small(weight, dtype) if small else self.constant(weight, dtype)
         if bias is not None and np.ndim(bias) == 1 and np.ndim(weight) == 2 and dtype == "float32":
             return self.add("Gemm", x, w, self.constant(bias, dtype))
         out = self.add("MatMul", x, w)
         return out if bias is None else self.add("Add", out, self.constant(bias, dtype))
+
+    def small(self, weight: Array, dtype: str = "float32") -> str:
+        """A weight that `as_bytes` made, one byte each in the file."""
+        whole, scale = in_bytes(weight)
+        return self.add("Mul", self.cast(self.constant(whole, "int8"), dtype), self.constant(scale, dtype))
 
     def text(self, *values: str) -> str:
         """The name of an initializer of strings: one as a scalar, several as a vector."""

@@ -1,4 +1,5 @@
-"""A small network for tables after RealMLP (Holzmüller et al. 2024), with embedded numbers (Gorishniy et al. 2022).
+"""A small network for tables after RealMLP (Holzmüller et al. 2024), with embedded numbers (Gorishniy et al. 2022) and
+several heads over shared weights after TabM (Gorishniy, Kotelnikov and Babenko 2024).
 
 How it is trained stands in mlp_train.py; torch is imported only there.
 """
@@ -22,15 +23,22 @@ from seedleaf.space import Choice, Float, Int, Param
 Floats = npt.NDArray[np.float32]
 WIDTHS = (32, 64, 128, 256)
 COSINES, EMBEDDED = 8, 3  # waves for each number, and what becomes of them beside the number itself
+MOST_HEADS = 8
+AT_ONCE = 1 << 14  # rows that are answered at once, over all heads
 
 
 @dataclass(frozen=True, eq=False)
 class Net:
     """Weights as arrays: `waves` (w, b, v, c) of the embedding or (), `layers` of (weight (in, out), bias), the weights such
-    as one byte each and a scale for each column hold."""
+    as one byte each and a scale for each column hold.
+
+    Of several heads each looks at what goes into the layers by factors of its own, `heads` (K, in), and has columns of its
+    own in the last layer (in, K · out); what they say is averaged. Without heads that is (0, in).
+    """
 
     waves: tuple[Floats, ...]
     scale: Floats
+    heads: Floats
     layers: tuple[tuple[Floats, Floats], ...]
     act: str
     n_smooth: int
@@ -38,6 +46,10 @@ class Net:
     rounds: int
 
     def predict(self, x: Matrix) -> npt.NDArray[np.float64]:
+        rows = AT_ONCE // max(len(self.heads), 1)
+        return np.concatenate([self._answer(x[i : i + rows]) for i in range(0, max(len(x), 1), rows)])
+
+    def _answer(self, x: Matrix) -> npt.NDArray[np.float64]:
         h = x * self.scale
         if self.waves:
             w, b, v, c = self.waves
@@ -45,11 +57,20 @@ class Net:
             made = np.cos(number[:, :, None] * w + b)
             made = np.maximum(np.einsum("ndk,dkm->ndm", made, v) + c, 0).reshape(len(x), -1)
             h = np.concatenate([h, made], axis=1)
+        if heads := len(self.heads):
+            h = h * self.heads[:, None]
         for i, (weight, bias) in enumerate(self.layers):
+            if heads and i + 1 == len(self.layers):
+                weight, bias = self._of_heads(weight), bias.reshape(heads, 1, -1)
             h = h @ weight + bias
             if i + 1 < len(self.layers):
                 h = np.maximum(h, 0) if self.act == "relu" else h / (1 + np.exp(-np.clip(h, -60, 60)))
-        return softmax(h.astype(np.float64)) if self.classes else h.astype(np.float64)
+        said = softmax(h.astype(np.float64)) if self.classes else h.astype(np.float64)
+        return np.asarray(said.mean(0) if heads else said, np.float64)
+
+    def _of_heads(self, last: Floats) -> Floats:
+        """The weights of the last layer (in, K · out) as those of each head (K, in, out)."""
+        return last.reshape(len(last), len(self.heads), -1).transpose(1, 0, 2)
 
     def graph(self, g: Graph, x: str) -> str:
         h = g.add("Mul", x, g.constant(self.scale, "float32"))
@@ -65,11 +86,22 @@ class Net:
             made = g.add("Relu", g.add("Add", made, g.constant(c[:, None, :], "float32")))
             flat = g.constant([0, self.n_smooth * v.shape[2]], "int64")
             h = g.concat([h, g.add("Reshape", made, flat)])
-        for i, (weight, bias) in enumerate(self.layers):
-            h = g.dense(h, weight, bias, small=True)
-            if i + 1 < len(self.layers):
-                h = g.add("Relu", h) if self.act == "relu" else g.add("Mul", h, g.add("Sigmoid", h))
-        return probabilities_graph(g, h) if self.classes else h
+        heads = len(self.heads)
+        if heads:
+            h = g.add("Mul", h, g.constant(self.heads[:, None], "float32"))  # (K, N, in)
+        for weight, bias in self.layers[:-1]:
+            h = g.dense(h, weight, None if heads else bias, small=True)
+            h = g.add("Add", h, g.constant(bias, "float32")) if heads else h
+            h = g.add("Relu", h) if self.act == "relu" else g.add("Mul", h, g.add("Sigmoid", h))
+        if not heads:
+            h = g.dense(h, *self.layers[-1], small=True)
+            return probabilities_graph(g, h) if self.classes else h
+        weight, bias = self.layers[-1]
+        parts = g.constant([len(weight), heads, -1], "int64")
+        last = g.add("Transpose", g.add("Reshape", g.small(weight), parts), perm=[1, 0, 2])
+        h = g.add("Add", g.add("MatMul", h, last), g.constant(bias.reshape(heads, 1, -1), "float32"))
+        h = probabilities_graph(g, h) if self.classes else h
+        return g.add("ReduceMean", h, g.constant([0], "int64"), keepdims=0)
 
 
 @dataclass(frozen=True)
@@ -100,6 +132,7 @@ class MlpFamily:
             "dropout": Float(0.0, 0.5, prior=0.25),
             "smoothing": Float(0.0, 0.1, prior=0.0),
             "epochs": Int(16, 200, log=True, prior=96 if kind.n_rows < 3_000 else 64),
+            "heads": Int(1, MOST_HEADS, log=True, prior=1),
             **waves,
             **scaled(kind, "robust"),
             **coded(kind, "onehot", ordinal=False),
@@ -107,7 +140,8 @@ class MlpFamily:
 
     def fit(self, own: Mapping[str, Any], train: Rows, valid: Rows | None, effort: Effort) -> Net:
         waves = train.n_smooth if own.get("waves") == "cosines" else 0
-        needed = _bytes(train.x.shape[1], int(own["width"]), int(own["depth"]), train.n_out, waves)
+        width, depth, heads = (int(own.get(k, 1)) for k in ("width", "depth", "heads"))
+        needed = _bytes(train.x.shape[1], width, depth, train.n_out, waves, heads)
         if effort.room is not None and needed > effort.room:
             raise TrialError(
                 f"too large: its weights take {needed:,} bytes, {effort.room:,} are left of the limit"
@@ -117,8 +151,9 @@ class MlpFamily:
         return Training(own, train, valid, effort).run()
 
 
-def _bytes(columns: int, width: int, depth: int, n_out: int, waves: int = 0) -> int:
+def _bytes(columns: int, width: int, depth: int, n_out: int, waves: int = 0, heads: int = 1) -> int:
     """What the weights take in a file; `waves` of the columns are embedded."""
-    sizes = [columns + EMBEDDED * waves, *[width] * depth, n_out]
+    sizes = [columns + EMBEDDED * waves, *[width] * depth, n_out * heads]
     layers = sum((a + 8) * b for a, b in pairwise(sizes))
+    layers += 4 * heads * sizes[0] if heads > 1 else 0
     return layers + 4 * (columns + waves * (2 * COSINES + EMBEDDED * (COSINES + 1)))

@@ -45,7 +45,7 @@ class Training:
         torch.manual_seed(effort.seed % 2**31)
         self.own, self.rows, self.effort = own, train, effort
         self.classes = bool(train.n_classes)
-        self.depth = int(own["depth"])
+        self.depth, self.heads = int(own["depth"]), int(own.get("heads", 1))
         self.x = torch.from_numpy(train.x)
         self.y = torch.from_numpy(train.y if self.classes else train.y.astype(np.float32))
         self.random = random.Random(effort.seed)
@@ -59,7 +59,10 @@ class Training:
         return replace(valid, x=np.ascontiguousarray(valid.x[some]), y=valid.y[some])
 
     def _weights(self, own: Mapping[str, Any]) -> dict[str, torch.Tensor]:
-        """`scale` (D); the waves `a`, `b` (n, k, 1), `v` (n, m, k), `c` (n, m, 1); layers `w` (in, out), `d` (out)."""
+        """`scale` (D); the waves `a`, `b` (n, k, 1), `v` (n, m, k), `c` (n, m, 1); layers `w` (in, out), `d` (out).
+
+        Of several heads, the factors `r` (K, 1, in), and a last layer `w` (K, in, out), `d` (K, 1, out).
+        """
         d, n = self.rows.x.shape[1], self.rows.n_smooth
         found = {"scale": torch.ones(d)}
         width = d
@@ -73,6 +76,12 @@ class Training:
         for i, (a, b) in enumerate(pairwise(self.sizes)):
             found[f"w{i}"] = torch.randn(a, b) * math.sqrt(LAST if i == self.depth else 2.0)
             found[f"d{i}"] = torch.zeros(b)
+        if (k := self.heads) > 1:
+            # Signs tell heads apart; where numbers are embedded, some of what they become, too (TabM's own choice).
+            r = torch.randn(k, 1, width)
+            found["r"] = r if "a" in found else r.sign()
+            found[f"w{self.depth}"] = torch.randn(k, *self.sizes[-2:]) * math.sqrt(LAST)
+            found[f"d{self.depth}"] = torch.zeros(k, 1, self.sizes[-1])
         return {k: p.requires_grad_() for k, p in found.items()}
 
     def _groups(self) -> list[dict[str, Any]]:
@@ -85,18 +94,28 @@ class Training:
         return [{"params": ps, "times": times, "decay": decay} for (times, decay), ps in groups.items()]
 
     def _forward(self, x: torch.Tensor, dropout: float) -> torch.Tensor:
+        """(N, out), or (K, N, out) of K heads."""
         w = self.weights
         h = x * w["scale"]
         if "a" in w:
             made = torch.cos(h[:, : self.rows.n_smooth].t()[:, None, :] * w["a"] + w["b"])
             made = torch.relu(torch.baddbmm(w["c"], w["v"], made))
             h = torch.cat([h, made.reshape(-1, len(x)).t()], 1)
-        for i in range(self.depth + 1):
-            h = torch.addmm(w[f"d{i}"], h, w[f"w{i}"], alpha=1 / math.sqrt(self.sizes[i]))
-            if i < self.depth:
-                h = F.relu(h) if self.own["act"] == "relu" else F.silu(h)
-                h = self._dropped(h, dropout) if dropout else h
-        return h
+        if "r" in w:
+            h = (h * w["r"]).flatten(0, 1)
+        for i in range(self.depth):
+            h = torch.addmm(w[f"d{i}"], h, w[f"w{i}"], alpha=self._alpha(i))
+            h = F.relu(h) if self.own["act"] == "relu" else F.silu(h)
+            h = self._dropped(h, dropout) if dropout else h
+        bias, last = w[f"d{self.depth}"], w[f"w{self.depth}"]
+        if "r" not in w:
+            return torch.addmm(bias, h, last, alpha=self._alpha(self.depth))
+        return torch.baddbmm(
+            bias, h.view(self.heads, -1, self.sizes[-2]), last, alpha=self._alpha(self.depth)
+        )
+
+    def _alpha(self, layer: int) -> float:
+        return 1 / math.sqrt(self.sizes[layer])
 
     def _dropped(self, h: torch.Tensor, share: float) -> torch.Tensor:
         n = h.numel()
@@ -151,11 +170,13 @@ class Training:
         fading = 1.0 if share < 0.5 else _cosine(2 * share - 1)
         for group in self.optimiser.param_groups:
             group["lr"], group["weight_decay"] = rate * group["times"], fading * group["decay"]
-        out = self._forward(self.x[rows], float(self.own["dropout"]) * fading)
+        out, y = self._forward(self.x[rows], float(self.own["dropout"]) * fading), self.y[rows]
+        if out.dim() == 3:  # each head has to be right by itself
+            out, y = out.flatten(0, 1), y.repeat(self.heads)
         if self.classes:
-            loss = F.cross_entropy(out, self.y[rows], label_smoothing=float(self.own["smoothing"]))
+            loss = F.cross_entropy(out, y, label_smoothing=float(self.own["smoothing"]))
         else:
-            loss = F.mse_loss(out[:, 0], self.y[rows])
+            loss = F.mse_loss(out[:, 0], y)
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
@@ -164,6 +185,7 @@ class Training:
         with torch.no_grad():
             out = self._forward(torch.from_numpy(valid.x), 0.0).numpy().astype(np.float64)
         answer = softmax(out) if self.classes else out
+        answer = answer.mean(0) if answer.ndim == 3 else answer
         loss = float(metrics.row_losses(valid.y, answer, valid.n_classes).mean())
         return loss if math.isfinite(loss) else math.inf
 
@@ -172,11 +194,16 @@ class Training:
         waves: tuple[Floats, ...] = ()
         if "a" in w:
             waves = (w["a"][:, :, 0], w["b"][:, :, 0], w["v"].transpose(0, 2, 1).copy(), w["c"][:, :, 0])
+        heads = np.zeros((0, self.sizes[0]), np.float32)
+        if "r" in w:
+            heads, last = w["r"][:, 0], f"w{self.depth}"
+            w[last] = w[last].transpose(1, 0, 2).reshape(self.sizes[-2], -1)
         layers = tuple(
-            (as_bytes(w[f"w{i}"] * np.float32(1 / math.sqrt(size))), w[f"d{i}"])
-            for i, size in enumerate(self.sizes[:-1])
+            (as_bytes(w[f"w{i}"] * np.float32(self._alpha(i))), w[f"d{i}"].reshape(-1))
+            for i in range(self.depth + 1)
         )
-        return Net(waves, w["scale"], layers, str(self.own["act"]), self.rows.n_smooth, self.classes, rounds)
+        act, n_smooth = str(self.own["act"]), self.rows.n_smooth
+        return Net(waves, w["scale"], heads, layers, act, n_smooth, self.classes, rounds)
 
     def _checked(self, net: Net) -> Net:
         if not all(np.isfinite(weight).all() for weight, _ in net.layers):

@@ -114,14 +114,14 @@ class Family(Protocol):
 
 
 def softmax(z: Array) -> npt.NDArray[np.float64]:
-    z = z - z.max(1, keepdims=True)
+    z = z - z.max(-1, keepdims=True)
     e = np.exp(z)
-    return np.asarray(e / e.sum(1, keepdims=True), np.float64)
+    return np.asarray(e / e.sum(-1, keepdims=True), np.float64)
 
 
 def probabilities_graph(g: Graph, scores: str) -> str:
     """Softmax over the classes of float32 scores (N, K); of one score a row (N, 1) the two probabilities."""
-    return g.add("Softmax", scores, axis=1)
+    return g.add("Softmax", scores, axis=-1)
 
 
 def binary_graph(g: Graph, score: str) -> str:

@@ -61,7 +61,12 @@ def test_a_default_that_failed_is_named_with_its_reason() -> None:
 
 def test_the_default_itself_gained_nothing() -> None:
     run = searched()
-    assert verdict(run, run.default, None)["gain"] == 0.0
+    told = verdict(run, run.default, None)
+    assert told["gain"] == 0.0
+    assert "trial 1 was better on the validation part, but takes longer" in told["text"]
+    run.study.history.trials[1].state = State.FAILED
+    run.study.history.trials[1].measurements.clear()
+    assert verdict(run, run.default, None)["text"].startswith("the default config was not beaten")
 
 
 def test_a_default_that_was_not_trained_to_the_end_is_marked() -> None:

@@ -30,6 +30,7 @@ TOP = {
     "folder",
     "front",
     "growing",
+    "horizon",
     "inspection",
     "job",
     "limits",

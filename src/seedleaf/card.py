@@ -17,11 +17,14 @@ if TYPE_CHECKING:
 def verdict(run: Run, winner: Trial, compared: Returned | None) -> dict[str, Any]:
     """One honest sentence on what the search was good for; `compared` is what came of the comparison, if there was one."""
     if winner.id == run.default.id:
-        return {
-            "text": "the default config was not beaten: tuning gained nothing here",
-            "gain": 0.0,
-            "se": 0.0,
-        }
+        best = run.study.best
+        text = "the default config was not beaten: tuning gained nothing here"
+        if best is not None and best.id != winner.id:
+            text = (
+                f"the default config is delivered: trial {best.id} was better on the validation part, but takes longer to "
+                "train and would have fewer epochs in the last training; tuning gained nothing here"
+            )
+        return {"text": text, "gain": 0.0, "se": 0.0}
     if compared is None:
         trial = winner if run.default.measurements else run.default
         which = "default" if trial is run.default else "best"

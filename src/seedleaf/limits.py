@@ -9,7 +9,8 @@ from typing import Any
 from seedleaf.core import State, Trial
 from seedleaf.errors import LimitError
 from seedleaf.finish import Run, call_all
-from seedleaf.tuner.base import best_trial
+from seedleaf.horizon import most_promising
+from seedleaf.planning import step_share
 
 TRIED = 12  # trials whose latency is measured before a limit on it is given up
 
@@ -20,16 +21,16 @@ def latency_limit(run: Run) -> float:
 
 
 def winner_within(run: Run, trials: Iterable[Trial] | None = None) -> Trial:
-    """The best of `trials` (all), or the default where none was measured; where the latency is limited, the best of those
+    """The most promising of `trials` (all), or the default where none was measured; where the latency is limited, of those
     whose network keeps the limit when it is measured. LimitError where none of TRIED does."""
-    limit = latency_limit(run)
+    limit, share = latency_limit(run), step_share(run.study.history)
     listed = run.study.trials if trials is None else trials
     left = [t for t in listed if t.measurements and t.state is not State.FAILED]
     if limit == math.inf:
-        return best_trial(run.study.problem, run.study.history, left) or run.default
+        return most_promising(run.study, left, share) or run.default
     quickest = math.inf
     for _ in range(TRIED):
-        trial = best_trial(run.study.problem, run.study.history, left)
+        trial = most_promising(run.study, left, share)
         if trial is None:
             break
         took = _milliseconds(run, trial, limit)

@@ -1,0 +1,85 @@
+"""The network that is trained to the end is the one that ends best in the seconds there are, not in as many epochs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from seedleaf.core import Fidelity
+from seedleaf.horizon import POWER, most_promising
+from seedleaf.space import Float, Space
+from seedleaf.study import Study
+from seedleaf.timing import LONGEST_REFIT
+
+FULL = 8
+
+
+def searched(
+    trials: Sequence[tuple[float, float, int]], refit: float | None = 100.0, minimize: str = "error"
+) -> Study:
+    """A study of trials of an error, seconds a step and the steps that they were trained for."""
+    study = Study(
+        Space(x=Float(0, 1)),
+        minimize=minimize,
+        fidelity=Fidelity("epoch", 1, FULL),
+        sampler="random",
+        scheduler="full",
+    )
+    if refit is not None:
+        study.note("plan", refit=refit)
+    for error, seconds, steps in trials:
+        task = study.ask()
+        assert task is not None
+        assert (task.start, task.stop) == (0, FULL)
+        told = [{minimize: error, "loss": error, "train_seconds": seconds}] * steps
+        study.tell(task, told, seconds=seconds * steps, error=None if steps == FULL else "stopped by hand")
+    return study
+
+
+def picked(study: Study) -> int | None:
+    found = most_promising(study, [t for t in study.trials if t.measurements], lambda step: 1.0)
+    return None if found is None else found.id
+
+
+@pytest.mark.parametrize(
+    ("trials", "chosen"),
+    [
+        ([(0.20, 10.0, FULL), (0.19, 10.0, FULL)], 1),  # as quick: the better
+        (
+            [(0.20, 10.0, FULL), (0.19, 20.0, FULL)],
+            0,
+        ),  # half the epochs cost more than a twentieth of the error
+        ([(0.20, 10.0, FULL), (0.10, 20.0, FULL)], 1),  # and less than half of it
+        ([(0.20, 10.0, FULL), (0.20, 20.0, FULL)], 0),
+        ([(0.20, 0.1, FULL), (0.19, 0.2, FULL)], 1),  # both get all the epochs that a last training may have
+        ([(0.0, 20.0, FULL), (0.0, 10.0, FULL)], 0),  # nothing to gain: the first, as before
+    ],
+)
+def test_quick_epochs_count_as_far_as_errors_fall_by_them(
+    trials: Sequence[tuple[float, float, int]], chosen: int
+) -> None:
+    assert picked(searched(trials)) == chosen
+
+
+def test_the_border_is_where_the_power_law_says() -> None:
+    twice = 2.0**POWER
+    assert picked(searched([(0.2, 4.0, FULL), (0.2 / twice * 1.02, 8.0, FULL)])) == 0
+    assert picked(searched([(0.2, 4.0, FULL), (0.2 / twice * 0.90, 8.0, FULL)])) == 1
+    assert LONGEST_REFIT * FULL > 100.0 / 4.0, "neither is held by the most epochs"
+
+
+def test_a_trial_that_was_stopped_earlier_is_not_compared() -> None:
+    """How far it would have come is not known."""
+    study = searched([(0.19, 20.0, FULL)])
+    task = study.ask()
+    assert task is not None
+    study.tell(task, [{"error": 0.2, "train_seconds": 1.0}] * 2, seconds=2.0, error="stopped by hand")
+    assert picked(study) == 0
+
+
+def test_without_a_plan_or_of_another_metric_it_is_the_best() -> None:
+    trials = [(0.20, 10.0, FULL), (0.19, 20.0, FULL)]
+    assert picked(searched(trials, refit=None)) == 1
+    assert picked(searched(trials, minimize="rmse")) == 1
+    assert most_promising(searched([]), [], lambda step: 1.0) is None

@@ -22,6 +22,7 @@ from runs import Finished
 from runs import seedleaf as command
 from seedleaf.compress_job import CompressJob
 from seedleaf.compress_plan import plan, targets_of
+from seedleaf.compressing import own_data
 from seedleaf.compression.candidates import firsts, reachable
 from seedleaf.compression.plan_json import plan_to_json
 from seedleaf.compression.space import compress_space
@@ -85,24 +86,22 @@ def test_what_is_delivered_is_smaller_and_measured(compressed: Path, finished: F
     assert result.predict(np.zeros((2, 12, 12, 3), np.uint8))[0] in result.classes
 
 
-def test_the_recipe_replays_on_the_original(compressed: Path, finished: Finished, tmp_path: Path) -> None:
-    """The file alone, applied to the run, gives the structure that was delivered."""
-    from seedleaf.compression.original import open_original
-    from seedleaf.compression.recipe import Recipe
-    from seedleaf.compression.registry import PASSES
-    from seedleaf.train import checkpoint
-
-    taken = take_run(finished.folder)
-    data = load_images(finished.data, seed=taken.seed or 0)
-    original = open_original(taken.place(tmp_path, data, (None, None)))
-    recipe = Recipe.from_json(json.loads((compressed / "best" / "recipe.json").read_text()))
-    work = recipe.apply(original, PASSES)
-    delivered = checkpoint.load(compressed / "best" / "weights.pt")["model"]
-    work.subject.net.load_state_dict(delivered)
+def test_the_recipe_replays_on_the_original(compressed: Path, finished: Finished) -> None:
+    """With the weights beside it, it is what was delivered; with all passes undone, the run that it began with."""
     x = np.random.default_rng(0).integers(0, 256, (4, 12, 12, 3), dtype=np.uint8)
-    answered = seedleaf.load(compressed).predict_proba(x)
-    with torch.no_grad():
-        np.testing.assert_allclose(answered, work.subject.net(torch.from_numpy(x)).softmax(1), atol=1e-4)
+
+    def answers(net: nn.Module) -> Tensor:
+        with torch.no_grad():
+            out: Tensor = net(torch.from_numpy(x)).softmax(1)
+        return out
+
+    small = seedleaf.replay(compressed, finished.folder, tuned=True)
+    np.testing.assert_allclose(answers(small), seedleaf.load(compressed).predict_proba(x), atol=1e-4)
+    passes = json.loads((compressed / "best" / "recipe.json").read_text())["passes"]
+    whole = seedleaf.replay(compressed / "best" / "recipe.json", finished.folder, undo=len(passes))
+    np.testing.assert_allclose(answers(whole), seedleaf.load(finished.folder).predict_proba(x), atol=1e-4)
+    with pytest.raises(RunError, match="made for another network"):
+        seedleaf.replay(compressed, module(), finished.data)
 
 
 def test_report_card_and_verdict_tell_it(compressed: Path) -> None:
@@ -185,6 +184,60 @@ def test_a_compression_of_a_module_is_not_resumed_but_says_so(tmp_path: Path) ->
     CompressJob("a module", ARRAYS, 60.0, speedup=2.0, command="seedleaf.compress(net, data)").save(tmp_path)
     with pytest.raises(RunError, match="compression of a module, which nobody has kept"):
         seedleaf.resume(tmp_path)
+
+
+# --- a network of a front ---
+
+
+def member_of(run: Path, copy: Path) -> Path:
+    """A copy of a run in whose front its best network lies once more."""
+    shutil.copytree(run, copy)
+    return shutil.copytree(copy / "best", copy / "front" / "0007")
+
+
+def test_a_network_of_a_front_is_taken_like_the_best(finished: Finished, tmp_path: Path) -> None:
+    member = member_of(finished.folder, tmp_path / "run")
+    best, other = take_run(finished.folder), take_run(member)
+    assert isinstance(best, TakenRun)
+    assert isinstance(other, TakenRun)
+    assert (other.plan, other.classes, other.seed) == (best.plan, best.classes, best.seed)
+    assert all(torch.equal(tensor, other.state[name]) for name, tensor in best.state.items())
+    assert own_data(member) == own_data(finished.folder) == str(finished.data)
+    for nowhere in (member.parent, member.parent / "0008", tmp_path):
+        with pytest.raises(RunError, match="is not a run's folder"):
+            take_run(nowhere)
+    (member / "weights.pt").unlink()
+    with pytest.raises(RunError, match="weights are gone"):
+        take_run(member)
+
+
+def test_one_is_brought_below_bytes_and_time_in_int8_with_a_front_of_its_own(
+    finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("seedleaf.timing.MOST_EPOCHS", 2)
+    monkeypatch.setattr("seedleaf.compressing.LOOKING", 0.01)  # of the time: one look for each worker
+    member = member_of(finished.folder, tmp_path / "run")
+    size = int(0.8 * (member / "model.onnx").stat().st_size)
+    out = tmp_path / "out"
+    # A latency that any machine keeps: what is so small may be no faster in int8.
+    result = seedleaf.compress(
+        member,
+        max_bytes=size,
+        max_latency=1000.0,
+        int8="always",
+        tradeoff="latency_ms",
+        time_limit="150s",
+        max_trials=2,
+        out=out,
+    )
+    assert [o["metric"] for o in result.history.header["objectives"]] == ["error", "latency_ms"]
+    assert (out / "best" / "model.onnx").stat().st_size == result.best.metrics["bytes"] <= size
+    recipe = json.loads((out / "best" / "recipe.json").read_text())
+    assert recipe["passes"][-1]["mode"] in ("static", "dynamic")
+    assert (result.history.note("front") or {}).keys() >= {"members", "left_out"}
+    rows = result.front_rows
+    assert "best" in [row["folder"] for row in rows]
+    assert [b.path for b in result.front] == [out / row["folder"] for row in rows]
 
 
 # --- somebody's module ---

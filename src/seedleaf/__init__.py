@@ -20,6 +20,7 @@ _WHERE = {
     "resume": "seedleaf.api",
     "compress": "seedleaf.compressing",
     "load": "seedleaf.api",
+    "replay": "seedleaf.replaying",
     "ImageClassifier": "seedleaf.estimator",
     "TabularClassifier": "seedleaf.table_estimator",
     "TabularRegressor": "seedleaf.table_estimator",
@@ -56,6 +57,7 @@ __all__ = [
     "compress",
     "fit",
     "load",
+    "replay",
     "resume",
     "tune",
 ]
@@ -67,6 +69,7 @@ if TYPE_CHECKING:
     from seedleaf.errors import SeedleafError
     from seedleaf.estimator import ImageClassifier
     from seedleaf.inspection import check
+    from seedleaf.replaying import replay
     from seedleaf.result import Result
     from seedleaf.space import Bool, Choice, Const, Float, Int, Space
     from seedleaf.study import Study

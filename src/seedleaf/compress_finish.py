@@ -10,15 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from seedleaf.compress_late import least_harmful, remark
 from seedleaf.core import Trial
 from seedleaf.data.spec import ImageSpec
-from seedleaf.errors import RunError
 from seedleaf.executors.base import OWN_DEVICE
 from seedleaf.executors.local import LocalExecutor
 from seedleaf.finish import call_all, swap
 from seedleaf.report import write_board, write_report
 from seedleaf.study import Study
 from seedleaf.timing import refit_step_seconds, refit_steps
+from seedleaf.train import CHECKPOINT
 from seedleaf.view import View
 
 if TYPE_CHECKING:
@@ -46,12 +47,9 @@ def finish(run: Compressing, refit_end: float, front_end: float) -> None:
     """Fine-tune until `refit_end`, deliver to best/, say what it was worth; then, where asked for, front/ by `front_end`."""
     from seedleaf.compress_front import deliver_front
 
-    winner = run.study.best
-    if winner is None:
-        reasons = sorted({t.reason for t in run.study.trials if t.reason})
-        raise RunError(
-            f"no recipe was trained in the time given: {'; '.join(reasons[:2]) or 'give more --time'}"
-        )
+    winner = run.study.best or least_harmful(run)
+    if not winner.measurements:
+        refit_end = front_end  # no trial was finished: there is no front, and this is all its training
     begun = time.time()
     tuned, control, fitted = _refit(run, winner, refit_end)
     refit_seconds = time.time() - begun
@@ -73,6 +71,7 @@ def finish(run: Compressing, refit_end: float, front_end: float) -> None:
         **delivered,
         "refit_steps": int(fitted["steps"]),
         "refit_seconds": refit_seconds,
+        "remark": remark(winner, fitted),
         "predict": f"seedleaf predict {run.folder} IMAGE",
     }
     run.study.note("verdict", **verdict(run, final))
@@ -99,7 +98,8 @@ def _refit(run: Compressing, winner: Trial, end: float) -> tuple[str, str | None
     beside = run.job.workers > 1
     left = max(end - time.time(), LEFT_TO_REFIT)
     each = left if beside else left / 2
-    step = refit_step_seconds(winner)
+    # Where no step was measured, the probe's: the original as student and teacher.
+    step = refit_step_seconds(winner) if winner.measurements else 1.25 * float(run.found["epoch_seconds"])
     steps = refit_steps(each / step, run.study.problem.full)
     base = {"config": dict(winner.config), "recipe": stored_recipe(run, winner), "setup": dict(run.setup)}
     place = run.folder / "refit"
@@ -120,11 +120,13 @@ def _refit(run: Compressing, winner: Trial, end: float) -> tuple[str, str | None
     answers = call_all(run, calls, "refit", needed={"tuned"}, go_on="")
     fitted = dict(answers["tuned"].value)
     run.study.note("refit", trial=winner.id, **fitted)
+    own = run.folder / "trials" / f"{winner.id:04d}"
+    tuned = own if not fitted["steps"] and (own / CHECKPOINT).exists() else place / "tuned"
     control = answers.get("control")
     if control is None or control.error is not None:
         run.study.note("control", error=control.error if control else "it was not run")
-        return str((place / "tuned").resolve()), None, fitted
-    return str((place / "tuned").resolve()), str((place / "control").resolve()), fitted
+        return str(tuned.resolve()), None, fitted
+    return str(tuned.resolve()), str((place / "control").resolve()), fitted
 
 
 def verdict(run: Compressing, final: Mapping[str, Any]) -> dict[str, Any]:
@@ -135,6 +137,7 @@ def verdict(run: Compressing, final: Mapping[str, Any]) -> dict[str, Any]:
         text += f", which is more than the {run.job.max_drop:g} allowed"
     if missed := broken_bounds(run, final):
         text += f"; {missed}"
+    text += f"; {final['remark']}" if final["remark"] else ""
     control = final.get("control")
     if control:
         gain, error = 100 * control["gain"]["mean"], 100 * control["gain"]["se"]

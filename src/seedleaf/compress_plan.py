@@ -65,8 +65,18 @@ def probe(executor: LocalExecutor, setup: Mapping[str, Any], seconds: float) -> 
             call = executor.call(name, setup=dict(setup), seconds=seconds, device=OWN_DEVICE)
 
 
-def plan(job: CompressJob, found: Mapping[str, Any], spec: ImageSpec, left: float, spent: float) -> Planned:
-    """LimitError where the bounds cannot be reached, with what could be; BudgetError where the time is too short."""
+def plan(
+    job: CompressJob,
+    found: Mapping[str, Any],
+    spec: ImageSpec,
+    left: float,
+    spent: float,
+    start_seconds: float = 0.0,
+) -> Planned:
+    """`start_seconds`: how long a worker took to come up, a measure of how slow the machine is with all but training.
+
+    LimitError where the bounds cannot be reached, with what could be; BudgetError where the time is too short.
+    """
     targets = targets_of(job, found["costs"])
     int8 = INT8[job.int8]
     if not found["int8"]:
@@ -77,7 +87,7 @@ def plan(job: CompressJob, found: Mapping[str, Any], spec: ImageSpec, left: floa
         int8 = "never"  # it was measured to bring nothing
     orders = reachable(found, targets, int8)
     epoch = float(found["epoch_seconds"])
-    delivery = delivery_seconds(spec.n_test, spec.n_train, epoch) + 3.0
+    delivery = delivery_seconds(spec.n_test, spec.n_train, epoch, start_seconds) + 3.0
     if not found["ours"]:
         delivery += EXPORT_FOREIGN
     shared = plan_time(left, job.workers, epoch, delivery, PRESETS["good"], spent)
@@ -168,17 +178,28 @@ def begin(
 def looks(
     executor: LocalExecutor, configs: Sequence[Config], setup: Mapping[str, Any], until: float
 ) -> dict[int, float | None]:
-    """config -> its harm, None where it does not meet the targets. What is under way at `until` is waited for."""
+    """config -> its harm, None where it does not meet the targets.
+
+    None is begun that would be over after `until`, going by the longest before it. What is under way then is waited for, but
+    not made any closer to the targets than it is.
+    """
     found: dict[int, float | None] = {}
-    todo, waiting = list(range(len(configs))), dict[int, int]()
-    while waiting or (todo and time.time() < until):
-        while todo and executor.free() and time.time() < until:
+    todo, waiting, begun, longest = list(range(len(configs))), dict[int, int](), dict[int, float](), 0.0
+    while waiting or (todo and time.time() + longest < until):
+        while todo and executor.free() and time.time() + longest < until:
             i = todo.pop(0)
-            arguments = {"config": dict(configs[i]), "setup": dict(setup), "device": OWN_DEVICE}
+            begun[i] = time.time()
+            arguments = {
+                "config": dict(configs[i]),
+                "setup": dict(setup),
+                "device": OWN_DEVICE,
+                "until": until,
+            }
             waiting[executor.call("seedleaf.compression.scout:look", **arguments)] = i
         for report in executor.poll(0.25):
             if isinstance(report, Returned) and report.call in waiting:
                 i = waiting.pop(report.call)
+                longest = max(longest, time.time() - begun[i])
                 found[i] = None if report.error is not None else float(report.value["harm"])
     return found
 

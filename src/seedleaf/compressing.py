@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from seedleaf import __version__
 from seedleaf.compress_finish import Compressing, finish
 from seedleaf.compress_job import CompressJob
+from seedleaf.compress_late import resumable
 from seedleaf.compress_plan import INT8, begin, describe, open_study, plan, planned_before, probe
 from seedleaf.core import History
 from seedleaf.data.spec import ImageData
@@ -27,6 +28,7 @@ from seedleaf.folder import (
     LOG,
     STUDY,
     beginning,
+    delivered_in,
     hint_at_resume,
     new_folder,
     read_history,
@@ -71,8 +73,9 @@ def compress(
 ) -> Result:
     """Prune, decompose, quantise and distil `model` until it keeps the bounds, and hand back the most accurate way.
 
-    `model` is the folder of a run, or any torch module that takes float images (N, C, H, W), pixels in 0..1 less `mean` over
-    `std` per channel, and gives logits (N, classes). `data` is what `seedleaf.fit` takes; a run's own where it is left out.
+    `model` is the folder of a run or of one of its front (RUN/front/NAME), or any torch module that takes float images
+    (N, C, H, W), pixels in 0..1 less `mean` over `std` per channel, and gives logits (N, classes). `data` is what
+    `seedleaf.fit` takes; a run's own where it is left out.
     Bounds: `speedup` over the original as ONNX Runtime measures it, `max_latency` (ms an image), `max_params`, `max_macs`,
     `max_bytes`. `max_drop` (percent points of accuracy) is what the verdict holds the result against. `int8`: "auto"
     (searched), "always", "never". With `tradeoff` "latency_ms", "params", "macs" or "bytes" the whole front of error
@@ -120,7 +123,7 @@ def own_data(model: Any) -> str | None:
     if not isinstance(model, str | Path):
         return None
     try:
-        data = (read_history(model).note("run") or {}).get("data")
+        data = (read_history(delivered_in(Path(model))[0]).note("run") or {}).get("data")
     except RunError as error:
         raise RunError(f"{error}; MODEL is the folder of a run (a torch module: seedleaf.compress)") from None
     return None if data in (None, ARRAYS) else str(data)
@@ -143,7 +146,7 @@ def resume(
     job = CompressJob.load(folder)
     job = replace(job, time_limit=job.time_limit if time_limit is None else time_limit)
     job.check()
-    if not Path(job.model).is_dir() or job.data == ARRAYS:
+    if not resumable(job):
         gone = "a module" if not Path(job.model).is_dir() else "arrays"
         raise RunError(
             f"{folder} is a compression of {gone}, which nobody has kept: run it again: {job.command}"
@@ -195,7 +198,8 @@ def _stages(
             found = probe(executor, setup, min(0.12 * job.time_limit, 40.0))
             planned = planned_before(history)
             if planned is None:
-                planned = plan(job, found, data.spec, deadline - time.time(), time.time() - began)
+                left, spent = deadline - time.time(), time.time() - began
+                planned = plan(job, found, data.spec, left, spent, executor.start_seconds)
             setup |= {"targets": dict(planned.targets), "on": found["on"], "tradeoff": job.tradeoff}
             executor.settings = replace(executor.settings, setup=setup)
             study = open_study(store, job, found, planned, data.spec)

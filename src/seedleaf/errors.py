@@ -11,8 +11,10 @@ SeedleafError
 │   ├── WorkersFailed    no worker can start
 │   └── StudyFailed      the first trials all failed for one reason
 ├── TrialError           one trial failed; the study goes on
+│   └── OutOfTime        not one step was possible before the deadline
 ├── CheckpointError      a checkpoint cannot be read
 └── RunError             a run's folder is missing or not a run
+    └── Unfinished       the time is over and nothing is there to deliver; the run can go on
 """
 
 from __future__ import annotations
@@ -62,12 +64,20 @@ class TrialError(SeedleafError):
     """One trial failed; the study goes on."""
 
 
+class OutOfTime(TrialError):
+    """Not one step was possible before the deadline."""
+
+
 class CheckpointError(SeedleafError):
     """A checkpoint is missing, cut short or of another kind."""
 
 
 class RunError(SeedleafError):
     """A run's folder is missing, unfinished or not a run."""
+
+
+class Unfinished(RunError):
+    """The time is over and there is nothing to deliver yet. The run's folder stays: it can go on."""
 
 
 def first_line(error: BaseException) -> str:

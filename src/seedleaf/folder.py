@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from seedleaf.core import History
-from seedleaf.errors import RunError, StudyError, StudyFailed, WorkersFailed
+from seedleaf.errors import RunError, StudyError, StudyFailed, Unfinished, WorkersFailed
 from seedleaf.store import SqlStore
 
 STUDY = "fit"
@@ -114,8 +114,9 @@ def beginning(new: NewFolder, job: Savable) -> Iterator[SqlStore]:
                 yield store
         except Exception as error:
             # Whether there are trials is remembered and not looked up: on a full disk the log might not be readable now.
-            # The logs of workers that could not start are what such an error points to.
-            if not (store is not None and store.holds_trials) and not isinstance(error, WorkersFailed):
+            # The logs of workers that could not start are what such an error points to; what is unfinished goes on.
+            kept = isinstance(error, (WorkersFailed, Unfinished))
+            if not (store is not None and store.holds_trials) and not kept:
                 new.give_back()
             raise
 
@@ -130,6 +131,20 @@ def hint_at_resume(folder: Path, store: SqlStore) -> Iterator[None]:
         if stays and not isinstance(error, StudyFailed):
             error.add_note(f"go on with: seedleaf resume {shlex.quote(str(folder))}")
         raise
+
+
+def delivered_in(folder: Path) -> tuple[Path, Path]:
+    """A run's folder and the one with a network that it delivered: best/ of RUN, or what RUN/best and RUN/front/NAME name.
+
+    RunError where `folder` is none of these.
+    """
+    whole = folder.absolute()
+    above = whole.parent if whole.name == "best" else whole.parent.parent
+    if not (whole / LOG).exists() and (above / LOG).exists() and (whole / "config.json").exists():
+        return above, whole
+    if not (whole / LOG).exists():
+        raise RunError(f"{folder} is not a run's folder: it holds no {LOG}")
+    return folder, folder / "best"
 
 
 def read_history(folder: Path | str) -> History:

@@ -11,11 +11,19 @@ from typing import Any
 from torch import Tensor, nn
 
 from seedleaf.compression.melt import branches, melt, plain_plan
-from seedleaf.compression.original import check_foreign, check_traceable, save_foreign, save_own
+from seedleaf.compression.original import (
+    check_foreign,
+    check_traceable,
+    foreign_subject,
+    own_subject,
+    save_foreign,
+    save_own,
+)
 from seedleaf.compression.plan_json import plan_from_json
+from seedleaf.compression.subject import Subject
 from seedleaf.data.spec import ImageData, ImageSpec
 from seedleaf.errors import CheckpointError, DataError, RunError, SeedleafError, first_line
-from seedleaf.folder import read_history
+from seedleaf.folder import delivered_in, read_history
 from seedleaf.job import Job
 from seedleaf.learners.base import learner_named
 from seedleaf.learners.blocks import Net, build
@@ -39,6 +47,22 @@ class TakenRun:
 
     def place(self, folder: Path, data: ImageData, scaling: Any) -> dict[str, Any]:
         """Copy it to `folder`; its part of the setup. DataError where `data` is not what it was made for."""
+        plan, net = self._plain(data)
+        # Where channels go separate ways, what hangs together is read off the module, as with somebody's.
+        saved = (
+            save_foreign(folder, net, data.spec)
+            if branches(plan.ops)
+            else save_own(folder, plan, net.state_dict())
+        )
+        return {**saved, "training": dict(self.training)}
+
+    def subject(self, data: ImageData, scaling: Any) -> Subject:
+        """It as passes take it, here and now. DataError as by `place`."""
+        plan, net = self._plain(data)
+        return foreign_subject(net, data.spec) if branches(plan.ops) else own_subject(plan, net.state_dict())
+
+    def _plain(self, data: ImageData) -> tuple[NetPlan, Net]:
+        """Its plan and its network without side branches."""
         spec = data.spec
         size = self.plan.height, self.plan.width, self.plan.channels
         if (spec.height, spec.width, spec.channels) != size:
@@ -57,14 +81,7 @@ class TakenRun:
         except RuntimeError as error:
             raise RunError(f"{self.folder}: the weights do not fit its config: {first_line(error)}") from None
         melt(net, data.x_train)
-        plan = plain_plan(self.plan)
-        # Where channels go separate ways, what hangs together is read off the module, as with somebody's.
-        saved = (
-            save_foreign(folder, net, spec)
-            if branches(plan.ops)
-            else save_own(folder, plan, net.state_dict())
-        )
-        return {**saved, "training": dict(self.training)}
+        return plain_plan(self.plan), net
 
 
 def _some(names: Sequence[str]) -> str:
@@ -72,15 +89,19 @@ def _some(names: Sequence[str]) -> str:
 
 
 def take_run(folder: Path) -> TakenRun | TakenBackbone:
-    """The delivered network of a run. RunError where it is no run, has delivered nothing, or its weights are gone."""
+    """The delivered network of a run, or that of its front whose folder it is.
+
+    RunError where it is no run, has delivered nothing, or its weights are gone.
+    """
+    folder, best = delivered_in(folder)
     history = read_history(folder)
     final, job = history.note("final"), history.note("run") or {}
     if final is None:
         raise RunError(f"{folder} has delivered no model yet: seedleaf resume {folder}")
-    best = folder / "best"
     try:
         body = json.loads((best / "config.json").read_text(encoding="utf-8"))
         classes = tuple(str(c) for c in body["classes"])
+        config = final["config"] if best.name == "best" else dict(body["config"])
         spec = ImageSpec.from_json((history.note("data") or {})["spec"])
     except (OSError, ValueError, KeyError, SeedleafError) as error:
         raise RunError(f"{best / 'config.json'} cannot be read: {error!r}") from None
@@ -89,13 +110,14 @@ def take_run(folder: Path) -> TakenRun | TakenBackbone:
         raise RunError(
             f"{folder} holds a compressed module, not a plan: compress the original again, to other bounds"
         )
-    if not structure and "backbone" in final["config"]:
-        return _backbone(folder, Job.load(folder).learner, spec, final["config"], int(job["seed"]))
-    plan = plan_from_json(structure["plan"]) if structure else ConvNet().plan(spec, final["config"])
+    if not structure and "backbone" in config:
+        return _backbone(best, Job.load(folder).learner, spec, config, int(job["seed"]))
+    plan = plan_from_json(structure["plan"]) if structure else ConvNet().plan(spec, config)
     trial = folder / "trials" / f"{int(final['trial']):04d}" / CHECKPOINT
     # Runs of earlier versions kept no weights of the refit: their best trial's network stands in.
-    state = _weights(best / WEIGHTS if (best / WEIGHTS).exists() or structure else trial)
-    training = body.get("training") or final["config"]
+    kept = (best / WEIGHTS).exists() or structure or best.name != "best"
+    state = _weights(best / WEIGHTS if kept else trial)
+    training = body.get("training") or config
     return TakenRun(folder, plan, state, training, classes, int(job["seed"]))
 
 
@@ -123,16 +145,21 @@ class TakenBackbone:
         check_traceable(self.net, data.spec, folder)
         return {**save_foreign(folder, self.net, data.spec), "training": dict(self.training)}
 
+    def subject(self, data: ImageData, scaling: Any) -> Subject:
+        """It as passes take it, here and now. DataError as by `place`."""
+        check_foreign(self.net, data.spec)
+        return foreign_subject(self.net, data.spec)
+
 
 def _backbone(
-    folder: Path, learner: str, spec: ImageSpec, config: Mapping[str, Any], seed: int
+    best: Path, learner: str, spec: ImageSpec, config: Mapping[str, Any], seed: int
 ) -> TakenBackbone:
     net: Any = learner_named(learner).build(spec, {**config, "backbone.frozen": 0.0})
     try:
-        net.load_state_dict(dict(_weights(folder / "best" / WEIGHTS)))
+        net.load_state_dict(dict(_weights(best / WEIGHTS)))
     except RuntimeError as error:
-        raise RunError(f"{folder}: the weights do not fit its config: {first_line(error)}") from None
-    return TakenBackbone(folder, net.eval(), config, seed)
+        raise RunError(f"{best}: the weights do not fit its config: {first_line(error)}") from None
+    return TakenBackbone(best, net.eval(), config, seed)
 
 
 @dataclass(frozen=True)
@@ -144,12 +171,19 @@ class TakenModule:
 
     def place(self, folder: Path, data: ImageData, scaling: Any) -> dict[str, Any]:
         """Check it against the data, write its numbers to `folder`; its part of the setup."""
-        spec = data.spec
+        spec, net = data.spec, self._checked(data.spec, scaling)
+        check_traceable(net, spec, folder)
+        return {**save_foreign(folder, net, spec), "training": ConvNet().default(spec)}
+
+    def subject(self, data: ImageData, scaling: Any) -> Subject:
+        """It as passes take it, here and now. DataError or RunError where it does not fit."""
+        return foreign_subject(self._checked(data.spec, scaling), data.spec)
+
+    def _checked(self, spec: ImageSpec, scaling: Any) -> Net:
         mean, std = (self._channels(v, d, spec) for v, d in zip(scaling, (0.0, 1.0), strict=True))
         net = Net(self.module, [255 * m for m in mean], [255 * s for s in std]).eval()
         check_foreign(net, spec)
-        check_traceable(net, spec, folder)
-        return {**save_foreign(folder, net, spec), "training": ConvNet().default(spec)}
+        return net
 
     def _channels(self, given: Sequence[float] | None, otherwise: float, spec: ImageSpec) -> list[float]:
         if given is None:

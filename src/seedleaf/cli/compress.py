@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
 def compress(
     model: Annotated[
-        Path, typer.Argument(help="The folder of a run: its delivered network.", show_default=False)
+        Path,
+        typer.Argument(
+            help="The folder of a run: its delivered network; or RUN/front/NAME.", show_default=False
+        ),
     ],
     data: Annotated[str | None, typer.Option(help="What it was fitted on; default: as its run says.")] = None,
     speedup: Annotated[

@@ -35,6 +35,7 @@ from seedleaf.train.feed import Feed
 TABLE_SHARE = 0.4  # of the time for the look, that measuring layers may take, in float and again in int8
 TABLES = "tables.json"
 PROBED = {"lr": 0.01}
+PROBE_SECONDS, MOST_PROBED = 0.5, 100  # for timing batches: a time slice of a busy machine is 0.1 s
 NOTHING = 1.2  # times smaller, below which int8 of the linear layers alone is not worth a look
 
 
@@ -195,14 +196,15 @@ def epoch_seconds(
     body = {"weight": 0.5, "temperature": 2.0}
     trainer = DistilTrainer(copy.deepcopy(subject.net).to(device), config, feed, ctx, subject.net, body)
     trainer.generator.manual_seed(0)
-    spent = []
-    for index in range(batches + 1):
-        rows = next(trainer.loader.step(index + 1))
+    spent = list[float]()
+    while len(spent) <= batches or (sum(spent) < PROBE_SECONDS and len(spent) < MOST_PROBED):
+        rows = next(trainer.loader.step(len(spent) + 1))
         begun = time.perf_counter()
         trainer.model.train()
         float(trainer.optimise(*feed.batch(rows)))  # a GPU answers when it is done
         spent.append(time.perf_counter() - begun)
-    return float(np.median(spent[1:])) * trainer.loader.per_epoch
+    # The first ones warm up. A mean: on a busy machine most batches are quick and some wait for a long while.
+    return float(np.mean(spent[len(spent) // 2 :])) * trainer.loader.per_epoch
 
 
 def _floors(original: Subject, pricer: Pricer) -> dict[str, dict[str, float]]:

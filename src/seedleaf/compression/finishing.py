@@ -20,7 +20,7 @@ from seedleaf.compression.registry import PASSES
 from seedleaf.compression.space import training_of
 from seedleaf.compression.trial import APART, Bench, counted, device_of, open_bench, with_weights
 from seedleaf.core import Config, Context
-from seedleaf.errors import RunError
+from seedleaf.errors import OutOfTime, RunError
 from seedleaf.export import (
     accuracy_interval,
     confusion,
@@ -54,6 +54,8 @@ def finetune(
     """Train the network of `recipe` on train+valid for `steps` steps, ending by `deadline`; its checkpoint in `folder`.
 
     `fresh` trains the same network from nothing, without a teacher, by the original's own training config: the control.
+    Where there is no time for a step, 0 steps: the checkpoint then holds the inherited weights with BatchNorm recalibrated.
+    TrialError for a control without a step.
     """
     prepare_process()
     device = device_of(device, setup)
@@ -77,6 +79,12 @@ def finetune(
                 done["train_seconds"] += m.metrics["train_seconds"]
                 done["train_loss"] = m.metrics["train_loss"]
             return done
+    except OutOfTime:
+        if fresh:
+            raise
+        untuned = {"model": work.subject.net.state_dict(), "judged": None}
+        checkpoint.save(ctx.folder / checkpoint.NAME, untuned)
+        return {"steps": 0.0, "train_seconds": 0.0, "train_loss": float("nan")}
     finally:
         torch.set_num_threads(1)
 

@@ -43,8 +43,7 @@ def save_own(folder: Path, plan: NetPlan, state: Mapping[str, Tensor]) -> dict[s
 def save_foreign(folder: Path, net: Net, spec: ImageSpec) -> dict[str, Any]:
     """The same for somebody's module in its Net."""
     checkpoint.save(folder / WEIGHTS, {"model": tensors_of(net)})
-    shape = [2, spec.height, spec.width, spec.channels]
-    return {"original": str(folder.resolve()), "module": pack(net), "example": shape}
+    return {"original": str(folder.resolve()), "module": pack(net), "example": [*example_shape(spec)]}
 
 
 def open_original(setup: Mapping[str, Any]) -> Subject:
@@ -58,12 +57,26 @@ def _open(folder: str, module: str | None, example: tuple[int, ...]) -> Subject:
     if module is not None:
         return ForeignNet(unpack(module, state).eval(), torch.zeros(example, dtype=torch.uint8))
     plan = plan_from_json(json.loads((Path(folder) / PLAN).read_text(encoding="utf-8")))
-    net = build(plan)
     try:
-        net.load_state_dict(state)
+        return own_subject(plan, state)
     except RuntimeError as error:
         raise CheckpointError(f"{folder}: the weights do not fit the plan: {first_line(error)}") from None
+
+
+def own_subject(plan: NetPlan, state: Mapping[str, Tensor]) -> OwnNet:
+    """A network of ours with these weights. RuntimeError where they do not fit."""
+    net = build(plan)
+    net.load_state_dict(dict(state))
     return OwnNet(plan, net.eval())
+
+
+def foreign_subject(net: Net, spec: ImageSpec) -> ForeignNet:
+    """Somebody's module in its Net, as it stands."""
+    return ForeignNet(net.eval(), torch.zeros(example_shape(spec), dtype=torch.uint8))
+
+
+def example_shape(spec: ImageSpec) -> tuple[int, int, int, int]:
+    return 2, spec.height, spec.width, spec.channels
 
 
 # --- a module without its numbers ---

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import itertools
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,10 +30,11 @@ if TYPE_CHECKING:
 STEPS, LR, HEAT = 24, 0.02, 2.0  # of imitation
 
 
-def look(config: Config, setup: Mapping[str, Any], device: str) -> dict[str, Any]:
+def look(config: Config, setup: Mapping[str, Any], device: str, until: float = math.inf) -> dict[str, Any]:
     """Resolve and measure the recipe of `config`, keep it for its trial, and say what it costs and how much it harms.
 
-    TrialError where it cannot meet the targets.
+    From `until` (seconds since the epoch) on the first recipe that keeps the targets will do. TrialError where it cannot
+    meet the targets.
     """
     from seedleaf.compression.trial import RECIPE, device_of, open_bench, resolve, targets_of
 
@@ -43,7 +45,7 @@ def look(config: Config, setup: Mapping[str, Any], device: str) -> dict[str, Any
     folder = looked_at(setup, config)
     folder.mkdir(parents=True, exist_ok=True)
     with memory_errors():
-        work, recipe, costs = resolve(config, targets_of(config, setup), bench, folder)
+        work, recipe, costs = resolve(config, targets_of(config, setup), bench, folder, until)
         found = harm(work.subject.net, bench.original.net, bench.shop.batches, judging(bench), on)
     body = {"recipe": recipe.to_json(), "costs": costs}
     (folder / RECIPE).write_text(json.dumps(body), encoding="utf-8")

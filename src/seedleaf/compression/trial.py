@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import copy
 import json
+import math
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -141,12 +143,12 @@ def targets_of(config: Config, setup: Mapping[str, Any]) -> dict[str, float]:
 
 
 def resolve(
-    config: Config, targets: Mapping[str, float], bench: Bench, folder: Path
+    config: Config, targets: Mapping[str, float], bench: Bench, folder: Path, until: float = math.inf
 ) -> tuple[Work, Recipe, dict[str, float]]:
     """Resolve the passes of `config` so that the graph, as measured, keeps `targets`, and no more than is needed goes.
 
     What is predicted of time is off by some per cent, more in int8; so a recipe is tightened or eased by what was measured.
-    TrialError where none of ROUNDS keeps the targets.
+    After `until` (seconds since the epoch) the first that keeps them is taken. TrialError where none of ROUNDS does.
     """
     aimed = {m: v * (MARGIN if m in MEASURED else 1.0) for m, v in targets.items()}
     best: tuple[float, Work, Recipe, dict[str, float]] | None = None
@@ -158,7 +160,9 @@ def resolve(
             why = why or str(error)
             break
         if recipe.dumps() in seen:  # so small a step changes nothing
-            aimed = {m: v * (0.95 if m in MEASURED and best is None else 1.0) for m, v in aimed.items()}
+            if best is not None:
+                break
+            aimed = {m: v * (0.95 if m in MEASURED else 1.0) for m, v in aimed.items()}
             continue
         seen.add(recipe.dumps())
         costs = measured(work, bench, folder)
@@ -171,12 +175,13 @@ def resolve(
         slack = min(targets[m] / max(costs[m], 1e-30) for m in targets)
         if best is None or slack < best[0]:
             best = slack, work, recipe, costs
-        if slack < CLOSE:
-            break
-        aimed = {
+        eased = {
             m: v * (0.98 * targets[m] / max(costs[m], 1e-30) if m in MEASURED else 1.0)
             for m, v in aimed.items()
         }
+        if slack < CLOSE or eased == aimed or time.time() > until:  # what is counted needs no second round
+            break
+        aimed = eased
     if best is None:
         raise TrialError(why)
     return best[1:]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from torch import nn
 
 from seedleaf.core import Config, Context, Measurement
-from seedleaf.errors import CheckpointError, TrialError
+from seedleaf.errors import CheckpointError, OutOfTime
 from seedleaf.train import checkpoint
 from seedleaf.train.evaluate import evaluate
 from seedleaf.train.feed import Feed
@@ -30,7 +30,8 @@ def train(
 
     Metrics: error, loss (negative log likelihood) on `valid` where given; train_loss, train_seconds; and `known`.
     A checkpoint ahead of `ctx.start` gives its measurements back instead of training again; one behind it (they are
-    thinned out where steps are short) is caught up with in silence. With `ctx.deadline` training ends by it.
+    thinned out where steps are short) is caught up with in silence. With `ctx.deadline` training ends by it;
+    OutOfTime where that leaves no time for a single step.
     `make` gives a trainer of another kind.
     """
     path = ctx.folder / checkpoint.NAME
@@ -41,7 +42,7 @@ def train(
     while trainer.step < ctx.stop:
         if trainer.out_of_time:
             if not past:
-                raise TrialError("no time is left before the deadline")
+                raise OutOfTime("no time is left before the deadline")
             if saved_step != trainer.step:
                 checkpoint.save(path, {**trainer.state(), "measurements": checkpoint.pack(past)})
             return

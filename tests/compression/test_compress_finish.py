@@ -1,0 +1,374 @@
+"""What follows the search of a compression, in this process: the winner, the front, and what is left where time ran out."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import zoo
+from torch import Tensor
+
+import seedleaf
+from seedleaf.compress_finish import Compressing, finish
+from seedleaf.compress_front import beside
+from seedleaf.compress_job import CompressJob
+from seedleaf.compress_plan import open_study, plan
+from seedleaf.compression.analyse import analyse
+from seedleaf.compression.deploy import times
+from seedleaf.compression.original import save_own
+from seedleaf.compression.own import OwnNet
+from seedleaf.compression.scout import look
+from seedleaf.compression.trial import run as run_trial
+from seedleaf.core import Context, Measurement, State, Trial
+from seedleaf.data.images import load_images
+from seedleaf.data.mapped import save_mapped
+from seedleaf.data.spec import ImageData
+from seedleaf.errors import RunError, Unfinished
+from seedleaf.executors.base import OWN_DEVICE, Returned
+from seedleaf.folder import LOG
+from seedleaf.learners.convnet import ConvNet
+from seedleaf.predictor import Predictor
+from seedleaf.store import SqlStore
+from seedleaf.view import SilentView
+
+
+class Here:
+    """An executor whose calls run at once, in this process."""
+
+    peak = 0
+
+    def __init__(self) -> None:
+        self.done: list[Returned] = []
+        self.calls = 0
+
+    def free(self) -> int:
+        return 1
+
+    def call(self, function: str, **arguments: Any) -> int:
+        self.calls += 1
+        module, _, name = function.partition(":")
+        given = {k: "cpu" if v == OWN_DEVICE else v for k, v in arguments.items()}
+        try:
+            self.done.append(Returned(self.calls, getattr(import_module(module), name)(**given)))
+        except Exception as error:  # as a worker reports it
+            self.done.append(Returned(self.calls, None, str(error)))
+        return self.calls
+
+    def poll(self, timeout: float) -> list[Returned]:
+        found, self.done = self.done, []
+        return found
+
+
+def pictures(n: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Classes that differ in the brightness of a corner."""
+    rng = np.random.default_rng(n)
+    x = rng.integers(0, 120, (n, zoo.SIDE, zoo.SIDE, zoo.CHANNELS), dtype=np.uint8)
+    y = np.arange(n) % zoo.CLASSES
+    for k in range(zoo.CLASSES):
+        x[y == k, 3 * k : 3 * k + 3] += 120
+    return x, y
+
+
+@pytest.fixture(scope="module")
+def looked(tmp_path_factory: pytest.TempPathFactory) -> tuple[ImageData, dict[str, Any], dict[str, Any]]:
+    """Images, the setup with the original, and what was found out about it."""
+    folder = tmp_path_factory.mktemp("original")
+    data = load_images((*pictures(160), *pictures(40)))
+    save_mapped(data, folder / "cache")
+    subject = zoo.subject("own_conv")
+    assert isinstance(subject, OwnNet)
+    saved = save_own(folder, subject.plan, subject.net.state_dict())
+    setup = {**saved, "data": str(folder / "cache"), "seed": 0, "training": ConvNet().default(data.spec)}
+    return data, setup, analyse(setup, 1.0)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Times of graphs are taken as they are in earnest, but for a moment."""
+    monkeypatch.setattr(
+        "seedleaf.compression.finishing.times", lambda paths, image, seconds: times(paths, image, 0.1)
+    )
+
+
+@pytest.fixture
+def late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even the seconds that a late run has for its fine-tuning."""
+    monkeypatch.setattr("seedleaf.compress_finish.LEFT_TO_REFIT", 0.0)
+
+
+Opened = Callable[..., Compressing]
+
+
+@pytest.fixture
+def opened(looked: Any, tmp_path: Path) -> Opened:
+    """A compression as it stands when its search begins, with these bounds (as shares of the original's costs)."""
+    data, setup, found = looked
+
+    def make(shares: Mapping[str, float], tradeoff: str = "", int8: str = "never") -> Compressing:
+        at_most = {m: share * found["costs"][m] for m, share in shares.items()}
+        model = tmp_path / "model"
+        model.mkdir()
+        job = CompressJob(str(model), "data", 60.0, at_most=at_most, tradeoff=tradeoff, int8=int8)
+        job.check()
+        planned = plan(job, found, data.spec, 50.0, 10.0)
+        job.save(tmp_path)
+        asked = {**setup, "targets": dict(planned.targets), "on": "cpu", "tradeoff": tradeoff}
+        study = open_study(SqlStore(tmp_path / LOG), job, found, planned, data.spec)
+        executor: Any = Here()
+        return Compressing(tmp_path, job, asked, data.spec, study, executor, SilentView(), found, time.time())
+
+    return make
+
+
+def looks(run: Compressing, *changes: Mapping[str, Any]) -> list[float]:
+    """Look at the default config with these changes, as the beginning of a search does; their harms."""
+    configs = [run.study.problem.space.complete(c) for c in changes]
+    harms = [look(c, run.setup, "cpu")["harm"] for c in configs]
+    run.study.note("looks", configs=configs, harms=harms)
+    for config in configs:
+        run.study.enqueue(config)
+    return harms
+
+
+def trained(run: Compressing, error: float, **change: Any) -> Trial:
+    """A trial of one step, its recipe and its costs as they are, its error as given: which is the best is known then."""
+    config = run.study.problem.space.complete(change)
+    run.study.enqueue(config)
+    task = run.study.ask()
+    assert task is not None
+    folder = run.folder / "trials" / f"{task.trial:04d}"
+    folder.mkdir(parents=True)
+    [m] = run_trial(config, Context(task.trial, 0, 1, 4, 7, folder, "cpu", dict(run.setup)))
+    run.study.report(task.trial, Measurement(1, {**m.metrics, "error": error}, m.seconds))
+    run.study.release(task.trial, "stopped")
+    return run.study.history.trials[task.trial]
+
+
+def delivered(run: Compressing) -> dict[str, Any]:
+    body: dict[str, Any] = json.loads((run.folder / "best" / "metrics.json").read_text(encoding="utf-8"))
+    return body
+
+
+# --- time ran out ---
+
+
+@pytest.mark.usefixtures("late")
+def test_where_no_trial_finished_the_least_harmful_recipe_is_delivered_as_it_is(opened: Opened) -> None:
+    run = opened({"params": 0.5})
+    harms = looks(run, {}, {"passes.allocation": "uniform", "passes.criterion": "magnitude"})
+    finish(run, 0.0, 0.0)
+    m, final = delivered(run), run.study.history.note("final") or {}
+    assert m["params"] <= 0.5 * m["original"]["params"]
+    assert m["refit_steps"] == 0
+    assert final["trial"] == int(np.argmin(harms))
+    said = (run.study.history.note("verdict") or {})["text"]
+    assert "no trial was finished in the time given" in said
+    assert said.count("it was not fine-tuned") == 1
+    assert "it was not fine-tuned" in (run.folder / "best" / "README.md").read_text(encoding="utf-8")
+    right = Predictor.open(run.folder).probabilities(pictures(40)[0]).argmax(1) == pictures(40)[1]
+    assert m["test_accuracy"] == pytest.approx(right.mean()), "its own accuracy, not that of the original"
+    assert (run.folder / "report.html").stat().st_size > 0
+
+
+def test_the_time_that_is_left_is_spent_on_that_recipe(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("seedleaf.compress_finish.refit_steps", lambda *_: 2)
+    run = opened({"params": 0.5})
+    looks(run, {})
+    finish(run, 0.0, time.time() + 200.0)
+    assert delivered(run)["refit_steps"] == 2
+    said = (run.study.history.note("verdict") or {})["text"]
+    assert "the least harmful of the recipes that were looked at, fine-tuned for" in said
+    assert "not fine-tuned" not in said
+
+
+def test_a_recipe_that_a_trial_began_with_will_do_but_not_one_that_failed(opened: Opened) -> None:
+    run = opened({"params": 0.5})
+    looks(run, {})
+    first = run.study.ask()
+    assert first is not None
+    run.study.fail(first.trial, "it trains to no numbers")
+    with pytest.raises(RunError, match="no recipe was trained in the time given: it trains to no numbers"):
+        finish(run, 0.0, 0.0)
+
+
+@pytest.mark.usefixtures("late")
+def test_a_trial_that_cannot_be_fine_tuned_any_more_is_delivered_as_it_stands(opened: Opened) -> None:
+    run = opened({"params": 0.5})
+    trial = trained(run, 0.1)
+    finish(run, 0.0, 0.0)
+    assert delivered(run)["refit_steps"] == 0
+    said = (run.study.history.note("verdict") or {})["text"]
+    assert "there was no time to fine-tune it longer than its trial" in said
+    from seedleaf.train import checkpoint
+
+    body = checkpoint.load(run.folder / "trials" / f"{trial.id:04d}" / "checkpoint.pt")
+    weights = checkpoint.load(run.folder / "best" / "weights.pt")["model"]
+    learned = body["judged"] or body["model"]
+    assert all(torch.equal(v, learned[k]) for k, v in weights.items())
+
+
+def test_where_there_is_nothing_the_folder_stays_and_can_go_on(opened: Opened) -> None:
+    run = opened({"params": 0.5})
+    run.study.note("looks", configs=[run.study.problem.space.complete({})], harms=[None])
+    run.study.enqueue({})
+    with pytest.raises(Unfinished, match="before a recipe had been found") as caught:
+        finish(run, 0.0, 0.0)
+    assert caught.value.__notes__ == [f"go on with: seedleaf resume '{run.folder}' --time 2m"] or (
+        caught.value.__notes__ == [f"go on with: seedleaf resume {run.folder} --time 2m"]
+    )
+
+
+# --- the bounds and the front ---
+
+
+def test_a_network_in_int8_keeps_bytes_work_and_time(opened: Opened) -> None:
+    run = opened({"bytes": 0.6, "macs": 0.7, "latency_ms": 100.0}, int8="always")
+    trained(run, 0.1)
+    finish(run, 0.0, 0.0)
+    m, at_most = delivered(run), run.job.at_most
+    assert m["bytes"] == (run.folder / "best" / "model.onnx").stat().st_size <= at_most["bytes"]
+    assert m["macs"] <= at_most["macs"]
+    assert m["latency_ms"]["median"] <= at_most["latency_ms"]
+    assert (run.study.history.note("verdict") or {})["missed"] == ""
+    recipe = json.loads((run.folder / "best" / "recipe.json").read_text(encoding="utf-8"))
+    assert recipe["passes"][-1] == {"pass": "quantise", "mode": "static"}
+
+
+@pytest.mark.parametrize("tradeoff", ["params", "latency_ms"])
+def test_the_front_holds_what_stands_between(opened: Opened, tradeoff: str) -> None:
+    run = opened({"params": 0.7}, tradeoff)
+    assert [o.metric for o in run.study.problem.objectives] == ["error", tradeoff]
+    best, other = trained(run, 0.1), trained(run, 0.3, further=2.0)
+    # What a graph takes is measured, and two that are as small as these may come out either way.
+    other.measurements[-1] = Measurement(1, {**other.metrics, tradeoff: 0.5 * best.metrics[tradeoff]}, 0.1)
+    finish(run, 0.0, 0.0)
+    result = seedleaf.load(run.folder)
+    rows = {row["folder"]: row for row in result.front_rows}
+    assert set(rows) == {"best", f"front/{other.id:04d}"}
+    assert rows["best"]["trial"] == best.id
+    member = run.folder / "front" / f"{other.id:04d}"
+    assert {p.name for p in member.iterdir()} >= {"model.onnx", "config.json", "metrics.json", "recipe.json"}
+    measured = json.loads((member / "metrics.json").read_text(encoding="utf-8"))
+    assert measured["params"] == rows[f"front/{other.id:04d}"]["params"] < rows["best"]["params"]
+    costs = [
+        r["latency_ms"]["median"] if tradeoff == "latency_ms" else r[tradeoff] for r in result.front_rows
+    ]
+    assert costs == sorted(costs)
+    assert rows[f"front/{other.id:04d}"]["trained_on"] == "train", "as its trial left it: no time was left"
+    assert (member / "model.onnx").stat().st_size == measured["bytes"]
+
+
+def point(number: int, error: float, cost: float, state: State = State.PAUSED) -> Trial:
+    return Trial(number, {}, state, measurements=[Measurement(1, {"error": error, "latency_ms": cost}, 0.1)])
+
+
+def test_beside_the_best_stand_those_that_no_other_beats_and_that_save_enough() -> None:
+    best = point(0, 0.1, 1.0)
+    others = [
+        point(1, 0.2, 0.95),  # saves too little
+        point(2, 0.2, 0.5),
+        point(3, 0.3, 0.6),  # beaten by 2
+        point(4, 0.4, 0.2),
+        point(5, 0.15, 0.1, State.FAILED),
+        Trial(6, {}),  # never measured
+    ]
+    assert sorted(t.id for t in beside([best, *others], best, "latency_ms")) == [2, 4]
+    assert beside([best], best, "latency_ms") == []
+    assert beside(others, best, "latency_ms") == []
+
+
+# --- recipes from their files ---
+
+
+def original_net(looked: Any) -> Any:
+    subject = zoo.subject("own_conv")
+    assert isinstance(subject, OwnNet)
+    return subject.net
+
+
+@pytest.mark.usefixtures("late")
+def test_a_recipe_is_replayed_and_undone(
+    opened: Opened, looked: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = opened({"params": 0.5})
+    looks(run, {})
+    finish(run, 0.0, 0.0)
+    path = run.folder / "best" / "recipe.json"
+    passes = len(json.loads(path.read_text(encoding="utf-8"))["passes"])
+    data = (*pictures(160), *pictures(40))
+    x = torch.from_numpy(pictures(40)[0])
+
+    class Taken:
+        """The zoo's network, as one of a run."""
+
+        seed = 0
+
+        def subject(self, data: ImageData, scaling: Any) -> OwnNet:
+            found = zoo.subject("own_conv")
+            assert isinstance(found, OwnNet)
+            return found
+
+    monkeypatch.setattr("seedleaf.model_source.take_module", lambda module: Taken())
+    net = original_net(looked)
+
+    def answers(found: Any) -> Tensor:
+        with torch.no_grad():
+            out: Tensor = found(x).softmax(1)
+        return out
+
+    for given in (path, run.folder, run.folder / "best"):
+        for tuned in (False, True):
+            small = seedleaf.replay(given, net, data, tuned=tuned)
+            expected = Predictor.open(run.folder).probabilities(pictures(40)[0])
+            np.testing.assert_allclose(answers(small), expected, atol=1e-4)
+    whole = seedleaf.replay(path, net, data, undo=passes)
+    torch.testing.assert_close(whole.state_dict(), net.state_dict(), rtol=0, atol=0)
+    with pytest.raises(ValueError, match=f"from 0 to the recipe's {passes} passes"):
+        seedleaf.replay(path, net, data, undo=passes + 1)
+    with pytest.raises(ValueError, match="tuned goes with undo=0"):
+        seedleaf.replay(path, net, data, undo=1, tuned=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "cannot be read"),
+        ("[]", "this is not a recipe"),
+        ('{"version": 9}', "a recipe of version 9"),
+        ('{"version": 1, "start": "0", "passes": []}', "was made for another network"),
+        ('{"version": 1, "start": "START", "passes": [{"pass": "melt it"}]}', "no pass is called"),
+        ('{"version": 1, "start": "START", "passes": [{"pass": "prune"}]}', "damaged"),
+        ('{"version": 1, "start": "START", "passes": [{"pass": "prune", "keep": {"a": [-9]}}]}', "damaged"),
+    ],
+)
+def test_recipes_that_are_none(text: str, said: str, tmp_path: Path) -> None:
+    from seedleaf.compression.recipe import fingerprint
+    from seedleaf.model_source import take_module
+
+    data = load_images((*pictures(160), *pictures(40)))
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(
+        torch.nn.Conv2d(zoo.CHANNELS, 8, 3), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1),
+        torch.nn.Flatten(), torch.nn.Linear(8, zoo.CLASSES),
+    )  # fmt: skip
+    start = fingerprint(take_module(net).subject(data, (None, None)).net)
+    path = tmp_path / "recipe.json"
+    path.write_text(text.replace("START", start), encoding="utf-8")
+    with pytest.raises(RunError, match=said):
+        seedleaf.replay(path, net, (*pictures(160), *pictures(40)))
+    with pytest.raises(RunError, match="give the data"):
+        seedleaf.replay(path, net) if "START" in text else seedleaf.replay(_empty(path, start), net)
+
+
+def _empty(path: Path, start: str) -> Path:
+    path.write_text(json.dumps({"version": 1, "start": start, "passes": []}), encoding="utf-8")
+    return path

@@ -122,9 +122,11 @@ def _refit(run: Compressing, winner: Trial, end: float) -> tuple[str, str | None
     run.study.note("refit", trial=winner.id, **fitted)
     own = run.folder / "trials" / f"{winner.id:04d}"
     tuned = own if not fitted["steps"] and (own / CHECKPOINT).exists() else place / "tuned"
-    control = answers.get("control")
+    control = (
+        answers.get("control") if fitted["steps"] else None
+    )  # else it has had more than what it is held against
     if control is None or control.error is not None:
-        run.study.note("control", error=control.error if control else "it was not run")
+        run.study.note("control", error=control.error if control else "there was no time for it")
         return str(tuned.resolve()), None, fitted
     return str(tuned.resolve()), str((place / "control").resolve()), fitted
 
@@ -144,7 +146,7 @@ def verdict(run: Compressing, final: Mapping[str, Any]) -> dict[str, Any]:
         text += f"; the same network from scratch, trained as long, is {abs(gain):.2f} ± {error:.2f} points "
         text += "worse" if gain >= 0 else "better"
         text += " (within the noise)" if abs(gain) < 2 * error else ""
-    else:
+    elif final["refit_steps"]:
         text += f"; the control from scratch failed: {(run.study.history.note('control') or {}).get('error')}"
     return {"text": text, "drop": drop, "se": se, "kept_drop": drop <= run.job.max_drop, "missed": missed}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from seedleaf.compress_job import CompressJob
 
 LEFT_TO_REFIT = 2.0  # seconds that even a late run spends on it
+NAMED = 3  # parameters in a sentence
 
 
 @dataclass(frozen=True)
@@ -146,9 +147,18 @@ def verdict(run: Compressing, final: Mapping[str, Any]) -> dict[str, Any]:
         text += f"; the same network from scratch, trained as long, is {abs(gain):.2f} ± {error:.2f} points "
         text += "worse" if gain >= 0 else "better"
         text += " (within the noise)" if abs(gain) < 2 * error else ""
+        text += kept_by_control(control.get("kept") or ())
     elif final["refit_steps"]:
         text += f"; the control from scratch failed: {(run.study.history.note('control') or {}).get('error')}"
     return {"text": text, "drop": drop, "se": se, "kept_drop": drop <= run.job.max_drop, "missed": missed}
+
+
+def kept_by_control(names: Sequence[str]) -> str:
+    """What of the control is not from scratch, as the end of a sentence; empty where all of it is."""
+    if not names:
+        return ""
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f", though it keeps the trained {', '.join(names[:NAMED])}{more}: nothing says how they start"
 
 
 def said_of(final: Mapping[str, Any]) -> str:

@@ -11,16 +11,10 @@ from typing import Any
 from torch import Tensor, nn
 
 from seedleaf.compression.melt import branches, melt, plain_plan
-from seedleaf.compression.original import (
-    check_foreign,
-    check_traceable,
-    foreign_subject,
-    own_subject,
-    save_foreign,
-    save_own,
-)
+from seedleaf.compression.original import foreign_subject, own_subject, save_foreign, save_own
 from seedleaf.compression.plan_json import plan_from_json
 from seedleaf.compression.subject import Subject
+from seedleaf.compression.suitable import check_foreign, check_traceable
 from seedleaf.data.spec import ImageData, ImageSpec
 from seedleaf.errors import CheckpointError, DataError, RunError, SeedleafError, first_line
 from seedleaf.folder import delivered_in, read_history
@@ -181,7 +175,7 @@ class TakenModule:
 
     def _checked(self, spec: ImageSpec, scaling: Any) -> Net:
         mean, std = (self._channels(v, d, spec) for v, d in zip(scaling, (0.0, 1.0), strict=True))
-        net = Net(self.module, [255 * m for m in mean], [255 * s for s in std]).eval()
+        net = Net(self.module, [255 * m for m in mean], [255 * s for s in std], plain=True).eval()
         check_foreign(net, spec)
         return net
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,8 @@ def sketch(net: nn.Module, spec: ImageSpec, path: Path) -> None:
         return
     example = torch.zeros((2, spec.height, spec.width, spec.channels), dtype=torch.uint8)
     whole = nn.Sequential(net, nn.Softmax(1)).eval()
-    with warnings.catch_warnings(), torch.inference_mode(False), torch.no_grad():
+    torch._C._jit_set_onnx_log_enabled(False)  # or a failure prints the whole graph past Python's stdout
+    with warnings.catch_warnings(), torch.inference_mode(False), torch.no_grad(), _without_fast_path():
         warnings.simplefilter("ignore")
         try:
             torch.onnx.export(
@@ -51,6 +53,17 @@ def sketch(net: nn.Module, spec: ImageSpec, path: Path) -> None:
             )
         except Exception as error:
             raise RunError(f"the network cannot be written as a graph: {first_line(error)}") from error
+
+
+@contextmanager
+def _without_fast_path() -> Iterator[None]:
+    """Attention by its ordinary operators: the fused one, taken in eval mode, is none that ONNX knows."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
 
 
 def graph_of(net: nn.Module, spec: ImageSpec, folder: Path, quantise: Body, images: Pixels) -> Path:

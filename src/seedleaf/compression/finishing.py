@@ -178,7 +178,8 @@ def _control(work: Any, folder: str, bench: Bench, right: npt.NDArray[np.bool_])
     rows = np.arange(len(data.y_test), dtype=np.int64)
     answered = torch_probabilities(net, Feed(data.x_test, data.y_test, rows)).numpy().argmax(1)
     scratch = answered == np.asarray(data.y_test)
-    return {"test": accuracy_interval(scratch), "gain": paired(right, scratch)}
+    kept = list(work.subject.lasting())
+    return {"test": accuracy_interval(scratch), "gain": paired(right, scratch), "kept": kept}
 
 
 def paired(one: npt.NDArray[np.bool_], other: npt.NDArray[np.bool_]) -> dict[str, float]:

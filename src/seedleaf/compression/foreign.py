@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from seedleaf.compression.restart import untrained
 from seedleaf.compression.skeleton import Group, Skeleton
 from seedleaf.compression.subject import Factor, Keep, masked, replace_module
 from seedleaf.compression.surgery import chained, rebuilt
@@ -82,12 +83,10 @@ class ForeignNet:
         return ForeignNet(net.eval(), self.example)
 
     def fresh(self) -> ForeignNet:
-        net = copy.deepcopy(self.net)
-        for module in net.modules():
-            reset = getattr(module, "reset_parameters", None)
-            if callable(reset):
-                reset()
-        return ForeignNet(net, self.example)
+        return ForeignNet(untrained(self.net)[0], self.example)
+
+    def lasting(self) -> tuple[str, ...]:
+        return tuple(name.removeprefix("body.") for name in untrained(self.net)[1])
 
     def _child(self, net: Net) -> ForeignNet:
         """Its groups are as exact as they were here, and every cut is compared with the masked network anyway."""

@@ -24,7 +24,7 @@ from seedleaf.compression.own import OwnNet
 from seedleaf.compression.plan_json import plan_from_json, plan_to_json
 from seedleaf.compression.subject import Subject
 from seedleaf.data.spec import ImageSpec
-from seedleaf.errors import CheckpointError, DataError, RunError, first_line
+from seedleaf.errors import CheckpointError, RunError, first_line
 from seedleaf.learners.blocks import Net, build
 from seedleaf.learners.ops import NetPlan
 from seedleaf.train import checkpoint
@@ -142,44 +142,3 @@ def unpack(text: str, state: Mapping[str, Tensor]) -> Net:
         else:
             holder._buffers[last] = tensor.clone()
     return net
-
-
-# --- what somebody's module must be ---
-
-
-def check_foreign(net: Net, spec: ImageSpec) -> None:
-    """RunError or DataError, each with what to do, where the module does not fit the data."""
-    example = torch.zeros((2, spec.height, spec.width, spec.channels), dtype=torch.uint8)
-    shape = f"({2}, {spec.channels}, {spec.height}, {spec.width})"
-    try:
-        with torch.no_grad():
-            out = net.eval()(example)
-    except Exception as error:  # whatever a forward pass of somebody's raises
-        raise DataError(
-            f"the model does not run on float images of shape {shape}: {first_line(error)}; "
-            "give data of the shape it was made for"
-        ) from error
-    if not isinstance(out, Tensor) or out.ndim != 2:
-        found = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
-        raise RunError(f"the model answers {found} for two images; it must give logits of shape (N, classes)")
-    if out.shape != (2, spec.n_classes):
-        raise DataError(
-            f"the model answers {out.shape[1]} classes but {spec.name} has {spec.n_classes}: "
-            "give the data it was trained for"
-        )
-    if not any(p.ndim > 1 for p in net.parameters()):
-        raise RunError("the model has no weights that could be compressed")
-
-
-def check_traceable(net: Net, spec: ImageSpec, folder: Path) -> None:
-    """RunError where the model cannot be written as one graph: control flow on data, operators that ONNX does not know."""
-    from seedleaf.export import export_onnx
-
-    try:
-        export_onnx(net, spec, folder / DELIVERED)
-    except Exception as error:  # torch raises its own kinds for each stage
-        said = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise RunError(
-            f"the model cannot be traced to one graph (control flow that depends on the data, or an operator that ONNX does "
-            f"not know), so it can be neither measured nor delivered: {said[:200]}"
-        ) from error

@@ -63,6 +63,9 @@ class OwnNet:
         net.load_state_dict({"shift": self.net.shift, "scale": self.net.scale}, strict=False)
         return OwnNet(self.plan, net.eval())
 
+    def lasting(self) -> tuple[str, ...]:
+        return ()
+
     def to_json(self) -> dict[str, Any]:
         return {"plan": plan_to_json(self.plan)}
 

@@ -48,6 +48,9 @@ class Subject(Protocol):
     def fresh(self) -> Subject:
         """A network of the same shape with untrained weights: the control."""
 
+    def lasting(self) -> tuple[str, ...]:
+        """The parameters that `fresh` leaves as they were trained."""
+
     def to_json(self) -> dict[str, Any]:
         """How the network is described in config.json."""
 

@@ -116,14 +116,17 @@ class Net(nn.Module):
     """Raw images in, logits out: uint8 or float (N, H, W, C) in 0..255 -> float (N, n_classes).
 
     Normalisation is part of the network (buffers `shift` and `scale`), so that an exported graph takes raw pixels.
+    `plain` hands `body` tensors laid out as most code expects them: a `view` of somebody's fails on channels_last.
     """
 
     shift: Tensor
     scale: Tensor
 
-    def __init__(self, body: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
+    def __init__(
+        self, body: nn.Module, mean: Sequence[float], std: Sequence[float], plain: bool = False
+    ) -> None:
         super().__init__()
-        self.body = body
+        self.body, self.plain = body, plain
         m, s = torch.tensor(mean, dtype=torch.float32), torch.tensor(std, dtype=torch.float32)
         self.register_buffer("scale", 1.0 / s)
         self.register_buffer("shift", -m / s)
@@ -132,7 +135,12 @@ class Net(nn.Module):
         # NHWC seen as NCHW is what torch calls channels_last: the permute costs nothing.
         # In a graph planes are scaled ten times as fast as pixels, so that comes first.
         pixels = x.permute(0, 3, 1, 2).to(torch.float32)
-        out: Tensor = self.body(pixels * self.scale[:, None, None] + self.shift[:, None, None])
+        scaled = pixels * self.scale[:, None, None] + self.shift[:, None, None]
+        if (
+            self.plain
+        ):  # `contiguous` would leave one channel as it is, and convolutions take that for channels_last
+            scaled = scaled.clone(memory_format=torch.contiguous_format)
+        out: Tensor = self.body(scaled)
         return out
 
 

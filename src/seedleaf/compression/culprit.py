@@ -57,7 +57,7 @@ def frozen_in(net: nn.Module, example: Tensor) -> str:
             pass
     for note in noted:
         module = _written_at(net, note.filename, note.lineno)
-        if issubclass(note.category, torch.jit.TracerWarning) and module is not None:
+        if note.category.__name__ == "TracerWarning" and module is not None:
             return _at(module, note.filename, note.lineno)
     return ""
 

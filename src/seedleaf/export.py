@@ -54,6 +54,7 @@ def traced(network: nn.Module, spec: ImageSpec) -> Any:
     import torch
     from torch import nn
 
+    from seedleaf.learners.bare import bare
     from seedleaf.learners.fold import folded
 
     delivered = nn.Sequential(folded(network), nn.Softmax(1)).eval()
@@ -71,7 +72,7 @@ def traced(network: nn.Module, spec: ImageSpec) -> Any:
             verbose=False,
         )
     assert program is not None
-    return program.model_proto
+    return bare(program.model_proto)
 
 
 def warm_up(config: Config, setup: Mapping[str, Any], scratch: str) -> None:

@@ -105,3 +105,17 @@ def test_weights_leave_room_for_the_sums_of_older_processors(mode: str, layers: 
     kernels = [w for w in held if w.dtype == np.int8 and w.ndim > 1]
     assert len(kernels) == layers
     assert max(int(np.abs(k.astype(int)).max()) for k in kernels) <= 64
+
+
+@pytest.mark.parametrize("mode", ["static", "dynamic"])
+def test_nothing_but_what_is_read_is_in_the_file(mode: str, tmp_path: Path) -> None:
+    """Names of tensors, three for each that was there, were a third of a small network in eight bits."""
+    x, spec = pictures(3)
+    whole, small = tmp_path / "whole.onnx", tmp_path / "small.onnx"
+    sketch(network(3, [120.0] * 3, [60.0] * 3), spec, whole)
+    write_int8(whole, small, mode, x)
+    model = onnx.load(str(small))
+    assert [v.name for v in (*model.graph.input, *model.graph.output)] == ["images", "probabilities"]
+    assert not model.metadata_props
+    assert not model.graph.value_info
+    assert max(len(name) for node in model.graph.node for name in (*node.input, node.name)) <= len("images")

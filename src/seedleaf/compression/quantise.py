@@ -97,6 +97,7 @@ def write_int8(source: Path, target: Path, mode: str, images: Pixels) -> None:
             if mode == "dynamic":
                 linear = ["MatMul", "Gemm"]
                 quantize_dynamic(str(prepared), str(target), linear, per_channel=True, reduce_range=REDUCED)
+                _tidy(target, None)
                 return
             left, start = _prepare(prepared)
             reader: Any = _Reader("images", images[:IMAGES])
@@ -113,8 +114,7 @@ def write_int8(source: Path, target: Path, mode: str, images: Pixels) -> None:
                 reduce_range=REDUCED,
                 extra_options={"TensorQuantOverrides": start.overrides} if start else {},
             )
-            if start:
-                _shorten(target, start)
+            _tidy(target, start)
         except Exception as error:  # it raises whatever its steps raise
             raise RunError(f"the graph cannot be quantised ({mode}): {first_line(error)}") from error
 
@@ -139,11 +139,16 @@ def _prepare(path: Path) -> tuple[list[str], Start | None]:
     return [node.name for node in before], start
 
 
-def _shorten(path: Path, start: Start) -> None:
+def _tidy(path: Path, start: Start | None) -> None:
+    """The file without the steps of its beginning that `start` made needless, and without what no runtime reads."""
     import onnx
 
+    from seedleaf.learners.bare import bare, short_names
+
     model = onnx.load(str(path))
-    shorten(model, start)
+    if start:
+        shorten(model, start)
+    short_names(bare(model).graph)
     onnx.save(model, str(path))
 
 

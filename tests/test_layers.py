@@ -18,6 +18,7 @@ TOP = {
     "card",
     "compress_finish",
     "compress_front",
+    "compress_limits",
     "compress_job",
     "compress_late",
     "compress_plan",

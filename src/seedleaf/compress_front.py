@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from seedleaf.compress_finish import Compressing, card, kept_metrics, said_of, stored_recipe
+from seedleaf.compress_limits import broken_bounds, times_asked
 from seedleaf.core import State, Trial
 from seedleaf.executors.base import OWN_DEVICE
 from seedleaf.finish import call_all, swap
@@ -108,6 +109,7 @@ def _delivered(
                 "control": None,
                 "out": str((staged / f"{m.id:04d}").resolve()),
                 "config": dict(m.config),
+                "bounds": times_asked(run.job),
             },
         )
         for m in members
@@ -116,8 +118,8 @@ def _delivered(
     answers = call_all(run, calls, "front", needed=set()) if calls else {}
     for member in members:
         answer, folder = answers[str(member.id)], staged / f"{member.id:04d}"
-        if answer.error is not None:
-            run.view.message(f"{member.id:04d} is not in front/: {answer.error}")
+        if why := answer.error or broken_bounds(run.job, answer.value):
+            run.view.message(f"{member.id:04d} is not in front/: {why}")
             shutil.rmtree(folder, ignore_errors=True)
             continue
         _, steps, whole = tuned[member.id]

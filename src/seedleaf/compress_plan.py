@@ -152,7 +152,7 @@ def open_study(
     study.note("data", spec=spec.to_json())
     study.note("baseline", **trivial_baseline(spec))
     study.note("plan", **{**asdict(planned), "fidelity": None}, axis="epochs")
-    study.note("original", **{k: v for k, v in found.items() if k != "graph"})
+    study.note("original", **{k: v for k, v in found.items() if k not in ("graph", "delivered")})
     return study
 
 

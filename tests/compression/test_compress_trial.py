@@ -17,11 +17,13 @@ from torch import nn
 
 from seedleaf.compress_job import CompressJob
 from seedleaf.compress_plan import open_study, plan
+from seedleaf.compression.allocate import narrowest
 from seedleaf.compression.analyse import analyse
 from seedleaf.compression.blocktable import BlockTable
-from seedleaf.compression.deploy import probabilities
-from seedleaf.compression.finishing import finetune
-from seedleaf.compression.original import open_original, save_foreign, save_own
+from seedleaf.compression.candidates import reachable
+from seedleaf.compression.deploy import graph_of, probabilities
+from seedleaf.compression.finishing import deliver, finetune, weigh
+from seedleaf.compression.original import DELIVERED, open_original, save_foreign, save_own
 from seedleaf.compression.own import OwnNet
 from seedleaf.compression.quantise import write_int8
 from seedleaf.compression.recipe import fingerprint
@@ -32,7 +34,7 @@ from seedleaf.compression.trial import device_of, open_bench, run
 from seedleaf.core import Context
 from seedleaf.data.images import load_images
 from seedleaf.data.mapped import save_mapped
-from seedleaf.errors import RunError, TrialError
+from seedleaf.errors import LimitError, RunError, TrialError
 from seedleaf.learners.blocks import Net
 from seedleaf.learners.convnet import ConvNet
 from seedleaf.space import Choice
@@ -263,3 +265,56 @@ def test_the_control_trains_the_same_network_from_nothing(setup: dict[str, Any],
     one, other = (checkpoint.load(tmp_path / n / CHECKPOINT)["model"] for n in ("tuned", "control"))
     assert {k: v.shape for k, v in one.items()} == {k: v.shape for k, v in other.items()}
     assert not all(torch.equal(v, other[k]) for k, v in one.items())
+
+
+@pytest.fixture(scope="module")
+def foreign(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Somebody's network, which one exporter sketches and another delivers."""
+    folder = tmp_path_factory.mktemp("foreign")
+    data = load_images((*pictures(160), *pictures(40)))
+    save_mapped(data, folder / "cache")
+    saved = save_foreign(folder, zoo.subject("resnet").net, data.spec)
+    return {**saved, "data": str(folder / "cache"), "seed": 0, "training": ConvNet().default(data.spec)}
+
+
+def test_bytes_are_priced_as_they_will_be_delivered(foreign: dict[str, Any], tmp_path: Path) -> None:
+    told = analyse(foreign, 3.0)
+    sizes = {name: (Path(foreign["original"]) / name).stat().st_size for name in ("original.onnx", DELIVERED)}
+    assert told["costs"]["bytes"] == sizes[DELIVERED] != sizes["original.onnx"]
+    asked = {**foreign, "targets": {"bytes": told["costs"]["bytes"] / 2}}
+    for quantise, bound in (("off", told["costs"]["bytes"] / 2), ("static", told["costs"]["bytes"] / 3)):
+        asked["targets"] = {"bytes": bound}
+        chosen = config(asked, passes="prune", quantise=quantise, distil="off")
+        folder = tmp_path / quantise
+        [m] = run(chosen, context(asked, folder, 0, 1))
+        recipe = json.loads((folder / "recipe.json").read_text())["recipe"]
+        weighed = weigh(recipe, asked, str(folder), {})
+        assert weighed["bytes"] <= bound
+        assert weighed["bytes"] == pytest.approx(m.metrics["bytes"], rel=0.02)
+        out = tmp_path / f"{quantise} delivered"
+        done = deliver(recipe, asked, str(folder), None, str(out), chosen)
+        assert done["bytes"] == (out / "model.onnx").stat().st_size == weighed["bytes"]
+        assert done["params"] == weighed["params"] == m.metrics["params"]
+        for path in out.iterdir():
+            for place in (str(Path(zoo.__file__).parent), str(Path(torch.__file__).parent), str(Path.cwd())):
+                assert place.encode() not in path.read_bytes(), path.name
+
+
+@pytest.mark.parametrize("int8", [False, True])
+def test_what_bytes_can_come_down_to_counts_nodes_and_names(
+    setup: dict[str, Any], int8: bool, tmp_path: Path
+) -> None:
+    """They stay when the channels go."""
+    told, bench = analyse(setup, 3.0), open_bench(setup)
+    shop = bench.shop8 if int8 else bench.shop
+    pricer = shop.pricer(bench.original)
+    smallest = bench.original.pruned({g: range(n) for g, n in narrowest(pricer).items()})
+    graph = graph_of(
+        smallest.net, bench.source.data.spec, tmp_path, {"mode": "static"} if int8 else {}, pictures(64)[0]
+    )
+    floors = told["floors8" if int8 else "floors"]
+    assert floors["prune"]["bytes"] == pytest.approx(graph.stat().st_size, rel=0.3)
+    with pytest.raises(
+        LimitError, match=r"200 bytes \(this network can come down to about [1-9],\d{3} bytes\)"
+    ):
+        reachable(told, {"bytes": 200.0}, "search")

@@ -8,7 +8,7 @@ keeps the same share everywhere: the control that it must beat.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -134,11 +134,12 @@ def narrowest(pricer: Pricer) -> dict[str, int]:
     return {g.id: min(LEAST, g.channels) for g in pricer.skeleton.free}
 
 
-def least(pricer: Pricer) -> dict[str, float]:
-    """The least that pruning brings each cost to: in int8 a layer of 16 channels can be faster than one of 2."""
+def least(pricer: Pricer, dropped: Collection[str] = ()) -> dict[str, float]:
+    """The least that pruning, without those blocks, brings each cost to: in int8 a layer of 16 channels can be faster than
+    one of 2."""
     block = pricer.table.block
     found = [
-        pricer.price({g.id: min(n, g.channels) for g in pricer.skeleton.free})
+        pricer.price({g.id: min(n, g.channels) for g in pricer.skeleton.free}, dropped)
         for n in (LEAST, block, 2 * block)
     ]
     return {m: min(costs[m] for costs in found) for m in METRICS}

@@ -15,11 +15,11 @@ from torch import Tensor, nn
 
 from seedleaf.compression.allocate import least
 from seedleaf.compression.blocktable import BlockTable
-from seedleaf.compression.deploy import graph_of, probabilities, ratio, sketch, times
+from seedleaf.compression.deploy import graph_of, numbers_bytes, probabilities, ratio, sketch, times, wrapping
 from seedleaf.compression.distil import DistilTrainer
-from seedleaf.compression.original import open_original
+from seedleaf.compression.original import DELIVERED, open_original
 from seedleaf.compression.own import OwnNet
-from seedleaf.compression.pricing import METRICS, Pricer, scale_of
+from seedleaf.compression.pricing import Pricer, scale_of
 from seedleaf.compression.quantise import MODES, write_int8
 from seedleaf.compression.space import training_of
 from seedleaf.compression.subject import Subject
@@ -27,6 +27,7 @@ from seedleaf.compression.trial import ANALYSIS, counted
 from seedleaf.core import Context
 from seedleaf.data.spec import ImageSpec
 from seedleaf.errors import RunError, first_line
+from seedleaf.export import export_onnx
 from seedleaf.learners.blocks import Net
 from seedleaf.learners.images import Source, open_source
 from seedleaf.learners.trial import prepare_process, usable
@@ -34,6 +35,7 @@ from seedleaf.train.feed import Feed
 
 TABLE_SHARE = 0.4  # of the time for the look, that measuring layers may take, in float and again in int8
 TABLES = "tables.json"
+DELIVERED8 = "delivered8.onnx"
 PROBED = {"lr": 0.01}
 PROBE_SECONDS, MOST_PROBED = 0.5, 100  # for timing batches: a time slice of a busy machine is 0.1 s
 NOTHING = 1.2  # times smaller, below which int8 of the linear layers alone is not worth a look
@@ -57,13 +59,18 @@ def analyse(setup: Mapping[str, Any], seconds: float, device: str = "cpu") -> di
     sketch(original.net, spec, graph)
     [timed] = times([graph], sample)
     params, macs = counted(original.net, sample)
-    costs = {"params": params, "macs": macs, "bytes": graph.stat().st_size, "latency_ms": timed["median"]}
-    mode8, int8, why_not = _int8_gain(graph, folder, source, costs)
+    delivered = folder / DELIVERED
+    if not delivered.exists():
+        export_onnx(original.net, spec, delivered)
+    size = delivered.stat().st_size
+    costs = {"params": params, "macs": macs, "bytes": size, "latency_ms": timed["median"]}
+    mode8, int8, why_not = _int8_gain(graph, folder, source)
     on, epoch = _epoch(original, source, setup, usable(device))
     layers = [x for x in original.skeleton.layers if x.kind != "norm"]
     table, table8 = (BlockTable.from_json(times, i == 1) for i, times in enumerate(_tables(folder)))
     table.fill(layers, began + TABLE_SHARE * seconds)
-    scale = scale_of(original.skeleton, table, costs, call_ms(spec, folder, source))
+    numbers = numbers_bytes(delivered)
+    scale = scale_of(original.skeleton, table, costs, call_ms(spec, folder, source), numbers)
     floors = _floors(original, Pricer(original.skeleton, table, scale))
     scale8, floors8 = scale, dict[str, dict[str, float]]()
     if int8 and setup.get("int8") != "never":
@@ -72,16 +79,20 @@ def analyse(setup: Mapping[str, Any], seconds: float, device: str = "cpu") -> di
         else:  # no table of these: what it gains is in the scale
             table8 = table
         costs8 = {**costs, **{m: costs[m] / gain for m, gain in int8.items()}}
-        scale8 = scale_of(original.skeleton, table8, costs8, call_ms(spec, folder, source, mode8))
+        call8, numbers8 = call_ms(spec, folder, source, mode8), numbers_bytes(folder / DELIVERED8)
+        scale8 = scale_of(original.skeleton, table8, costs8, call8, numbers8)
         floors8 = _floors(original, Pricer(original.skeleton, table8, scale8))
     found = {
         "graph": str(graph.resolve()),
+        "delivered": str(delivered.resolve()),
         "ours": isinstance(original, OwnNet),
         "costs": costs,
         "latency_ms": costs["latency_ms"],
         "p90": timed["p90"],
         "scale": scale,
         "scale8": scale8,
+        "wrapping": wrapping(graph, delivered),
+        "wrapping8": wrapping(folder / "original8.onnx", folder / DELIVERED8) if int8 else 1.0,
         "int8": int8,
         "mode8": mode8,
         "no_int8": why_not,
@@ -142,17 +153,16 @@ def _tables(folder: Path) -> tuple[dict[str, float], dict[str, float]]:
     return body["table"], body["table8"]
 
 
-def _int8_gain(
-    graph: Path, folder: Path, source: Source, costs: Mapping[str, float]
-) -> tuple[str, dict[str, float], str]:
+def _int8_gain(graph: Path, folder: Path, source: Source) -> tuple[str, dict[str, float], str]:
     """The first mode of int8 that works, how many times faster and smaller the original becomes in it; nothing, and why,
-    where none does."""
-    quantised = folder / "original8.onnx"
+    where none does. Sketch and delivered graph are both written in it."""
+    quantised, delivered = folder / "original8.onnx", folder / DELIVERED
     images = np.take(source.data.x_train, source.train[:64], 0)
     why_not = ""
     for mode in MODES:
         try:
             write_int8(graph, quantised, mode, images)
+            write_int8(delivered, folder / DELIVERED8, mode, images)
             answered = probabilities(quantised, images)
             faster = ratio(quantised, graph, images)
         except RunError as error:
@@ -161,7 +171,7 @@ def _int8_gain(
         except Exception as error:  # ONNX Runtime's own have no base in common
             why_not = why_not or f"the quantised original does not run ({mode}): {first_line(error)}"
             continue
-        smaller = costs["bytes"] / quantised.stat().st_size
+        smaller = delivered.stat().st_size / (folder / DELIVERED8).stat().st_size
         if not np.isfinite(answered).all():
             why_not = why_not or "the quantised original answers no numbers"
         elif mode != "dynamic" or smaller >= NOTHING:
@@ -219,7 +229,5 @@ def _floors(original: Subject, pricer: Pricer) -> dict[str, dict[str, float]]:
         ]
         found["drop"] = dict(pricer.price(None, droppable))
         if "prune" in found:
-            full = pricer.price()
-            both = {m: found["prune"][m] * found["drop"][m] / max(full[m], 1e-30) for m in METRICS}
-            found["drop_prune"] = both
+            found["drop_prune"] = least(pricer, droppable)
     return found

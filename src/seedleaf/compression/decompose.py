@@ -114,6 +114,7 @@ def offers(
                 continue
             sizes = costs(chain)
             after = {m: sizes[m] * pricer.scale.get(m, 1.0) for m in ("params", "macs", "bytes")}
+            after["bytes"] += pricer.wrapped(len(chain))
             after["latency_ms"] = before["latency_ms"] * ms / max(was, 1e-9)
             off = product(KINDS[each](weight, ranks)) - weight
             share = sum(sizes[m] for m in ("params",)) / max(layer.cin * layer.cout, 1)

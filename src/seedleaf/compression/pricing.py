@@ -18,7 +18,8 @@ class Pricer:
     """Costs of a skeleton at any widths, and without some of its blocks.
 
     `scale` brings what the layers sum to up to what was measured of the original: what they do not explain (activations,
-    sums) is taken to shrink in proportion. `scale["call_ms"]` stays: it is what a graph takes without any layer.
+    sums) is taken to shrink in proportion. `scale["call_ms"]` stays: it is what a graph takes without any layer. So does
+    `scale["layer_bytes"]` as long as a layer is there: what its nodes and names take beside its numbers.
     """
 
     skeleton: Skeleton
@@ -45,7 +46,12 @@ class Pricer:
 
     def sum(self, layers: Iterable[Layer]) -> Costs:
         rows = [self._layer(x) for x in layers]
-        return {m: sum(r[m] for r in rows) * self.scale.get(m, 1.0) for m in METRICS}
+        total = {m: sum(r[m] for r in rows) * self.scale.get(m, 1.0) for m in METRICS}
+        return {**total, "bytes": total["bytes"] + self.wrapped(sum(1 for r in rows if r["macs"]))}
+
+    def wrapped(self, layers: int) -> float:
+        """Bytes of so many layers without their numbers."""
+        return layers * self.scale.get("layer_bytes", 0.0)
 
     def _layer(self, layer: Layer) -> Costs:
         key = layer.name, layer.cin, layer.cout
@@ -57,15 +63,25 @@ class Pricer:
 
 
 def scale_of(
-    skeleton: Skeleton, table: BlockTable, measured: Mapping[str, float], call_ms: float = 0.0
+    skeleton: Skeleton,
+    table: BlockTable,
+    measured: Mapping[str, float],
+    call_ms: float = 0.0,
+    numbers: float | None = None,
 ) -> dict[str, float]:
-    """How many times what its layers sum to a network was measured to cost, over the `call_ms` that any graph takes."""
+    """How many times what its layers sum to a network was measured to cost, over the `call_ms` that any graph takes.
+
+    `numbers` are the bytes of its file that are weights: the others do not become fewer with the channels.
+    """
     raw = Pricer(skeleton, table).price()
     # Of a tiny network the call is nearly all: some of its time must remain the layers'.
     call = min(call_ms, MOST_CALL * measured.get("latency_ms", 0.0))
-    left = {**measured, "latency_ms": measured.get("latency_ms", 0.0) - call}
+    size = measured.get("bytes", 0.0)
+    held = size if numbers is None else min(numbers, size)
+    left = {**measured, "bytes": held, "latency_ms": measured.get("latency_ms", 0.0) - call}
     found = {m: left[m] / raw[m] if left.get(m) and raw[m] else 1.0 for m in METRICS}
-    return {**found, "call_ms": call}
+    layers = sum(1 for x in skeleton.layers if x.kind != "norm")
+    return {**found, "call_ms": call, "layer_bytes": (size - held) / max(layers, 1)}
 
 
 def broken(found: Mapping[str, float], targets: Mapping[str, float]) -> dict[str, float]:

@@ -23,7 +23,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from seedleaf.compression.blocktable import BlockTable
-from seedleaf.compression.deploy import graph_of, probabilities, ratio
+from seedleaf.compression.deploy import delivered_bytes, graph_of, probabilities, ratio
 from seedleaf.compression.distil import trainer_with
 from seedleaf.compression.original import open_original
 from seedleaf.compression.pricing import broken
@@ -203,7 +203,7 @@ def _fold(config: Config, targets: Mapping[str, float], bench: Bench) -> tuple[W
 
 
 def measured(work: Work, bench: Bench, folder: Path) -> dict[str, float]:
-    """What a network costs: params and macs counted, bytes and time taken from its graph beside the original's."""
+    """What a network costs: params and macs counted, bytes (as delivered) and time by its graph beside the original's."""
     spec = bench.source.data.spec
     sample = np.asarray(bench.source.data.x_train[: 2 * len(spec.class_names)])
     graph = graph_of(work.subject.net, spec, folder, work.quantise, sample)
@@ -211,13 +211,13 @@ def measured(work: Work, bench: Bench, folder: Path) -> dict[str, float]:
         _same(graph, work.subject.net, sample)
     faster = ratio(graph, Path(bench.found["graph"]), sample)
     params, macs = counted(work.subject.net, sample)
-    size = graph.stat().st_size
+    size = delivered_bytes(graph, bench.found["wrapping8" if work.quantise else "wrapping"])
     for name in ("sketch.onnx", "sketch8.onnx"):
         (folder / name).unlink(missing_ok=True)
     return {
         "params": float(params),
         "macs": float(macs),
-        "bytes": float(size),
+        "bytes": size,
         "latency_ms": bench.found["latency_ms"] / faster,
         "speedup": faster,
     }

@@ -33,7 +33,9 @@ FROZEN = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the layers before the head, from the 
 SCRATCH, HUB, FILE = "scratch", "hub", ".safetensors"
 # Published weights are tuned in small steps:
 GENTLE: Mapping[str, Value] = {"optimizer": "adamw", "optimizer.lr": 1e-3, "augment.erase": 0.0}
-GRAPH = 100_000  # bytes of a traced graph beside its weights, at most: names and nodes
+# Bytes of a traced graph beside its weights, at most: names and nodes. 6 kB of resnet10t, 19 of mobilenetv3_small_050, 31 of
+# efficientnet_b0, 77 of densenet121.
+GRAPH = 100_000
 FLOAT_BYTES = 4
 
 

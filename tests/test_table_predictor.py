@@ -114,6 +114,56 @@ def test_what_would_put_answers_on_other_rows_is_refused(
     assert (done.exit_code, done.stdout) == (2, "")
 
 
+@pytest.fixture(scope="module")
+def towns(tmp_path_factory: pytest.TempPathFactory) -> dict[str, TablePredictor]:
+    """Models of the same rows with letters beyond ASCII, by the encoding of their training file."""
+    found, rows = {}, [[*row[:4], "Köln" if row[4] == "a" else row[4], row[5]] for row in rows_of(200)]
+    for name in ("utf-8", "cp1252"):
+        folder = tmp_path_factory.mktemp(name)
+        path = write(folder / "train.csv", rows)
+        path.write_bytes(path.read_text(encoding="utf-8").encode(name))
+        found[name] = model_of(path, folder)
+        assert found[name].schema.notes["encoding"] == name
+    return found
+
+
+@pytest.mark.parametrize("trained", ["utf-8", "cp1252"])
+def test_a_byte_that_is_not_utf8_changes_no_other_row(
+    trained: str, towns: dict[str, TablePredictor], tmp_path: Path
+) -> None:
+    model, rows = towns[trained], [[*row[:4], "Köln", row[5]] for row in rows_of(20, 1)]
+    path = write(tmp_path / "new.csv", rows)
+    raw, (whole, said) = path.read_bytes(), answers(model, path)
+    assert said == []
+    for mark in (b"", b"\xef\xbb\xbf"):
+        path.write_bytes(mark + raw + b"001;\x80 1,5;;;;\r\n")
+        with pytest.raises(DataError) as caught:
+            model.answers(path)
+        assert str(caught.value) == (
+            f"{path}, line 22: its byte 5 (0x80) is not UTF-8, as other letters of the file are: save it as UTF-8"
+        )
+    path.write_bytes(raw.decode().encode("cp1252"))
+    found, said = answers(model, path)
+    np.testing.assert_array_equal(found, whole)
+    told = ["line 2 is not UTF-8; read as Latin-1 (cp1252)"]
+    assert said == (told if trained == "utf-8" else []), "plainly of another encoding than training's file"
+    plain = raw.replace("Köln".encode(), b"b")
+    path.write_bytes(plain)
+    alone = model.answers(path)
+    path.write_bytes(plain + b"001;\x80 1,5;;;;\r\n")
+    np.testing.assert_array_equal(answers(model, path)[0][:20], alone)
+
+
+def test_a_letter_of_latin1_that_looks_like_utf8_is_told_apart_by_the_training_file(
+    towns: dict[str, TablePredictor], tmp_path: Path
+) -> None:
+    path = write(tmp_path / "new.csv", [[*row[:4], "Köln ANDRÉ’S", row[5]] for row in rows_of(20, 1)])
+    path.write_bytes(path.read_text(encoding="utf-8").encode("cp1252"))
+    assert len(answers(towns["cp1252"], path)[0]) == 20
+    with pytest.raises(DataError, match=r"line 2: its byte \d+ \(0xf6\) is not UTF-8"):
+        towns["utf-8"].answers(path)
+
+
 def test_a_model_of_a_file_without_names_goes_by_place(bare: TablePredictor, tmp_path: Path) -> None:
     model, rows = bare, rows_of(10, 1)
     whole, said = answers(model, write(tmp_path / "new.csv", rows, None))

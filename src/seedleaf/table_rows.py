@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from seedleaf.data.tables.cells import BLANKS, RawTable
+from seedleaf.data.tables.encoding import decode_rows
 from seedleaf.data.tables.layout import Records, column_names, fill, trim
 from seedleaf.data.tables.read import (
     LOOK,
     NAMES,
     SEPARATORS,
-    decode,
     first_rows,
     lines_of,
     no_table,
@@ -34,7 +34,7 @@ from seedleaf.errors import DataError
 def read_rows(path: Path, schema: TableSchema) -> tuple[RawTable, list[str]]:
     """All rows of a CSV or TSV file (also .gz), and what was odd about it."""
     odd: list[Finding] = []
-    text, _ = decode(unpack(path), path, odd)
+    text = decode_rows(unpack(path), path, odd, schema.notes.get("encoding", "utf-8"))
     used = {c.name for c in schema.used}
     rows = records(text, _separator(text, path, schema, used), path, odd, lone=True)
     if not rows:

@@ -93,6 +93,36 @@ def test_letters_outside_ascii_survive_every_encoding(tmp_path: Path) -> None:
     assert "line 1" in finding.message
 
 
+LETTERS = "name,size,y\n" + "".join(f"Köln,{i},{'ja' if i % 2 else 'nein'}\n" for i in range(40))
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_a_few_broken_bytes_leave_the_other_cells_of_a_utf8_file_alone(mark: bytes, tmp_path: Path) -> None:
+    whole = cells(save(tmp_path, LETTERS))
+    lines = LETTERS.encode().splitlines(keepends=True)
+    lines[3] = lines[3].replace("ö".encode(), b"\xf6")
+    lines[7] = lines[7].replace("ö".encode(), b"\xc3")
+    expected = list(whole["name"])
+    expected[2] = expected[6] = "K\ufffdln"
+    for name, end in (("n.csv", b"\n"), ("rn.csv", b"\r\n"), ("r.csv", b"\r")):
+        path = save(tmp_path, mark + b"".join(lines).replace(b"\n", end), name)
+        assert cells(path) == {**whole, "name": expected}
+        _, [finding], notes = read_file(path)
+        assert (finding.kind, notes["encoding"]) == ("encoding", "utf-8-sig" if mark else "utf-8")
+        assert str(finding) == "2 bytes are not UTF-8, in lines 4, 8; read as UTF-8, a \ufffd in their place"
+
+
+def test_a_file_whose_letters_are_mostly_not_utf8_is_read_as_latin1(tmp_path: Path) -> None:
+    """Two letters of Latin-1 in a row may by chance be one of UTF-8."""
+    raw = LETTERS.encode("cp1252").replace(b"K\xf6ln,9", "ANDRÉ’S,9".encode("cp1252"))
+    table, [finding], notes = read_file(save(tmp_path, raw))
+    assert notes["encoding"] == "cp1252"
+    assert "ANDRÉ’S" in table.columns["name"].values
+    assert str(finding) == "line 2 is not UTF-8; read as Latin-1 (cp1252)"
+    with pytest.raises(DataError, match=r"begins as utf-8-sig and is not: line 2: its byte 2 \(0xf6\)"):
+        read_file(save(tmp_path, b"\xef\xbb\xbf" + raw))
+
+
 @pytest.mark.parametrize(
     ("first", "header"),
     [

@@ -12,22 +12,13 @@ from pathlib import Path
 from typing import Literal
 
 from seedleaf.data.tables.cells import BLANKS, RawTable
+from seedleaf.data.tables.encoding import decode
 from seedleaf.data.tables.layout import column_names, fill, is_header, trim
 from seedleaf.data.tables.schema import Finding
 from seedleaf.errors import DataError
 
 SEPARATORS = "\t;|,"  # the order of preference where several fit equally
 PACKED, PARQUET = (".gz",), (".parquet", ".pq")
-# What files that are no text begin with, and what to do about it.
-OTHERS = {
-    b"PAR1": "it is a Parquet file: call it .parquet",
-    b"PK\x03\x04": "it is an Excel workbook or a zip archive: save the sheet as CSV",
-    b"\xd0\xcf\x11\xe0": "it is an old Excel workbook: save the sheet as CSV",
-    b"SQLite format 3": "it is an SQLite database: export the table as CSV",
-    b"BZh": "it is packed with bzip2: unpack it, or pack it with gzip",
-    b"\xfd7zXZ": "it is packed with xz: unpack it, or pack it with gzip",
-    b"\x28\xb5\x2f\xfd": "it is packed with zstd: unpack it, or pack it with gzip",
-}
 LOOK = 500  # records that are looked at to find the separator and the header
 MOST_BYTES = 4 << 30  # unpacked
 MOST_LINES = 200  # in one record; more is an unclosed quote
@@ -101,39 +92,6 @@ def no_table(text: str, width: int) -> str:
     return (
         f"its rows have one cell, such as {first[:40]!r}; separators that are known: {known}" if odd else ""
     )
-
-
-def decode(raw: bytes, path: Path, findings: list[Finding]) -> tuple[str, str]:
-    """Text and the name of its encoding: by its mark, else UTF-8, else Windows' Latin-1 (a finding)."""
-    for start, what in OTHERS.items():
-        if raw.startswith(start):
-            raise DataError(f"{path} is not a table of text: {what}")
-    for mark, name in ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
-        if raw.startswith(mark):
-            try:
-                return _sane(raw.decode(name), path), name
-            except UnicodeDecodeError as error:
-                raise DataError(f"{path} begins as {name} and is not: byte {error.start}") from None
-    try:
-        return _sane(raw.decode("utf-8"), path), "utf-8"
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-    text = _sane(raw.decode("cp1252", "replace"), path)
-    findings.append(Finding("encoding", "", f"line {line} is not UTF-8", "read as Latin-1 (cp1252)", 1))
-    return text, "cp1252"
-
-
-def _sane(text: str, path: Path) -> str:
-    """`text`, unless it is none."""
-    head = text[: 1 << 20]
-    odd = sum(head.count(chr(code)) for code in range(32) if code not in (9, 10, 11, 12, 13, 26))
-    if "\0" in head or odd > len(head) / 100:
-        line = head.count("\n", 0, head.find("\0")) + 1 if "\0" in head else 0
-        wide = head.count("\0") > len(head) / 4
-        what = "UTF-16 or UTF-32 without its mark? save it as UTF-8" if wide else "a binary file?"
-        where = f" from line {line} on" if line else ""
-        raise DataError(f"{path} is not a table of text: it holds control characters{where} ({what})")
-    return text.replace("\x1a", "")
 
 
 def sniff(text: str, path: Path) -> str:

@@ -229,6 +229,45 @@ def test_a_tie_is_told_wherever_the_winner_is(tmp_path: Path, monkeypatch: pytes
     assert "winner: the plainer model of a tie" in page
 
 
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"tradeoff": "macs"}, "tradeoff means nothing to tables: .* give --max-bytes or --max-latency"),
+        ({"preset": "best"}, "preset means nothing to tables: .*--time"),
+        ({"fidelity": "size"}, "fidelity means nothing to tables: .*--folds"),
+        ({"inherit": True}, "inherit means nothing to tables"),
+        ({"tradeoff": "speed"}, "no tradeoff is called 'speed'"),
+        ({"max_macs": "1k"}, "a limit on macs is for images; tables know --max-bytes, --max-latency"),
+    ],
+)
+def test_what_would_be_ignored_of_a_table_is_refused(
+    asked: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    file = write(tmp_path / "data.csv", messy("binary", 60))
+    with pytest.raises(StudyError, match=said):
+        seedleaf.fit(file, out=tmp_path / "run", **asked)
+    assert not (tmp_path / "run").exists()
+    if "inherit" not in asked:
+        option = [(f"--{name.replace('_', '-')}", str(value)) for name, value in asked.items()]
+        done = CliRunner().invoke(app, ["fit", str(file), "--out", str(tmp_path / "run"), *option[0]])
+        assert (done.exit_code, done.stdout) == (2, "")
+        assert said[:20] in done.stderr
+
+
+def test_a_run_that_was_begun_with_what_is_ignored_goes_on() -> None:
+    from seedleaf.job import Job
+    from seedleaf.modality import check_job, check_new
+
+    old = Job("data.csv", 60.0, kind="tables", preset="best", tradeoff="macs")
+    check_job(old)
+    with pytest.raises(StudyError, match="preset means nothing"):
+        check_new(old)
+    with pytest.raises(StudyError, match="learner means nothing to tables: .*--families"):
+        check_new(Job("data.csv", 60.0, kind="tables", learner="timm:resnet10t"))
+    with pytest.raises(StudyError, match="tables know no option 'colour'; there are: target, test"):
+        check_job(replace(old, options={"colour": "red"}))
+
+
 def test_what_cannot_be_is_refused_before_anything_starts(tmp_path: Path) -> None:
     file = write(tmp_path / "data.csv", messy("binary", 60))
     with pytest.raises(StudyError, match="a limit on params is for images"):

@@ -77,7 +77,7 @@ def fit(
     The run lands in `out`, or the next free runs/<data>-<n>/. Raises DataError, LimitError,
     BudgetError, each saying what to do.
     """
-    from seedleaf.modality import modality_of
+    from seedleaf.modality import check_new, modality_of
 
     began = time.time() if began is None else began
     asked = {"params": max_params, "macs": max_macs, "bytes": max_bytes}
@@ -96,7 +96,6 @@ def fit(
     given |= {"copies": copies, "positive": None if positive is None else str(positive)}
     if test is not None and test != NO_TEST:
         given["test"] = str(Path(str(test)).absolute())
-    modality = modality_of(data)
     job = Job(
         data=name_of(data),
         time_limit=parse_seconds(time_limit),
@@ -111,13 +110,13 @@ def fit(
         fidelity=fidelity,
         tradeoff=tradeoff,
         inherit=inherit,
-        kind=modality.name,
+        kind=modality_of(data).name,
         options={k: v for k, v in given.items() if v is not None},
         command=command,
         version=__version__,
     )
     job.check()
-    modality.check(job)
+    check_new(job)
     return begin(new_folder(job.data, out), job, data, view, began)
 
 

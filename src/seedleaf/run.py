@@ -30,7 +30,7 @@ from seedleaf.folder import (
     used_seconds,
 )
 from seedleaf.job import ARRAYS, Job
-from seedleaf.modality import modality_named
+from seedleaf.modality import check_job, modality_named
 from seedleaf.result import Result
 from seedleaf.store import SqlStore
 from seedleaf.timing import format_seconds
@@ -72,7 +72,7 @@ def _stages(
             raise RunError(f"{folder / LOG} has lost its log, though there are trials: it cannot go on")
         if is_done(history, job):
             return handed_back(folder, job)
-        modality_named(job.kind).check(job)  # what was installed when it was begun may not be now
+        check_job(job)  # what was installed when it was begun may not be now
         job.save(folder)
         used = used_seconds(history)
         deadline = began + job.time_limit - used

@@ -45,19 +45,19 @@ def fit(
     ] = None,
     seed: Seed = 0,
     preset: Annotated[
-        str, typer.Option(help="quick, good or best: how much of the time is search.")
+        str, typer.Option(help="Images: quick, good or best: how much of the time is search.")
     ] = "good",
     out: Annotated[Path | None, typer.Option(help="The run's folder; default: runs/DATA-N.")] = None,
     learner: Annotated[
-        str, typer.Option(help="convnet, or timm:NAME[,NAME…] [extra vision]: docs/guide.md.")
+        str, typer.Option(help="Images: convnet, or timm:NAME[,NAME…] [extra vision]: docs/guide.md.")
     ] = "convnet",
     sampler: Annotated[str, typer.Option(help="auto, tpe, …: docs/samplers.md lists them.")] = "auto",
     scheduler: Annotated[str, typer.Option(help="auto, full, asha, …: docs/samplers.md.")] = "auto",
     fidelity: Annotated[
-        str, typer.Option(help="auto, epochs, data, size, both: what cheap steps save.")
+        str, typer.Option(help="Images: auto, epochs, data, size, both: what cheap steps save.")
     ] = "auto",
     tradeoff: Annotated[
-        str, typer.Option(help="macs or params: search the whole front of error against it.")
+        str, typer.Option(help="Images: macs or params: search the whole front of error against it.")
     ] = "",
     target: Annotated[
         str | None,

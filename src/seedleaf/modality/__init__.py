@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from seedleaf.modality.base import Modality
-from seedleaf.modality.registry import MODALITIES, modality_named, modality_of
+from seedleaf.modality.registry import MODALITIES, check_job, check_new, modality_named, modality_of
 
-__all__ = ["MODALITIES", "Modality", "modality_named", "modality_of"]
+__all__ = ["MODALITIES", "Modality", "check_job", "check_new", "modality_named", "modality_of"]

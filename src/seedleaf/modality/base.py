@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from seedleaf.core import Body, History
 from seedleaf.executors.local import LocalExecutor
 from seedleaf.job import Job
+from seedleaf.modality.known import Known
 from seedleaf.store import SqlStore
 from seedleaf.study import Study
 
@@ -51,11 +52,15 @@ class Modality(Protocol):
     def preload(self) -> tuple[str, ...]:
         """Modules that its workers import while the data is still being read."""
 
+    @property
+    def knows(self) -> Known:
+        """Which limits and options of a job it understands, and which fields mean nothing to it."""
+
     def recognises(self, source: Any) -> bool:
         """Is `source` of this kind? Looks at the name or the type only."""
 
     def check(self, job: Job) -> None:
-        """StudyError where the job asks for something that this kind of data does not know."""
+        """StudyError where what it `knows` of the job has a value that cannot be."""
 
     def setup(self, job: Job, spec: Any = None, history: History | None = None) -> Mapping[str, Any]:
         """What every trial is told beside where the data lies and the seed; the last two once the data has been read."""

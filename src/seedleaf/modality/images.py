@@ -9,19 +9,29 @@ from typing import TYPE_CHECKING, Any
 
 from seedleaf.core import Body, History
 from seedleaf.data.spec import ImageData, ImageSpec
-from seedleaf.errors import RunError, StudyError
+from seedleaf.errors import RunError
 from seedleaf.executors.local import LocalExecutor
 from seedleaf.front import deliver_front
 from seedleaf.job import Job
 from seedleaf.learners.base import learner_named
 from seedleaf.modality.base import Made
 from seedleaf.modality.image_finish import make
+from seedleaf.modality.known import Known
 from seedleaf.planning import axis_of, describe, open_study, pace_of, search_until
 from seedleaf.store import SqlStore
 from seedleaf.study import Study
 
 if TYPE_CHECKING:
     from seedleaf.finish import Run
+
+KNOWS = Known(
+    {
+        "params": "--max-params",
+        "macs": "--max-macs",
+        "latency_ms": "--max-latency",
+        "bytes": "--max-bytes",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -31,13 +41,12 @@ class Images:
     name: str = "images"
     trial: str = "seedleaf.learners.trial:run"
     preload: tuple[str, ...] = ("seedleaf.learners.trial",)
+    knows: Known = KNOWS
 
     def recognises(self, source: Any) -> bool:
         return True
 
     def check(self, job: Job) -> None:
-        if job.options:
-            raise StudyError(f"{', '.join(job.options)}: for tables only, and {job.data} is none")
         learner_named(job.learner)  # SpaceError where there is none
 
     def setup(

@@ -16,7 +16,6 @@ from seedleaf.study import Study
 if TYPE_CHECKING:
     from seedleaf.finish import Run
 
-KNOWN = ("bytes", "latency_ms")
 HOPELESS = (
     4.0  # times the limit on a latency that the reading of cells alone takes: no busy machine explains that
 )

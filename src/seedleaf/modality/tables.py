@@ -18,7 +18,7 @@ from seedleaf.learners.tables.metrics import fits, metric_for
 from seedleaf.learners.tables.registry import chosen
 from seedleaf.modality import table_beside, table_choice, table_finish, table_spec, table_study
 from seedleaf.modality.base import Made
-from seedleaf.modality.table_limits import KNOWN
+from seedleaf.modality.known import Known
 from seedleaf.modality.table_spec import TableSpec
 from seedleaf.modality.table_tidy import Tidy
 from seedleaf.store import SqlStore
@@ -39,7 +39,17 @@ READ = (
     "positive",
     "task",
 )  # what a table is read by
-OPTIONS = (*READ, "folds", "metric", "families")
+KNOWS = Known(
+    {"bytes": "--max-bytes", "latency_ms": "--max-latency"},
+    (*READ, "folds", "metric", "families"),
+    {
+        "learner": "all families are tried, or those of --families",
+        "preset": "what delivery needs is kept free of itself; --time is all there is to give",
+        "fidelity": "its steps are folds; --folds says how many",
+        "tradeoff": "for a small or a quick file give --max-bytes or --max-latency",
+        "inherit": "every fit begins anew",
+    },
+)
 
 
 @dataclass(frozen=True)
@@ -50,6 +60,7 @@ class Tables:
     trial: str = "seedleaf.learners.tables.trial:run"
     # The first trial is linear; what others need, torch above all, is imported when they are tried.
     preload: tuple[str, ...] = ("scipy.optimize", "seedleaf.learners.tables.trial")
+    knows: Known = KNOWS
 
     def recognises(self, source: Any) -> bool:
         if isinstance(source, str | os.PathLike):
@@ -57,16 +68,6 @@ class Tables:
         return hasattr(source, "columns") and hasattr(source, "iloc")
 
     def check(self, job: Job) -> None:
-        if unknown := [k for k in job.limits if k not in KNOWN]:
-            raise StudyError(
-                f"a limit on {', '.join(unknown)} is for images; tables know --max-bytes, --max-latency"
-            )
-        if job.learner != "convnet":
-            raise StudyError(
-                "a learner cannot be asked for with a table: all of them are tried, or those of --families"
-            )
-        if unknown := [k for k in job.options if k not in OPTIONS]:
-            raise StudyError(f"tables know no option {unknown[0]!r}; there are: {', '.join(OPTIONS)}")
         if job.options.get("copies", "drop") not in ("drop", "keep"):
             raise StudyError(f"copies are to drop or to keep, not {job.options['copies']!r}")
         if "families" in job.options:

@@ -81,7 +81,8 @@ def _letters(raw: bytes) -> tuple[int, int]:
 
 def _replaced(raw: bytes, lost: int) -> Finding:
     """What is said of a file that is UTF-8 but for some bytes."""
-    text, lines, at, line = raw.decode("utf-8", "surrogateescape"), [], 0, 1
+    text, at, line = raw.decode("utf-8", "surrogateescape"), 0, 1
+    lines: list[int] = []
     for found in BROKEN.finditer(text):
         line, at = line + len(LINE_END.findall(text, at, found.start())), found.start()
         lines += [line] if line not in lines[-1:] else []

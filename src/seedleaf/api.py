@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 from seedleaf import __version__
 from seedleaf.data.spec import NO_TEST
 from seedleaf.folder import new_folder
-from seedleaf.job import Job, name_of
+from seedleaf.job import ARRAYS, Job, WithTest, name_of
 from seedleaf.learners.base import pinned
 from seedleaf.result import Result
 from seedleaf.run import begin
@@ -40,7 +41,7 @@ def fit(
     tradeoff: str = "",
     inherit: bool = False,
     target: str | None = None,
-    test: str | Path | None = None,
+    test: Any = None,
     group: str | None = None,
     order_by: str | None = None,
     keep: str | Sequence[str] | None = None,
@@ -65,11 +66,11 @@ def fit(
     that is searched for, not the least error alone.
 
     A table is a CSV, TSV (also .gz) or Parquet file, or a pandas DataFrame; the eleven options from `target` on are for
-    tables alone (docs/fitting-tables.md): the column to predict, a file of test rows (or "none": no row is held out), the
-    column whose rows stay together, the column to split in the order of, columns that are not to be dropped, whether copies
-    of rows are to "drop" or to "keep", which of two classes F1 and its like are of, "classification" or "regression", the
-    number of folds, what to judge by, and the families of learners that are searched ("boosting,linear", or a list;
-    without it all that come along).
+    tables alone (docs/fitting-tables.md): the column to predict, test rows (a file or a DataFrame; "none": no row is held
+    out), the column whose rows stay together, the column to split in the order of, columns that are not to be dropped,
+    whether copies of rows are to "drop" or to "keep", which of two classes F1 and its like are of, "classification" or
+    "regression", the number of folds, what to judge by, and the families of learners that are searched ("boosting,linear",
+    or a list; without it all that come along). What is for images alone is refused for a table.
 
     `memory` ("2G", bytes; 70 % of what is free) is what the whole run may hold, its workers included: fewer workers are
     started where it is short, and a trial that goes over fails.
@@ -94,8 +95,11 @@ def fit(
         several = isinstance(keep, Iterable) and not isinstance(keep, str)
         given["keep"] = [str(name) for name in (keep if several else (keep,))]
     given |= {"copies": copies, "positive": None if positive is None else str(positive)}
-    if test is not None and test != NO_TEST:
-        given["test"] = str(Path(str(test)).absolute())
+    source = data
+    if isinstance(test, os.PathLike) or (isinstance(test, str) and test != NO_TEST):
+        given["test"] = str(Path(test).absolute())
+    elif test is not None and not isinstance(test, str):
+        given["test"], source = ARRAYS, WithTest(data, test)
     job = Job(
         data=name_of(data),
         time_limit=parse_seconds(time_limit),
@@ -117,7 +121,7 @@ def fit(
     )
     job.check()
     check_new(job)
-    return begin(new_folder(job.data, out), job, data, view, began)
+    return begin(new_folder(job.data, out), job, source, view, began)
 
 
 def resume(run: str | Path, *, time_limit: str | float | None = None, view: View | None = None) -> Result:

@@ -31,6 +31,14 @@ def name_of(data: Any) -> str:
     return str(Path(data).absolute())
 
 
+@dataclass(frozen=True)
+class WithTest:
+    """Data whose test rows were handed over in memory, beside it."""
+
+    data: Any
+    test: Any
+
+
 def _exists(path: str) -> bool:
     try:
         return bool(path) and Path(path).exists()

@@ -149,8 +149,9 @@ def is_done(history: History, job: Job) -> bool:
 def prepare_data(folder: Path, job: Job, source: Any, history: History) -> Any:
     """The data mapped into cache/, read anew where an earlier session had removed it; RunError where it differs."""
     cache = folder / "cache"
-    if job.data == ARRAYS and isinstance(source, str) and not (cache / "spec.json").exists():
-        raise RunError(f"{folder} was fitted on arrays, which are gone: it cannot go on; fit again")
+    gone = "fitted" if job.data == ARRAYS else "tested" if job.options.get("test") == ARRAYS else ""
+    if gone and isinstance(source, str) and not (cache / "spec.json").exists():
+        raise RunError(f"{folder} was {gone} on arrays, which are gone: it cannot go on; fit again")
     known = (history.note("data") or {}).get("spec")
     return modality_named(job.kind).prepare(cache, job, source, known)
 

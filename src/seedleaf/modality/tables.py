@@ -12,7 +12,7 @@ from seedleaf import __version__
 from seedleaf.core import Body, History
 from seedleaf.errors import DataError, RunError, StudyError
 from seedleaf.executors.local import LocalExecutor
-from seedleaf.job import Job
+from seedleaf.job import Job, WithTest
 from seedleaf.learners.tables import source as stored
 from seedleaf.learners.tables.metrics import fits, metric_for
 from seedleaf.learners.tables.registry import chosen
@@ -80,6 +80,8 @@ class Tables:
 
         if not (cache / stored.SPEC).exists():
             asked: dict[str, Any] = {k: job.options[k] for k in READ if k in job.options}
+            if isinstance(source, WithTest):
+                source, asked["test"] = source.data, source.test
             data = load_table(source, **asked, seed=job.seed)
             goal = metric_for(data.schema.target.task, str(job.options.get("metric", "auto")))
             if not fits(goal, data.y_train):

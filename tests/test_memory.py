@@ -32,8 +32,22 @@ def test_amounts_of_memory() -> None:
         3_000_000,
     ]
     for wrong in ("much", "2X", "-1G", "", "0", "nan"):
-        with pytest.raises(ValueError, match="memory"):
+        with pytest.raises(ValueError, match="is not a number of bytes; write it as 50k, 800M or 2G"):
             parse_bytes(wrong)
+
+
+@pytest.mark.parametrize("text", ["1MB", "1 MB", "1_000_000", "1,000,000", "1M", "1000kB"])
+def test_the_same_amounts_are_read_of_a_file_and_of_memory(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs: list[Job] = []
+    monkeypatch.setattr("seedleaf.api.begin", lambda new, job, *rest: jobs.append(job))
+    seedleaf.fit("digits", max_bytes=text, memory=text, out=tmp_path / "run")
+    assert (jobs[0].limits, jobs[0].memory) == ({"bytes": 1_000_000.0}, 1_000_000)
+    with pytest.raises(ValueError, match="'1 MB!' is not a number of bytes"):
+        seedleaf.fit("digits", max_bytes="1 MB!", out=tmp_path / "run")
+    with pytest.raises(ValueError, match="'1 MB!' is not a number of bytes"):
+        seedleaf.compress(tmp_path, "digits", max_bytes="1 MB!")
 
 
 def test_without_a_wish_it_is_seven_tenths_of_what_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,5 +102,5 @@ def test_a_run_says_what_it_held_and_takes_no_more_workers_than_fit(tmp_path: Pa
     assert "allowed" in page.split("<dt>memory</dt>")[1][:80]
     with pytest.raises(StudyError, match="is too little"):
         seedleaf.fit(place, memory="20M", out=tmp_path / "none")
-    with pytest.raises(ValueError, match="not an amount of memory"):
+    with pytest.raises(ValueError, match="not a number of bytes"):
         seedleaf.fit(place, memory="lots")

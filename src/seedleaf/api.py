@@ -81,8 +81,10 @@ def fit(
     from seedleaf.modality import check_new, modality_of
 
     began = time.time() if began is None else began
-    asked = {"params": max_params, "macs": max_macs, "bytes": max_bytes}
+    asked = {"params": max_params, "macs": max_macs}
     limits = {k: float(parse_count(v)) for k, v in asked.items() if v is not None}
+    if max_bytes is not None:
+        limits["bytes"] = float(parse_bytes(max_bytes))
     if max_latency is not None:
         limits["latency_ms"] = parse_milliseconds(max_latency)
     given: dict[str, Any] = dict(

@@ -38,7 +38,7 @@ from seedleaf.folder import (
 from seedleaf.job import ARRAYS, name_of
 from seedleaf.result import Result
 from seedleaf.store import SqlStore
-from seedleaf.timing import parse_count, parse_seconds
+from seedleaf.timing import parse_bytes, parse_count, parse_seconds
 from seedleaf.view import SilentView, View
 from seedleaf.workers import default_workers, devices, memory_per_worker
 
@@ -84,8 +84,10 @@ def compress(
     Raises DataError, LimitError (with what could be reached), BudgetError, RunError.
     """
     began = time.time() if began is None else began
-    counts = {"params": max_params, "macs": max_macs, "bytes": max_bytes}
+    counts = {"params": max_params, "macs": max_macs}
     at_most = {k: float(parse_count(v)) for k, v in counts.items() if v is not None}
+    if max_bytes is not None:
+        at_most["bytes"] = float(parse_bytes(max_bytes))
     if max_latency is not None:
         at_most["latency_ms"] = float(max_latency)
     count = default_workers() if workers is None else int(workers)

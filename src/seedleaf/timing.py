@@ -169,7 +169,7 @@ def parse_bytes(text: str | float | int) -> int:
     was expected."""
     if isinstance(text, (int, float)):
         return parse_count(text)
-    raw = text.strip().lower().removesuffix("b").strip()
+    raw = text.strip().lower().replace("_", "").replace(",", "").removesuffix("b").strip()
     binary = raw.endswith("i")
     raw = raw.removesuffix("i")
     power = {"k": 1, "m": 2, "g": 3, "t": 4}.get(raw[-1:], 0)
@@ -178,7 +178,7 @@ def parse_bytes(text: str | float | int) -> int:
     except ValueError:
         value = math.nan
     if not 1 <= value < math.inf:
-        raise ValueError(f"{text!r} is not an amount of memory; write it as 800M or 2G")
+        raise ValueError(f"{text!r} is not a number of bytes; write it as 50k, 800M or 2G")
     return int(value)
 
 

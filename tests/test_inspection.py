@@ -127,3 +127,13 @@ def test_findings_of_one_kind_stand_together(table: Path) -> None:
 def test_checking_loads_no_torch(table: Path) -> None:
     code = f"import sys, seedleaf; seedleaf.check({str(table)!r}); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], timeout=120).returncode == 0
+
+
+def test_what_the_target_is_for_can_be_said(tmp_path: Path) -> None:
+    path = tmp_path / "marks.csv"
+    path.write_text("x,mark\n" + "".join(f"{i * 7 % 11}.5,{1 + i % 5}\n" for i in range(60)))
+    assert run(path).stdout.splitlines()[1] == "target: mark (the last column), multiclass, 5 classes"
+    assert run(path, "--task", "regression").stdout.splitlines()[1].endswith(", regression")
+    done = run(path, "--task", "guess")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "no task 'guess': classification or regression" in done.stderr

@@ -30,6 +30,7 @@ def check(
         str | None,
         typer.Option(help="Which of two classes is looked for; default: see docs/fitting-tables.md."),
     ] = None,
+    task: Annotated[str | None, typer.Option(help="Classification or regression.")] = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -48,6 +49,7 @@ def check(
             keep=keep or (),
             copies=copies,
             positive=positive,
+            task=task,
             seed=seed,
         )
         if as_json:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from seedleaf.data.tables.words import part_of_folds
 from seedleaf.report import leaderboard
 from seedleaf.timing import format_seconds
 
@@ -75,7 +76,8 @@ def _tested(metrics: Mapping[str, Any]) -> str:
     shown = ", ".join(f"{k} {test[k]:.4g}" for k in names if k in test)
     size, median = metrics["bytes"] / 1000, metrics["latency_ms"]["median"]
     folds = ", ".join(f"{k} {v:.4g}" for k, v in dict(metrics.get("cross_validated") or {}).items())
-    said = f"test    {shown}" if shown else f"folds   {folds} (no test rows)"
+    part = f"{told}; " if (told := part_of_folds(metrics.get("folds"))) else ""
+    said = f"test    {shown}" if shown else f"folds   {folds} ({part}no test rows)"
     return f"{said}, {size:,.0f} kB, {median:.3f} ms a row"
 
 

@@ -90,6 +90,9 @@ def test_the_positive_class_is_named_in_card_and_report(tmp_path: Path) -> None:
         "bytes": 10,
     }
     assert "\n| positive class | <late> |\n| cross-validated f1 | 0.5 |\n" in card(spec, final, {})
+    for judged, part in ((1, ", after 1 of 5 folds"), (5, "")):
+        some = {**final, "folds": {"judged": judged, "of": 5}}
+        assert f"| cross-validated f1{part} | 0.5 |" in card(spec, some, {})
     told = {"class_names": ["ok", "<late>"], "positive": "<late>", "n_train": 3}
     assert "2 classes, &lt;late&gt; being the positive one; 3 rows" in _table_sentence(told, ["ok", "<late>"])
     several = spec_of(table.assign(y=np.arange(300) % 3), tmp_path / "several")

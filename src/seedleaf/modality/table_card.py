@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from seedleaf.data.tables.words import part_of_folds
 from seedleaf.learners.tables.reader import unreadable
 from seedleaf.modality.table_limits import said
 from seedleaf.modality.table_spec import TableSpec
@@ -40,7 +41,8 @@ def card(spec: TableSpec, final: Mapping[str, Any], told: Mapping[str, Any]) -> 
 
 def _folded(final: Mapping[str, Any]) -> str:
     """What stands in for a test: the winner on rows that its models of the folds had not seen."""
-    return "\n".join(f"| cross-validated {k} | {v:.4g} |" for k, v in final["cross_validated"].items())
+    part = f", {told}" if (told := part_of_folds(final.get("folds"))) else ""
+    return "\n".join(f"| cross-validated {k}{part} | {v:.4g} |" for k, v in final["cross_validated"].items())
 
 
 def _said_from(final: Mapping[str, Any]) -> str:

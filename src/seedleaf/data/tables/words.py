@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 
 def plural(count: int, what: str, many: str = "") -> str:
     """ "1 row", "2 rows"."""
@@ -16,3 +18,10 @@ def share(part: float) -> str:
     if 99.9 < percent < 100:
         return "over 99.9 %"
     return f"{percent:.1f} %" if percent < 10 else f"{percent:.0f} %"
+
+
+def part_of_folds(folds: Mapping[str, int] | None) -> str:
+    """ "after 1 of 5 folds" where {"judged", "of"} are not the same: what was reached says less than it seems to then."""
+    if not folds or folds["judged"] >= folds["of"]:
+        return ""
+    return f"after {folds['judged']} of {plural(folds['of'], 'fold')}"

@@ -174,3 +174,34 @@ def test_what_is_neither_frame_nor_columns_is_said(model: TablePredictor, texts:
         model.answers(pd.DataFrame())
     columns = texts.rename(columns={"x": " x", "note": "\u200bnote"})
     np.testing.assert_array_equal(model.answers(columns), model.answers(texts))
+
+
+@pytest.mark.parametrize(
+    "vast", [np.inf, -np.inf, 1e300, 10**400, Decimal("Infinity"), np.float32("inf"), "inf", "1e300"]
+)
+def test_numbers_without_an_end_are_told(
+    vast: Any, model: TablePredictor, texts: pd.DataFrame, tmp_path: Path
+) -> None:
+    """They count as missing; one among many rows, or a row alone, is told as well."""
+    cells: list[Any] = [float(v) for v in texts["x"]]
+    cells[3] = vast
+    frame = texts.assign(x=pd.Series(cells, dtype=object))
+    expected = model.answers(texts.assign(x=pd.Series([*cells[:3], None, *cells[4:]], dtype=object)))
+    sources = [(frame, 0), (frame.to_dict("list"), 0)]
+    if not isinstance(vast, str):
+        sources += [(frame.iloc[3:4], 3), (frame.iloc[3].to_dict(), 3)]
+    for source, first in sources:
+        found, said = answers(model, source)
+        np.testing.assert_array_equal(found, expected[first : first + len(found)])
+        assert [line.partition(", e.g.")[0] for line in said] == [
+            "column x: 1 cell is infinite or beyond 1e+36, as if missing"
+        ]
+    path = write(tmp_path / "new.csv", frame.astype(str).to_numpy().tolist())
+    assert [line[:30] for line in answers(model, path)[1]] == ["column x: 1 cell is infinite o"]
+
+
+def test_a_number_that_is_none_is_only_missing(model: TablePredictor, texts: pd.DataFrame) -> None:
+    cells: list[Any] = [float(v) for v in texts["x"]]
+    for gap in (np.nan, Decimal("NaN"), None, pd.NA):
+        cells[3] = gap
+        assert answers(model, texts.assign(x=pd.Series(cells, dtype=object)))[1] == []

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from seedleaf.data.tables.cells import as_text
-from seedleaf.data.tables.column import Column, is_number
+from seedleaf.data.tables.column import LARGEST, Column, is_number
 from seedleaf.data.tables.schema import TableSchema
 from seedleaf.data.tables.source import NESTED, PARQUET, read_parquet
 from seedleaf.errors import DataError
@@ -40,7 +40,7 @@ def given(source: Any, schema: TableSchema) -> Given:
         return Given(table.columns, (*noticed, *unread(found)))
     cells = _cells(source, schema)
     texts = {c.name: c.texts(some) for c, some in cells}
-    doubtful = [(c, texts[c.name]) for c, some in cells if len(some) >= FEWEST and not _numbers(c, some)]
+    doubtful = [(c, texts[c.name]) for c, some in cells if _doubtful(c, some)]
     return Given(texts, tuple(unread(doubtful)))
 
 
@@ -51,9 +51,22 @@ def _there(source: str | os.PathLike[str]) -> Path:
     return path
 
 
-def _numbers(column: Column, cells: list[Any]) -> bool:
-    """Whether these are numbers of a column of numbers, which need no reading."""
-    return column.kind == "number" and all(map(is_number, cells))
+def _doubtful(column: Column, cells: list[Any]) -> bool:
+    """Whether these cells are looked at once more: numbers of a column of numbers need no reading, but for vast ones, and
+    of a few rows nothing else is told."""
+    if column.kind != "number":
+        return len(cells) >= FEWEST
+    numbers = [cell for cell in cells if is_number(cell)]
+    return (len(cells) >= FEWEST and len(numbers) < len(cells)) or any(map(_vast, numbers))
+
+
+def _vast(number: Any) -> bool:
+    try:
+        return abs(float(number)) > LARGEST
+    except OverflowError:  # a whole number that no float can be
+        return True
+    except ValueError:  # a signalling NaN
+        return False
 
 
 def _cells(source: Any, schema: TableSchema) -> Found:

@@ -61,6 +61,7 @@ FAULTS: dict[str, tuple[Plant, str, bool]] = {
     "leak": (lambda t: t.assign(x=digits(t) * 2.0 + RNG.normal(size=N) * 0.1), "x", False),
     "twin": (lambda t: t.assign(x=t["a"] * 1.8 + 32), "x", True),
     "many-levels": (lambda t: t.assign(x=[f"town {k * k % 211}" for k in range(N)]), "x", False),
+    "spelling": (lambda t: t.assign(place=t["place"].where(~some(), t["place"].str.title())), "place", False),
     "rare-class": (lambda t: t.assign(y=t["y"].where(np.arange(N) > 2, "maybe")), "y", False),
     "missing-target": (lambda t: t.assign(y=t["y"].where(~some(), None)), "y", False),
     "duplicate-rows": (lambda t: pd.concat([t, t[::20]]), "", False),
@@ -683,6 +684,38 @@ def test_names_that_are_numbers_can_be_asked_for() -> None:
     data = load_table(table, target=2, keep=[1])  # type: ignore[arg-type, list-item]
     assert (data.schema.target.name, set(data.train)) == ("2", {"0", "1"})
     assert load_table(table, target=0).schema.target.name == "0"  # type: ignore[arg-type]
+
+
+def test_names_that_differ_only_in_case_or_blanks_are_told_and_kept() -> None:
+    ways = np.array(["yes", "Yes", "YES", "no", "no", "no"])
+    table = clean().assign(
+        y=ways[np.arange(N) % 6], place=np.array(["New York", "New  york", "Rome"])[RNG.integers(0, 3, N)]
+    )
+    data = load_table(table, target="y")
+    target, place = found(data, "spelling")
+    assert data.schema.target.classes == ("YES", "Yes", "no", "yes")
+    assert str(target).startswith(
+        "y: 3 classes differ only in case or blanks: 'YES', 'Yes', 'yes'; kept as classes"
+    )
+    assert str(place).startswith(
+        "place: 2 categories differ only in case or blanks: 'New  york', 'New York'; kept as"
+    )
+    assert {table["y"][row - 1] for row in target.rows} <= {"yes", "Yes", "YES"}
+    numbers = clean().assign(y=lambda t: t["a"] * 3 + RNG.normal(size=N))
+    assert found(load_table(numbers, target="y"), "spelling") == []
+
+
+def test_examples_are_of_what_is_read() -> None:
+    days = pd.date_range("2020-01-01", periods=N).strftime("%Y-%m-%d").to_numpy(dtype=object)
+    days[:: N // 10] = "9999-12-31"
+    sizes = [f"$ {k}.5" for k in range(N)]
+    sizes[:2] = ["ca $ 1,234.50 or $ 2,234.50", "$ ?"]
+    data = load_table(clean().assign(x=days, a=sizes), target="y", test="none")
+    [date], [number] = found(data, "date-as-text"), found(data, "number-as-text")
+    assert date.message.startswith("dates are written like '2020-01-02'; 10")
+    assert number.message.startswith("numbers are written like '$ ")
+    assert "'$ ?'" not in number.message.partition(";")[0]
+    assert "ca $" not in number.message.partition(";")[0]
 
 
 @pytest.mark.parametrize("worded", [True, False])

@@ -27,7 +27,7 @@ def numbers_as_text(sheet: Sheet) -> Iterator[Verdict]:
         said: list[str] = []
         if not column.style.plain:
             what = "times" if column.style.clock else "numbers"
-            said.append(f"{what} are written like {_example(column, raw.values)!r}")
+            said.append(f"{what} are written like {_example(column, _read(sheet, column))!r}")
         elif sheet.train.worded is not None and column.name in sheet.train.worded:
             said.append("numbers are stored as text")
         unread = [k for k in sheet.silent(column.name)[1] if not _endless(column, raw.values[k])]
@@ -68,7 +68,13 @@ def _be(cells: dict[str, int]) -> str:
     return "is" if sum(cells.values()) == 1 else "are"
 
 
-def _example(column: Column, values: tuple[str, ...]) -> str:
+def _read(sheet: Sheet, column: Column) -> list[str]:
+    """The distinct texts of a column of numbers or dates that are read: no example is one that is not."""
+    known = ~np.isnan(sheet.per_value(column.name))
+    return [v for v, read in zip(sheet.raw(column.name).values, known, strict=True) if read]
+
+
+def _example(column: Column, values: list[str]) -> str:
     """A number as it is written, one that shows the most of its style."""
     marks = [m for m in (column.thousands, column.decimal, column.prefix, column.suffix) if m]
     return max(values[:500], key=lambda v: (sum(m in v for m in marks), -len(v)))
@@ -90,7 +96,7 @@ def dates_as_text(sheet: Sheet) -> Iterator[Verdict]:
         lost = np.isin(raw.codes, unread)
         if worded is not None and column.name not in worded and not unread:
             continue
-        said = f"dates are written like {next(v for v in raw.values if v.lower() not in column.missing)!r}"
+        said = f"dates are written like {_read(sheet, column)[0]!r}"
         if other := _other_order(column.date_format, raw.values):
             said += f" and would fit {other} as well"
         if lost.any():

@@ -18,6 +18,7 @@ from seedleaf.data.tables.audit.labels import wrong_labels
 from seedleaf.data.tables.audit.leakage import leakage
 from seedleaf.data.tables.audit.sheet import Sheet, Verdict
 from seedleaf.data.tables.audit.shift import shift
+from seedleaf.data.tables.audit.spelling import spellings
 from seedleaf.data.tables.audit.twins import twins
 from seedleaf.data.tables.audit.values import constants, empty_columns, identifiers, missing
 from seedleaf.data.tables.schema import Finding
@@ -44,6 +45,7 @@ CHECKS = (
     Check("leakage", ("leak",), leakage),
     Check("twins", ("twin",), twins),
     Check("many levels", ("many-levels",), many_levels),
+    Check("spellings", ("spelling",), spellings),
     Check("rare classes", ("rare-class",), rare_classes),
     Check("shift", ("shift",), shift),
     Check("wrong labels", ("label",), wrong_labels),

@@ -24,7 +24,7 @@ from seedleaf.learners.tables.registry import space_of
 from seedleaf.learners.tables.source import kind_of
 
 ROOT = Path(__file__).resolve().parents[3] / "shared" / "data" / "tabular" / "pmlb"
-TABLES = ["1028_SWD", "225_puma8NH", "503_wind", "churn", "phoneme", "segmentation", "splice", "vehicle"]
+TABLES = ["1028_SWD", "vehicle", "segmentation", "splice", "churn", "phoneme", "225_puma8NH", "503_wind"]
 HEADS = (1, 2, 4, 8)
 FOLDS = 3  # of five
 

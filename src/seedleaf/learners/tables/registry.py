@@ -49,6 +49,7 @@ PORTFOLIO: tuple[tuple[str, Mapping[str, Value]], ...] = (
     ("linear", {"products": 16}),
     ("mlp", {"rate": 0.015, "epochs": 128}),
     ("forest", {"least": 1, "columns": 0.8}),
+    ("mlp", {"heads": 4}),
     ("mlp", {"act": "relu", "numbers": "standard"}),
     ("boosting", {"leaves": 4, "rate": 0.12}),
     ("mlp", {"width": 256, "depth": 1}),

@@ -11,7 +11,7 @@ import pytest
 from seedleaf.data.tables import Finding, TableData, load_table
 from seedleaf.data.tables.audit.same import Rows
 from seedleaf.data.tables.cells import RawColumn, RawTable
-from seedleaf.data.tables.infer import infer_target
+from seedleaf.data.tables.infer_target import infer_target
 
 N = 400
 

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from seedleaf.data.tables import Column, TableSchema, load_table
 from seedleaf.data.tables.cells import RawColumn
-from seedleaf.data.tables.infer import infer_column, infer_target
+from seedleaf.data.tables.infer import infer_column
+from seedleaf.data.tables.infer_target import infer_target
 from seedleaf.errors import DataError
 
 DAY = 19723.0  # 2024-01-01

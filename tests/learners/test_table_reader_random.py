@@ -11,7 +11,7 @@ from test_table_reader import NUMBERS_WRITTEN, Reader, reader, same, schema
 from seedleaf.data.tables import Column
 from seedleaf.data.tables.cells import TOKENS
 from seedleaf.data.tables.dates import FORMATS
-from seedleaf.data.tables.numbers import MARKS
+from seedleaf.data.tables.numbers import EITHER, MARKS
 
 UNITS = [
     ("(", ")"),
@@ -26,7 +26,13 @@ UNITS = [
     ("E", ""),
     ("(", ") A"),
 ]
-STYLES = [*NUMBERS_WRITTEN, *((*mark, *unit) for mark in MARKS for unit in UNITS)]
+LOOSE = [
+    ("", "", ("~", "<", "ca."), (), True),
+    ("$", "", ("€", "~"), ("CHF", "%"), True),
+    ("", "kg", (), ("g",), False),
+    ("", "m2", ("~",), ("m",), True),
+]
+STYLES = [*NUMBERS_WRITTEN, *((*mark, *unit) for mark in (*MARKS, (EITHER, "")) for unit in (*UNITS, *LOOSE))]
 COLUMNS = [Column(f"n{k}", "number", TOKENS, *style) for k, style in enumerate(dict.fromkeys(STYLES))]
 COLUMNS += [
     Column(f"d{k}", "date", date_format=form)
@@ -89,10 +95,19 @@ BESIDE = st.sampled_from(
         "({}) €",
         "$\u2212{}",
         "{}- €",
+        "~{}",
+        "< ${}",
+        "ca. {}",
+        "{}-7",
+        "5 - {}",
+        "€ {} \u2013 9,5 %",
+        "{} kg",
+        "{} g to {} kg",
+        "{} m2",
     ]
 )
 # The same as people write it.
-NOTED = st.tuples(FRONT, BESIDE, st.sampled_from(DIGITS)).map(lambda n: n[0].format(n[1].format(n[2])))
+NOTED = st.tuples(FRONT, BESIDE, st.sampled_from(DIGITS)).map(lambda n: n[0].format(n[1].replace("{}", n[2])))
 PARTS = [
     ["", "", "-", "+", "1 day, ", "-12 days ", "3 days,"],
     ["0", "07", "12", "31", "100", "12345"],

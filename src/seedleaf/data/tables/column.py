@@ -55,9 +55,9 @@ class Column:
     """How the cells of one column are read; the reading of a cell depends on that cell alone.
 
     A cell that is one of `missing` (without case) is missing. Numbers are written with `decimal`, `thousands` and perhaps a
-    unit, and are missing beyond LARGEST; dates in `date_format` (days since 1970, UTC). `levels` are the categories seen
-    in training, in fixed order. `whole` says that every training number was whole, `n_values` how many distinct known
-    values training had. A column
+    unit, in some cells with `before`, `behind` and as `ranges` (numbers.py), and are missing beyond LARGEST; dates in
+    `date_format` (days since 1970, UTC). `levels` are the categories seen in training, in fixed order. `whole` says that
+    every training number was whole, `n_values` how many distinct known values training had. A column
     with a reason in `dropped` is not used.
     """
 
@@ -68,6 +68,9 @@ class Column:
     thousands: str = ""
     prefix: str = ""
     suffix: str = ""
+    before: tuple[str, ...] = ()
+    behind: tuple[str, ...] = ()
+    ranges: bool = False
     date_format: str = ""
     levels: tuple[str, ...] = ()
     whole: bool = False
@@ -76,7 +79,9 @@ class Column:
 
     @property
     def style(self) -> NumberStyle:
-        return NumberStyle(self.decimal, self.thousands, self.prefix, self.suffix)
+        return NumberStyle(
+            self.decimal, self.thousands, self.prefix, self.suffix, self.before, self.behind, self.ranges
+        )
 
     def read(self, cells: RawColumn | Iterable[Any]) -> Array:
         """Raw cells (N) as an array (N): float64 for numbers and dates, str objects for categories and text."""
@@ -117,7 +122,7 @@ class Column:
         if not text or isinstance(cell, str):
             return text
         if self.kind == "number" and is_number(cell):
-            return write_clock(float(cell)) if self.style.clock else text.replace(".", self.decimal)
+            return write_clock(float(cell)) if self.style.clock else text.replace(".", self.decimal[0])
         if self.kind == "date" and isinstance(cell, MOMENTS):
             return write_date(cell, self.date_format) or text
         return text
@@ -127,12 +132,19 @@ class Column:
         kind = str(body["kind"])
         if kind not in KINDS:
             raise ValueError(f"no kind of column: {kind}")
-        known = {f.name: body[f.name] for f in fields(cls)}
-        for name in ("missing", "levels"):
+        later: dict[str, Any] = {
+            "before": (),
+            "behind": (),
+            "ranges": False,
+        }  # schemas written before have none
+        known = {f.name: (later | dict(body))[f.name] for f in fields(cls)}
+        for name in ("missing", "levels", "before", "behind"):
             known[name] = tuple(str(v) for v in known[name])
         for name in ("name", "kind", "decimal", "thousands", "prefix", "suffix", "date_format", "dropped"):
             known[name] = str(known[name])
-        known.update(whole=bool(known["whole"]), n_values=int(known["n_values"]))
+        known.update(
+            whole=bool(known["whole"]), ranges=bool(known["ranges"]), n_values=int(known["n_values"])
+        )
         return cls(**known)
 
 

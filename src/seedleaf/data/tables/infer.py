@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 
-from seedleaf.data.spec import Array
-from seedleaf.data.tables.cells import SURE, TOKEN_SET, TOKENS, RawColumn, RawTable
+from seedleaf.data.tables.cells import TOKEN_SET, TOKENS, RawColumn, RawTable
 from seedleaf.data.tables.clock import is_brief, read_clock
-from seedleaf.data.tables.infer_dates import ENOUGH, date_format, drawn
+from seedleaf.data.tables.infer_dates import ENOUGH, date_format, drawn, mostly_dates
+from seedleaf.data.tables.loose import loose_style
 from seedleaf.data.tables.numbers import (
     AFFIXED,
     MARKS,
@@ -21,10 +21,9 @@ from seedleaf.data.tables.numbers import (
     SPECIAL,
     NumberStyle,
     read_all,
-    read_plain,
 )
-from seedleaf.data.tables.schema import Column, Target, Task
-from seedleaf.errors import DataError
+from seedleaf.data.tables.schema import Column
+from seedleaf.data.tables.units import measures
 
 SAMPLE = 2000  # distinct values on which styles and formats are chosen
 COMMA = NumberStyle(",", ".")
@@ -44,7 +43,6 @@ NEGATED = [
 GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+", re.ASCII)
 # What may stand before a number: signs, or a currency set off by a blank. "p12" and "town 12" are names.
 MONEY = re.compile(r"[^A-Za-z]*|(?:[A-Z]{3}|Rs\.?|[Kk]r\.?|Fr\.?)\s+|[A-Z]{1,3}\W\s*")
-MOST_CLASSES = 30  # whole numbers with more distinct values are not classes
 
 
 def is_comma_file(table: RawTable) -> bool:
@@ -73,20 +71,29 @@ def infer_column(name: str, raw: RawColumn, comma: bool = False) -> Column:
     look = drawn(known, SAMPLE)
     form = date_format(look)
     if form:
-        return _counted(Column(name, "date", date_format=form), raw)
+        return with_counts(Column(name, "date", date_format=form), raw)
     style = number_style(look, comma)
     if style is not None and not coded(known):
-        return _counted(_numbers(name, style, TOKENS), raw)
+        return with_counts(as_numbers(name, style, TOKENS), raw)
+    if form := mostly_dates(look):
+        return with_counts(Column(name, "date", date_format=form), raw)
     if is_text(known, len(raw)):
         return Column(name, "text", n_values=len(known))
     return Column(name, "category", levels=tuple(sorted(known)), n_values=len(known))
 
 
-def _numbers(name: str, style: NumberStyle, missing: tuple[str, ...]) -> Column:
-    return Column(name, "number", missing, style.decimal, style.thousands, style.prefix, style.suffix)
+def number_column(name: str, raw: RawColumn, need: float) -> Column | None:
+    """A column of numbers of which so large a share of the cells are; None where they are not."""
+    known = [v for v in raw.values if v.lower() not in TOKEN_SET]
+    style = number_style(drawn(known, SAMPLE), need=need) if known and not coded(known) else None
+    return None if style is None else with_counts(as_numbers(name, style, TOKENS), raw)
 
 
-def _counted(column: Column, raw: RawColumn) -> Column:
+def as_numbers(name: str, style: NumberStyle, missing: tuple[str, ...]) -> Column:
+    return Column(name, "number", missing, **asdict(style))
+
+
+def with_counts(column: Column, raw: RawColumn) -> Column:
     """The column with what its training values are like."""
     values = column.read_values(raw.values)
     values = values[~np.isnan(values)]
@@ -94,8 +101,9 @@ def _counted(column: Column, raw: RawColumn) -> Column:
     return replace(column, whole=whole, n_values=len(np.unique(values)))
 
 
-def number_style(known: list[str], comma: bool = False) -> NumberStyle | None:
-    """The style in which most of these read as numbers, the plain one where it does as well; None below ENOUGH."""
+def number_style(known: list[str], comma: bool = False, need: float = ENOUGH) -> NumberStyle | None:
+    """The style in which most of these read as numbers, the plain one where it does as well; None where `need` of them do
+    not in any."""
     plain = int((~np.isnan(read_all(known, NumberStyle()))).sum())
     thousands_only = comma and all(GROUPED.fullmatch(v) for v in known if "." in v)
     if plain == len(known) and not (thousands_only and any("." in v for v in known)):
@@ -109,9 +117,12 @@ def number_style(known: list[str], comma: bool = False) -> NumberStyle | None:
     styles += [NumberStyle(":")] if any(":" in v for v in known) else []
     counts = [int((~np.isnan(read_all(known, style))).sum()) for style in styles]
     best = max(counts)
-    if best < ENOUGH * len(known):
-        return None
     style = styles[counts.index(best)]
+    loose = loose_style(known, need) if best < len(known) and not style.clock else None
+    if loose is not None and (~np.isnan(read_all(known, loose))).sum() > best:
+        return loose
+    if best < need * len(known):
+        return None
     return _clock(known) if style.clock else style
 
 
@@ -126,7 +137,7 @@ def unit(known: list[str]) -> tuple[str, str]:
     pairs: Counter[tuple[str, str]] = Counter()
     for value in known if all(map(_bracketed, known)) else map(_unsigned, known):
         found = AFFIXED.fullmatch(value)
-        if found and value.lower() not in SPECIAL and MONEY.fullmatch(found[1]):
+        if found and value.lower() not in SPECIAL and _stands_before(found[1], found[2], found[3].strip()):
             pairs[(found[1].strip(), found[3].strip())] += 1
     if not pairs:
         return "", ""
@@ -134,6 +145,11 @@ def unit(known: list[str]) -> tuple[str, str]:
     if count < ENOUGH * len(known) or len(prefix) + len(suffix) > 12:
         return "", ""
     return ("", "") if "(" in prefix and suffix.endswith(")") else (prefix, suffix)
+
+
+def _stands_before(front: str, number: str, back: str) -> bool:
+    """Whether this may stand before a number: words only where a unit behind shows that it is one, as in "CO2 5.2 g"."""
+    return MONEY.fullmatch(front) is not None or ("." in number and back != "") or measures(back) != ""
 
 
 def _bracketed(value: str) -> bool:
@@ -168,42 +184,3 @@ def is_text(known: list[str], n: int) -> bool:
     return len(known) >= 10 and (
         (words >= 4 and often > 0.2) or (words >= 2.5 and length > 40 and often > 0.05)
     )
-
-
-def infer_target(name: str, raw: RawColumn, task: str | None, source: str) -> Target:
-    """What is to be predicted. Text is classes; whole numbers with few distinct values, written without a point, too."""
-    known = [v for v in raw.values if v.lower() not in SURE]
-    if not known:
-        raise DataError(f"{source}: the target column {name} has no known value")
-    style = number_style(known)
-    numeric = style is not None and not coded(known)
-    if task not in (None, "classification", "binary", "multiclass", "regression"):
-        raise DataError(f"no task {task!r}: classification or regression")
-    if task == "regression" and not numeric:
-        raise DataError(
-            f"{source}: the target column {name} holds text ({known[0]!r}), so it cannot be regression"
-        )
-    if task == "regression" or (task is None and numeric and not _classes(known, style, len(raw))):
-        assert style is not None
-        return Target(name, "regression", (), _counted(_numbers(name, style, SURE), raw))
-    classes = tuple(sorted(known, key=_by_number))
-    kind: Task = "binary" if len(classes) == 2 else "multiclass"
-    return Target(name, kind, classes, Column(name, "category", SURE, levels=classes, n_values=len(classes)))
-
-
-def _by_number(text: str) -> tuple[bool, float, str]:
-    value = read_plain(text)
-    return (True, 0.0, text) if math.isnan(value) else (False, value, text)
-
-
-def _classes(known: list[str], style: NumberStyle | None, n: int) -> bool:
-    """Whether numbers are classes."""
-    if style is None or len(known) <= 2:
-        return True
-    if style.clock:  # shifts, say, whatever their minutes
-        return len(known) <= MOST_CLASSES and n >= 5 * len(known)
-    values: Array = np.asarray([style.read(v) for v in known])
-    whole = np.isfinite(values).all() and bool((values == np.floor(values)).all())
-    if not whole or any("." in v for v in known) or len(known) > MOST_CLASSES or n < 5 * len(known):
-        return False
-    return len(known) <= 10 or len(known) >= 0.8 * (values.max() - values.min() + 1)

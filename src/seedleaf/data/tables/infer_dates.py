@@ -14,12 +14,13 @@ ENOUGH = 0.95  # of the distinct known values must read as numbers or dates
 # Formats that a column has alone or not at all: too little marks them as dates.
 ALONE = ("%Y%m%d", *MERE_MONTHS)
 MOST_FORMATS, LEAST_SHARE = 3, 0.05  # of a column of dates; of its cells in each of them
+MOST, FEWEST = 0.8, 20  # of so many different cells must be dates where no other kind fits
 FEW = 60  # cells that are looked at first
 
 
-def date_format(known: list[str]) -> str:
-    """The first format in which almost all of these are dates; "" where there is none."""
-    need = ENOUGH * len(known)
+def date_format(known: list[str], share: float = ENOUGH) -> str:
+    """The first format in which so large a share of these are dates; "" where there is none."""
+    need = share * len(known)
     few = drawn(known, FEW)
     best, best_count = "", 0
     if not (np.isnan(read_all(few, NumberStyle())).any() or all(len(v) == 8 for v in few)):
@@ -34,10 +35,21 @@ def date_format(known: list[str]) -> str:
             continue
         if len(read) >= need and len(read) > best_count:
             best, best_count = form, len(read)
-    return best or _several(known, few)
+    return best or _several(known, few, need)
 
 
-def _several(known: list[str], few: list[str]) -> str:
+def mostly_dates(known: list[str]) -> str:
+    """The format in which most of many cells are dates; "" where there is none, or where in the others day and month change
+    places: which of the two a "03/04" has would be a guess."""
+    if len(known) < FEWEST:
+        return ""
+    form = date_format(known, MOST)
+    others = [other for one in form.split(OR) if (other := turned(one))]
+    rest = [text for text in known if math.isnan(read_date(text, form))]
+    return "" if any(not math.isnan(read_date(text, one)) for one in others for text in rest) else form
+
+
+def _several(known: list[str], few: list[str], need: float) -> str:
     """Up to three formats that together make dates of almost all of these, as in tables put together from several; "" where
     there are none, or where they leave open what is the day and what the month."""
     forms: list[str] = []
@@ -57,16 +69,20 @@ def _several(known: list[str], few: list[str]) -> str:
     if any("%b %d" in form for form in forms):  # as months stand first elsewhere in the column
         forms = [exchanged(form, known) or form for form in forms]
     form = OR.join(sorted(forms, key=FORMATS.index))
-    return form if sum(not math.isnan(read_date(v, form)) for v in known) >= ENOUGH * len(known) else ""
+    return form if sum(not math.isnan(read_date(v, form)) for v in known) >= need else ""
 
 
 def exchanged(form: str, values: Sequence[str]) -> str:
     """The format with day and month exchanged, where all values that fit `form` fit it too; "" where there is none."""
-    other = form.replace("%d", "\0").replace("%m", "%d").replace("\0", "%m")
-    if other == form or other not in FORMATS:
-        return ""
+    other = turned(form)
     own = [v for v in values if not math.isnan(read_date(v, form))]
-    return other if own and not any(math.isnan(read_date(v, other)) for v in own) else ""
+    return other if other and own and not any(math.isnan(read_date(v, other)) for v in own) else ""
+
+
+def turned(form: str) -> str:
+    """The format with day and month exchanged, "" where there is none."""
+    other = form.replace("%d", "\0").replace("%m", "%d").replace("\0", "%m")
+    return other if other != form and other in FORMATS else ""
 
 
 def drawn(known: list[str], n: int) -> list[str]:

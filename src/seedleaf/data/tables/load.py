@@ -15,7 +15,8 @@ from seedleaf.data.tables.audit.rows import clean_rows, overlap
 from seedleaf.data.tables.audit.sheet import Sheet
 from seedleaf.data.tables.cells import TOKEN_SET, RawTable, as_text
 from seedleaf.data.tables.folds import holdout
-from seedleaf.data.tables.infer import infer_column, infer_target, is_comma_file
+from seedleaf.data.tables.infer import infer_column, is_comma_file
+from seedleaf.data.tables.infer_target import infer_target
 from seedleaf.data.tables.positive import with_positive
 from seedleaf.data.tables.rest import read_test
 from seedleaf.data.tables.schema import Column, Finding, Frame, TableData, TableSchema, Target

@@ -14,7 +14,14 @@ from seedleaf.data.spec import Array
 from seedleaf.data.tables.clock import read_clock
 
 SPECIAL = {"inf", "+inf", "-inf", "infinity", "+infinity", "-infinity"}
-AFFIXED = re.compile(r"([^\d+\-.,]*)([+-]?[\d.,][\d.,' \u00a0\u202f]*?(?:[eE][+-]?\d+)?)([^\d.,]*)", re.ASCII)
+# Digits are part of a unit right behind a letter, as in "m2", "kg/m^3" and "s-1", and before a number where a blank follows
+# that, as in "CO2 5".
+AFFIXED = re.compile(
+    r"((?:[^\d+\-.,]|(?<=[A-Za-z])\d(?=[ :=]))*)"
+    r"([+-]?[\d.,][\d.,' \u00a0\u202f]*?(?:[eE][+-]?\d+)?)"
+    r"((?:[^\d.,]|(?<=[A-Za-z^])\d(?!\d)|(?<=[A-Za-z^]-)\d(?!\d))*)",
+    re.ASCII,
+)
 MARKS = ((".", ""), (".", ","), (",", ""), (",", "."), (".", "'"), (".", " "), (",", " "))
 BLANK = "[ \u00a0\u202f]"  # between groups of digits, and beside a unit
 BLANKS = BLANK + "{0,2}"
@@ -26,6 +33,8 @@ MINUS = "\u2212"  # that is no hyphen
 # Marks that make a number negative, in the places of a unit: "(5)", "5-", and such a minus.
 NEGATIVE = {("(", ")"), ("", "-"), (MINUS, "")}
 SIGNS = "()-" + MINUS  # the same beside a unit: "($5)", "$(5)", "\u2212$5", "5 $-"
+EITHER = ".,"  # as a decimal mark: a comma stands for a point, but for one before three digits, which may be thousands
+BETWEEN = (" - ", " \u2013 ", " to ", "\u2013", "-")  # from the least to the most
 
 
 @dataclass(frozen=True)
@@ -33,13 +42,19 @@ class NumberStyle:
     """How a column writes numbers. `prefix` and `suffix` are a unit that may stand beside them, or one of NEGATIVE. With
     `decimal` ":" they are times of a day or durations, read as hours (clock.py); with `thousands` ":" as well, brief ones.
 
-    `usual` and `negated` say it as patterns, which Python and the delivered graph share.
+    What else may stand there in some cells is in `before` (other units, and marks such as "~" and "<", which a unit may
+    follow) and in `behind`; none of it changes the number. With `ranges` "70-80" is a number, too: the middle.
+
+    `usual`, `negated` and `between` say it as patterns, which Python and the delivered graph share.
     """
 
     decimal: str = "."
     thousands: str = ""
     prefix: str = ""
     suffix: str = ""
+    before: tuple[str, ...] = ()
+    behind: tuple[str, ...] = ()
+    ranges: bool = False
 
     @property
     def plain(self) -> bool:
@@ -57,17 +72,28 @@ class NumberStyle:
     @property
     def powers(self) -> bool:
         """Whether numbers may have one: beside such a unit, as "2e" or "5+", it would not be told from it."""
-        return not set(self.prefix + self.suffix) & set("+eE")
+        return self.decimal != EITHER and not set("".join(self.fronts + self.backs)) & set("+eE")
 
     @property
     def negative(self) -> bool:
         """Whether prefix and suffix are no unit but a sign."""
         return (self.prefix, self.suffix) in NEGATIVE
 
+    @property
+    def fronts(self) -> tuple[str, ...]:
+        """All that may stand before the number, the longest first."""
+        return _longest(self.prefix, *self.before)
+
+    @property
+    def backs(self) -> tuple[str, ...]:
+        return _longest(self.suffix, *self.behind)
+
     def digits(self, behind: int = 0) -> str:
         """A number without sign and power, with so many digits at least behind its decimal mark."""
         mark = re.escape(self.decimal)
         whole = r"\d{1,100}"
+        if self.decimal == EITHER:
+            return rf"(?:{whole}(?:\.\d{{{behind},100}}|,(?:\d{{1,2}}|\d{{4,100}}))?|[.,]\d{{1,100}})"
         if self.thousands:
             gap = BLANK if self.thousands == " " else re.escape(self.thousands)
             indian = (
@@ -79,8 +105,9 @@ class NumberStyle:
     @property
     def _unit(self) -> tuple[str, str]:
         """Before the number and behind it."""
-        front, back = re.escape(self.prefix), re.escape(self.suffix)
-        return front and f"(?:{front}{BLANKS})", back and f"(?:{BLANKS}{back})?"
+        front, back = ("|".join(map(re.escape, marks)) for marks in (self.fronts, self.backs))
+        front = front and f"(?:(?:{front}){BLANKS})"
+        return f"(?:{front}{{1,2}})" if self.before else front, back and f"(?:{BLANKS}(?:{back}))?"
 
     def usual(self, number: str) -> str:
         """Cells with such a number (a pattern), signed as programs do. Groups are the sign before a unit, that behind it,
@@ -88,7 +115,7 @@ class NumberStyle:
         if self.negative:
             return f"([+-]?)({number})"
         front, back = self._unit
-        sign = "[+-]" if "+" not in self.prefix + self.suffix else "-"
+        sign = "[+-]" if "+" not in "".join(self.fronts + self.backs) else "-"
         signed = f"(?:{front}?({sign}?)|({sign}){front})" if front else f"({sign}?)"
         return f"{signed}({number}){back}"
 
@@ -100,7 +127,8 @@ class NumberStyle:
         if self.negative:
             number = ended if self.suffix == "-" else number
             return f"{re.escape(self.prefix)}{number}{re.escape(self.suffix)}"
-        if not self.prefix + self.suffix or set(self.prefix + self.suffix) & set(SIGNS):
+        around = "".join(self.fronts + self.backs)
+        if not around or set(around) & set(SIGNS):
             return ""
         front, back = self._unit
         front = front and f"{front}?"
@@ -111,6 +139,20 @@ class NumberStyle:
             f"{front}{ended}{back}[{MINUS}-]",
         )
         return "|".join(forms)
+
+    @property
+    def between(self) -> str:
+        """Cells with two numbers, which are the groups, and all that lies between them; "" where there are none."""
+        around = f" {' '.join(self.fronts + self.backs)} "
+        if not self.ranges or self.negative or any(mark in around for mark in BETWEEN):
+            return ""
+        front, back = self._unit
+        one = f"{front and f'{front}?'}({self.digits()}){back}"
+        return f"{one}(?:{'|'.join(BETWEEN)}){one}"
+
+    @cached_property
+    def _between(self) -> re.Pattern[str] | None:
+        return re.compile(self.between, re.ASCII) if self.between else None
 
     @cached_property
     def _patterns(self) -> tuple[re.Pattern[str], re.Pattern[str] | None]:
@@ -126,15 +168,23 @@ class NumberStyle:
         usual, negated = self._patterns
         if found := usual.fullmatch(text):
             return self._value("".join(found.groups("")))
-        found = negated.fullmatch(text) if negated else None
-        return -self._value("".join(found.groups(""))) if found else math.nan
+        if found := negated.fullmatch(text) if negated else None:
+            return -self._value("".join(found.groups("")))
+        if found := self._between.fullmatch(text) if self._between else None:
+            least, most = map(self._value, found.groups())
+            return (least + most) / 2 if least <= most else math.nan
+        return math.nan
 
     def _value(self, text: str) -> float:
         if self.thousands == " ":
             text = re.sub(BLANK, "", text)
         elif self.thousands:
             text = text.replace(self.thousands, "")
-        return float(text.replace(self.decimal, "."))
+        return float(text.replace(self.decimal[-1], "."))
+
+
+def _longest(*marks: str) -> tuple[str, ...]:
+    return tuple(sorted(filter(None, marks), key=len, reverse=True))
 
 
 def read_all(texts: Sequence[str], style: NumberStyle) -> Array:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import product
 
 from onnx import TensorProto, helper
 
@@ -27,13 +28,15 @@ INSIDE_NUMBERS = set("eE+-' ")
 def unreadable(schema: TableSchema) -> str:
     """Why the cells of this table cannot be read inside the graph; "" where they can."""
     for column in schema.used:
-        for mark in (column.prefix, column.suffix):
+        fronts, backs = column.style.fronts, column.style.backs
+        for mark in fronts + backs:
             if column.style.negative:
                 continue
             if column.kind == "number" and mark and set(mark) <= INSIDE_NUMBERS:
                 return f"{column.name}: {mark!r} may be a unit or part of a number"
-        if column.prefix and column.suffix and column.suffix in column.prefix:
-            return f"{column.name}: the unit {column.suffix!r} is part of {column.prefix!r}"
+        for back, front in product(backs, fronts):
+            if back in front:
+                return f"{column.name}: the unit {back!r} is part of {front!r}"
     return ""
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 from onnx import TensorProto
 
 from seedleaf.data.tables.column import LARGEST
-from seedleaf.data.tables.numbers import GROUPS, SIGNS, NumberStyle
+from seedleaf.data.tables.numbers import BETWEEN, EITHER, GROUPS, SIGNS, NumberStyle
 from seedleaf.learners.tables.graph import Graph
-from seedleaf.learners.tables.reader_text import anywhere, before, glued, without
+from seedleaf.learners.tables.reader_text import anywhere, before, glued, swapped, without
 
 # What a double can hold without a second thought: a cast of anything else would end the whole batch.
 SMALL_POWER = r"[eE][+-]?0*\d{1,2}"
@@ -27,6 +28,9 @@ def read_numbers(g: Graph, cells: str, style: NumberStyle, silent: str) -> str:
     def looks(pattern: str) -> str:
         return g.add("RegexFullMatch", cells, pattern=pattern)
 
+    if style.between:
+        single = replace(style, ranges=False)
+        return _middle(g, cells, single, looks(style.between), read_numbers(g, cells, single, silent))
     said, number, negated = looks(style.usual(_number(style))), cells, style.negated
     if negated:
         minus = looks(negated)
@@ -42,6 +46,22 @@ def read_numbers(g: Graph, cells: str, style: NumberStyle, silent: str) -> str:
         read = g.add("Where", minus, g.add("Neg", read), read)
     bounded = g.add("LessOrEqual", g.add("Abs", read), g.constant(LARGEST))
     return g.add("Where", bounded, read, g.constant(np.nan))
+
+
+def _middle(g: Graph, cells: str, style: NumberStyle, between: str, read: str) -> str:
+    """`read`, and where `between` holds the middle of the two numbers in a cell. Nothing is done where no cell has two."""
+
+    def halve() -> list[str]:
+        whole = cells
+        for mark in BETWEEN:
+            whole = swapped(g, whole, mark, "-")
+        pieces = g.split(whole, "-")
+        least, most = (read_numbers(g, g.piece(pieces, k), style, "") for k in (0, 1))
+        middle = g.add("Div", g.add("Add", least, most), g.constant(2.0))
+        middle = g.add("Where", g.add("LessOrEqual", least, most), middle, g.constant(np.nan))
+        return [g.add("Where", between, middle, read)]
+
+    return g.either(anywhere(g, between), halve, lambda: [read], [TensorProto.DOUBLE])[0]
 
 
 def _number(style: NumberStyle) -> str:
@@ -66,17 +86,20 @@ def _unsigned(g: Graph, cells: str, style: NumberStyle, minus: str) -> str:
 
 def _bare(g: Graph, cells: str, style: NumberStyle) -> str:
     """The number alone, as programs write it, in cells that say one with a sign of programs."""
-    prefix, suffix = ("", "") if style.negative else (style.prefix, style.suffix)
-    if suffix:
+    fronts, backs = ((), ()) if style.negative else (style.fronts, style.backs)
+    for suffix in backs:
         cells = before(g, cells, suffix)
-    if prefix:
-        cells = without(g, cells, prefix, 1)
+    for prefix in fronts:
+        cells = without(g, cells, prefix, 1 + bool(style.before))
     spaced = style.thousands == " "
-    if prefix or spaced:
+    if fronts or spaced:
         for blank in (*HARD_BLANKS, " "):  # of the last kind perhaps between a sign and a number
-            cells = without(g, cells, blank, 4 + GROUPS * spaced)
+            cells = without(g, cells, blank, 4 + 2 * bool(style.before) + GROUPS * spaced)
     if style.thousands and not spaced:
         cells = without(g, cells, style.thousands, GROUPS)
+    if style.decimal == EITHER:
+        comma = g.add("RegexFullMatch", cells, pattern=".*,.*")
+        return g.add("Where", comma, swapped(g, cells, ",", "."), cells)
     if style.decimal != ".":
         pieces = g.split(glued(g, cells, g.text(style.decimal)), style.decimal)
         cells = glued(g, g.piece(pieces, 0), g.text("."), g.piece(pieces, 1))

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from seedleaf.data.tables.audit.notations import notations
 from seedleaf.data.tables.audit.sheet import Sheet, Verdict
 from seedleaf.data.tables.column import LARGEST
 from seedleaf.data.tables.dates import OR
@@ -30,6 +31,7 @@ def numbers_as_text(sheet: Sheet) -> Iterator[Verdict]:
             said.append(f"{what} are written like {_example(column, _read(sheet, column))!r}")
         elif sheet.train.worded is not None and column.name in sheet.train.worded:
             said.append("numbers are stored as text")
+        said += notations(column, raw)
         unread = [k for k in sheet.silent(column.name)[1] if not _endless(column, raw.values[k])]
         if unread:
             cells = {raw.values[k]: int(raw.counts[k]) for k in unread}
@@ -76,7 +78,7 @@ def _read(sheet: Sheet, column: Column) -> list[str]:
 
 def _example(column: Column, values: list[str]) -> str:
     """A number as it is written, one that shows the most of its style."""
-    marks = [m for m in (column.thousands, column.decimal, column.prefix, column.suffix) if m]
+    marks = [m for m in (column.thousands, column.decimal, column.prefix, column.suffix, *column.before) if m]
     return max(values[:500], key=lambda v: (sum(m in v for m in marks), -len(v)))
 
 

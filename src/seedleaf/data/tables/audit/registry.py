@@ -40,7 +40,7 @@ CHECKS = (
     Check("dates as text", ("date-as-text",), dates_as_text),
     Check("constants", ("constant",), constants),
     Check("missing", ("missing",), missing),
-    Check("identifiers", ("id",), identifiers),
+    Check("identifiers", ("id", "number-as-text"), identifiers),
     Check("free text", ("free-text",), free_text),
     Check("leakage", ("leak",), leakage),
     Check("twins", ("twin",), twins),
@@ -84,6 +84,8 @@ def audit(sheet: Sheet, keep: Collection[str] = ()) -> list[Finding]:
             finding = verdict.finding
             if finding.kind == "leak":
                 sheet.leaks.add(finding.column)
+            if verdict.column is not None:
+                sheet.read_as(verdict.column)
             if verdict.drop and finding.column in keep:
                 finding = replace(finding, action="kept, as asked")
             elif verdict.drop:

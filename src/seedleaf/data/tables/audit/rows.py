@@ -7,6 +7,7 @@ from collections.abc import Collection
 import numpy as np
 
 from seedleaf.data.tables.audit.copies import chance
+from seedleaf.data.tables.audit.notations import notations
 from seedleaf.data.tables.audit.same import Rows
 from seedleaf.data.tables.audit.sheet import Sheet
 from seedleaf.data.tables.audit.values import ONE_EACH, names_row
@@ -45,12 +46,17 @@ def clean_rows(
             v for v in table.columns[goal.name].take(np.flatnonzero(gone)).values if v.lower() not in SURE
         ]
         how = f" ({', '.join(repr(v[:20]) for v in written[:3])})" if written else ""
+        if written and goal.task == "regression":
+            how += f", {'which is no number' if count == 1 else 'which are no numbers'}"
         said = f"{where}{plural(count, 'row has', 'rows have')} {unknown}{how}"
         findings.append(Finding("missing-target", goal.name, said, "dropped", count, rows))
         if not test and gone.all():
             raise DataError(f"{table.source}: no row has a known {goal.name}{how}")
         table = table.take(np.flatnonzero(~gone))
     if goal.task == "regression":
+        if told := notations(goal.column, table.columns[goal.name]):
+            message = f"{where}{'; '.join(told)}"
+            findings.append(Finding("number-as-text", goal.name, message, "read as numbers", len(table)))
         _absurd(table, goal, where, findings)
     if not test:
         table = _distinct(table, goal, findings, copies, grouped, own)

@@ -18,10 +18,11 @@ MOST_ROWS = 5000  # that costly checks look at
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A finding, and the reason to drop its column ("" = it stays)."""
+    """A finding, and the reason to drop its column ("" = it stays), or the column as it is read from now on."""
 
     finding: Finding
     drop: str = ""
+    column: Column | None = None
 
 
 @dataclass(eq=False)
@@ -85,6 +86,11 @@ class Sheet:
 
     def drop(self, name: str, reason: str) -> None:
         self.columns[name] = replace(self.columns[name], dropped=reason)
+
+    def read_as(self, column: Column) -> None:
+        """Read a column otherwise."""
+        self.columns[column.name] = column
+        self.read = {key: values for key, values in self.read.items() if key[0] != column.name}
 
     @cached_property
     def sample(self) -> Array:

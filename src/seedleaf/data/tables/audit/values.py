@@ -10,6 +10,7 @@ import numpy as np
 
 from seedleaf.data.spec import Array
 from seedleaf.data.tables.audit.alone import says_something
+from seedleaf.data.tables.audit.names import read_otherwise
 from seedleaf.data.tables.audit.sheet import Sheet, Verdict
 from seedleaf.data.tables.schema import Column, Finding
 from seedleaf.data.tables.words import plural, share
@@ -70,11 +71,29 @@ def missing(sheet: Sheet) -> Iterator[Verdict]:
 def identifiers(sheet: Sheet) -> Iterator[Verdict]:
     """Columns that name the row and say nothing about it."""
     for column in sheet.used:
-        if why := names_row(sheet, column):
+        why = names_row(sheet, column)
+        if why and column.kind == "category" and (other := _otherwise(sheet, column)):
+            yield other
+        elif why:
             finding = Finding("id", column.name, why, "column dropped", column.n_values)
             yield Verdict(finding, "it names the rows")
         elif column.kind == "number" and column.whole and _evenly_drawn(sheet, column):
             yield _kept_or_not(sheet, column)
+
+
+def _otherwise(sheet: Sheet, column: Column) -> Verdict | None:
+    """A column of texts that differ as names do, but are numbers or words that say something about the target."""
+    called = NAMED.search(_called(column.name)) is not None
+    if (found := read_otherwise(sheet, column, called)) is None:
+        return None
+    new, why = found
+    known = (
+        sheet.raw(column.name).counts[[v in set(column.levels) for v in sheet.raw(column.name).values]].sum()
+    )
+    said = f"{plural(len(column.levels), 'different text')} in {known:,} rows, such as {column.levels[0][:40]!r}: {why}"
+    kind = "number-as-text" if new.kind == "number" else "id"
+    action = "kept, split into words" if new.kind == "text" else f"read as {new.kind}s"
+    return Verdict(Finding(kind, column.name, said, action, len(column.levels)), column=new)
 
 
 def names_row(sheet: Sheet, column: Column) -> str:

@@ -93,13 +93,16 @@ def loose_style(known: Sequence[str], need: float) -> NumberStyle | None:
 
 def _units(cells: Sequence[Cell], least: float) -> list[tuple[str, str]] | None:
     """The units of cells, the commonest first, as (before, behind); None where they are no units of one kind."""
-    counts = Counter((cell.front, cell.back) for cell in cells)
-    counts = Counter({unit: count for unit, count in counts.items() if count > least and any(unit)})
-    units = [unit for unit, _ in counts.most_common(MOST_MARKS)]
-    kinds = {measures(front or back) for front, back in units}
-    fractions = np.mean([FRACTION.search(cell.number) is not None for cell in cells])
-    if len(kinds) > 1 or (kinds == {""} and (len(units) > 1 or fractions < MOSTLY)):
+    counts = Counter((cell.front, cell.back) for cell in cells if cell.unit)
+    units = [unit for unit, count in counts.most_common(MOST_MARKS) if count > least]
+    known = [unit for unit in units if measures("".join(unit))]
+    kinds = {measures("".join(unit)) for unit in known}
+    if not known and units:  # one that is not known, behind fractions, which no name has
+        with_unit = [FRACTION.search(cell.number) is not None for cell in cells if cell.unit]
+        known = units if len(units) == 1 and not units[0][0] and np.mean(with_unit) >= MOSTLY else []
+    if len(kinds) > 1 or (units and not known):
         return None
+    units = known
     return None if kinds == {"share"} and not _one_scale(cells) else units
 
 

@@ -94,7 +94,7 @@ BAD: dict[str, tuple[str | bytes, str]] = {
     "ragged": ("\n".join([HEAD, *(r.rsplit(",", 1)[0] for r in body())]), "line 2: 3 cells where the names are 4"),
     "one class": (changed(3, lambda i, v: "yes"), "y is 'yes' in every row"),
     "no target": (changed(3, lambda i, v: "NA"), "the target column y has no known value"),
-    "own classes": (changed(3, lambda i, v: f"n{i}x"), "every one of the 80 rows is a class of its own"),
+    "own classes": (changed(3, lambda i, v: f"n{i}x"), "80 of 80 rows are each a class of their own"),
     "copies": ("\n".join([HEAD, *LINES[1:3] * 30]), "58 copies of rows left out"),
     "huge target": (changed(3, lambda i, v: f"{i + 1}e300"), "no row has a known y ('1e300'"),
     "constants": ("a,y\n" + "1,p\n1,q\n" * 30, "a: it is the same in every row"),

@@ -144,7 +144,7 @@ def test_what_is_to_be_predicted(cells: list[str], task: str, classes: tuple[str
 def test_the_task_can_be_asked_for() -> None:
     few = RawColumn.of(["1", "2", "3"] * 20)
     assert infer_target("y", few, "regression", "t.csv").task == "regression"
-    many = RawColumn.of([str(k) for k in range(60)])
+    many = RawColumn.of([str(k) for k in range(60)] * 2)
     assert infer_target("y", many, "classification", "t.csv").task == "multiclass"
     with pytest.raises(DataError, match=r"t\.csv: the target column y holds text \('a'\)"):
         infer_target("y", RawColumn.of(["a", "b"]), "regression", "t.csv")

@@ -172,7 +172,7 @@ def test_half_of_them_numbers_are_read_where_they_say_something() -> None:
     assert data.schema.columns[0].kind == "number"
     read = float(np.isnan(data.train["x"]).mean())
     assert 0.1 < read < 0.4
-    (finding,) = [f for f in told(data) if f.kind == "number-as-text"]
+    (finding,) = [f for f in told(data) if f.kind == "id"]
     assert "of the cells are numbers; the others are missing; read as numbers" in str(finding)
 
 

@@ -40,7 +40,7 @@ CHECKS = (
     Check("dates as text", ("date-as-text",), dates_as_text),
     Check("constants", ("constant",), constants),
     Check("missing", ("missing",), missing),
-    Check("identifiers", ("id", "number-as-text"), identifiers),
+    Check("identifiers", ("id",), identifiers),
     Check("free text", ("free-text",), free_text),
     Check("leakage", ("leak",), leakage),
     Check("twins", ("twin",), twins),

@@ -91,9 +91,8 @@ def _otherwise(sheet: Sheet, column: Column) -> Verdict | None:
         sheet.raw(column.name).counts[[v in set(column.levels) for v in sheet.raw(column.name).values]].sum()
     )
     said = f"{plural(len(column.levels), 'different text')} in {known:,} rows, such as {column.levels[0][:40]!r}: {why}"
-    kind = "number-as-text" if new.kind == "number" else "id"
     action = "kept, split into words" if new.kind == "text" else f"read as {new.kind}s"
-    return Verdict(Finding(kind, column.name, said, action, len(column.levels)), column=new)
+    return Verdict(Finding("id", column.name, said, action, len(column.levels)), column=new)
 
 
 def names_row(sheet: Sheet, column: Column) -> str:

@@ -29,6 +29,8 @@ from seedleaf.space import Choice, Float, Int, Param
 Floats = npt.NDArray[np.float64]
 
 MOST_LEAVES = 120_000  # of all trees together, which are two megabytes
+MOST_BINS = 2**19  # of all columns together: each leaf has a histogram of so many, 10 MB
+FEWEST_BINS = 15  # of a column
 THREADS = 1  # a second one waits more than it works on trees of this size
 
 
@@ -106,8 +108,9 @@ class _Growth:
 
         self.own, self.y, self.n_classes = own, train.y, train.n_classes
         self.rng = np.random.default_rng(effort.seed)
+        self.n_bins = bins_within(int(own["bins"]), train.x.shape[1]) + 1  # with one for what is missing
         self.mapper = binning._BinMapper(
-            n_bins=int(own["bins"]) + 1, random_state=effort.seed % 2**31, n_threads=THREADS
+            n_bins=self.n_bins, random_state=effort.seed % 2**31, n_threads=THREADS
         )
         wide = np.ascontiguousarray(train.x, np.float64)
         self.bins = self.mapper.fit_transform(wide)
@@ -133,7 +136,7 @@ class _Growth:
                 hessians=np.ascontiguousarray(bends[:, k], np.float32),
                 max_leaf_nodes=int(self.own["leaves"]),
                 min_samples_leaf=int(self.own["least"]),
-                n_bins=int(self.own["bins"]) + 1,
+                n_bins=self.n_bins,
                 n_bins_non_missing=self.mapper.n_bins_non_missing_,
                 has_missing_values=self.missing,
                 l2_regularization=float(self.own["l2"]),
@@ -169,6 +172,12 @@ class _Growth:
         for tree in (tree for row in kept for tree in row):
             tree.nodes["value"] = leaf_values(tree.nodes["value"])
         return Boosted(self.base, kept, self.n_classes)
+
+
+def bins_within(bins: int, columns: int) -> int:
+    """How many of `bins` a column may have in a table that wide: with 255 in each of 10,000 columns a tree of six leaves
+    fills half a gigabyte, whatever the number of rows."""
+    return min(bins, max(MOST_BINS // max(columns, 1), FEWEST_BINS))
 
 
 def leaf_by_leaf(kind: Kind) -> dict[str, Param]:

@@ -36,20 +36,42 @@ class Lookup:
 
     def graph(self, g: Graph) -> str:
         """Float64 (N, w)."""
-        return g.concat([self._column(g, j, table) for j, table in enumerate(self.tables) if table.shape[1]])
+        alike: dict[tuple[tuple[str, ...], int], list[int]] = {}
+        for j, table in enumerate(self.tables):
+            if table.shape[1]:
+                alike.setdefault((self.levels[j], table.shape[1]), []).append(j)
+        parts = [self._columns(g, members) for members in alike.values()]
+        order = [j for members in alike.values() for j in members]
+        whole = g.concat(parts)
+        return whole if order == sorted(order) else g.gather(whole, self._places(order))
 
-    def _column(self, g: Graph, j: int, table: Floats) -> str:
-        text = g.add("Gather", g.texts, g.constant(j, "int64"), axis=1)
-        names = self.levels[j]
+    def _places(self, order: Sequence[int]) -> list[int]:
+        """Where each column of the matrix stands when the categories come in this order."""
+        widths = [self.tables[j].shape[1] for j in order]
+        starts = dict(zip(order, np.cumsum([0, *widths[:-1]]).tolist(), strict=True))
+        return [starts[j] + k for j in sorted(order) for k in range(self.tables[j].shape[1])]
+
+    def _columns(self, g: Graph, members: Sequence[int]) -> str:
+        """Categories with the same levels and as wide tables: one look-up, as ten thousand nodes take minutes to open."""
+        names, tables = self.levels[members[0]], [self.tables[j] for j in members]
+        height, width = tables[0].shape
         code = g.add(
             "LabelEncoder",
-            text,
+            g.add(
+                "Gather", g.texts, g.constant(members[0] if len(members) == 1 else members, "int64"), axis=1
+            ),
             domain=ML,
             keys_strings=[*names, ""] if "" not in names else list(names),
             values_int64s=list(range(len(names) + ("" not in names))),
             default_int64=len(names),
         )
-        return g.cast(g.add("Gather", g.constant(table, _narrow(table)), code, axis=0), "float64")
+        if len(members) > 1:  # the tables stand below each other
+            code = g.add("Add", code, g.constant(np.arange(len(members)) * height, "int64"))
+        whole = np.concatenate(tables)
+        found = g.cast(g.add("Gather", g.constant(whole, _narrow(whole)), code, axis=0), "float64")
+        if len(members) == 1:
+            return found
+        return g.add("Reshape", found, g.constant([-1, len(members) * width], "int64"))
 
 
 def _narrow(table: Floats) -> str:

@@ -64,8 +64,12 @@ class LinearFamily:
 def _ridge(x: Floats, y: npt.NDArray[Any], penalty: float) -> Linear:
     middle, height = x.mean(0), float(y.mean())
     z = x - middle
-    gram = z.T @ z + (penalty * len(x) + 1e-9) * np.eye(x.shape[1])
-    weight = np.linalg.solve(gram, z.T @ (y - height))[:, None]
+    # Of more columns than rows the same weights come from a system as large as the rows: that of 10,000 columns would take
+    # minutes and a gigabyte.
+    wide = z.shape[1] > len(z)
+    gram = (z @ z.T if wide else z.T @ z) + (penalty * len(x) + 1e-9) * np.eye(min(z.shape))
+    goal = y - height
+    weight = (z.T @ np.linalg.solve(gram, goal) if wide else np.linalg.solve(gram, z.T @ goal))[:, None]
     return Linear(weight, height - middle @ weight, False)
 
 

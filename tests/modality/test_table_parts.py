@@ -12,10 +12,11 @@ import pytest
 
 from seedleaf.core import Fidelity, Trial
 from seedleaf.learners.tables.trial import model_file
-from seedleaf.modality.table_choice import LOOKED_AT, candidates, hopeless, search_until, winner_of
+from seedleaf.modality.table_choice import LOOKED_AT, candidates, failed, hopeless, search_until, winner_of
 from seedleaf.modality.table_parts import Members, averaged, bag, plan, refit_seconds, rounds_of, spare
 from seedleaf.space import Choice, Space
 from seedleaf.study import Study
+from seedleaf.timing import parse_seconds
 
 FOLDS = 5
 
@@ -164,6 +165,19 @@ def test_a_search_that_can_finish_no_folds_ends_at_once() -> None:
     waiting = studied([("mlp", [0.4], 2, 0)])
     waiting.enqueue({"learner": "mlp", "x": 7}, budget=1)
     assert not hopeless(waiting, 1.0), "a default has not had its first fold"
+
+
+def test_where_reading_took_all_the_time_the_first_config_is_waited_for() -> None:
+    nothing = Study(Space(x=Choice(1, 2)), minimize="logloss")
+    assert search_until(nothing, time.time() - 300.0)(nothing.history) is None
+    some = studied([("mlp", [0.4], 2, 0)])
+    assert search_until(some, time.time() - 300.0)(some.history) == "time"
+
+
+def test_who_got_no_model_is_told_what_time_would_do() -> None:
+    said = failed(Study(Space(x=Choice(1, 2)), minimize="logloss").history, 47.3)
+    assert said == "in 47s no config was measured, the reading of the table included; try --time 2m"
+    assert parse_seconds(said.rpartition(" ")[2]) == 120.0
 
 
 def test_beside_a_fit_on_all_rows_two_folds_are_enough() -> None:

@@ -12,6 +12,7 @@ from seedleaf.learners.tables.registry import family_name
 from seedleaf.modality.table_limits import beyond
 from seedleaf.modality.table_parts import refit_seconds
 from seedleaf.study import Study
+from seedleaf.timing import format_seconds
 from seedleaf.tuner.base import best_trial
 from seedleaf.tuner.constraints import keeps_limits
 from seedleaf.tuner.racing import clearly_behind
@@ -63,10 +64,12 @@ def _loss_at(study: Study, trial: Trial, step: int) -> float:
     return math.inf if metrics is None else study.problem.objectives[0].loss(metrics)
 
 
-def failed(history: History) -> str:
-    """Why nothing was measured."""
-    reasons = [t.reason for t in history.in_state(State.FAILED) if t.reason]
-    return reasons[0] if reasons else "no config was measured in the time given"
+def failed(history: History, took: float) -> str:
+    """Why nothing was measured in the `took` seconds that the run had, and what to do."""
+    if reasons := [t.reason for t in history.in_state(State.FAILED) if t.reason]:
+        return f"{reasons[0]}; give more --time"
+    enough = format_seconds(30 * math.ceil(2 * took / 30))
+    return f"in {format_seconds(took)} no config was measured, the reading of the table included; try --time {enough}"
 
 
 def hopeless(study: Study, seconds: float) -> bool:
@@ -97,7 +100,8 @@ def search_until(study: Study, end: float, workers: int = 1) -> Callable[[Histor
             return "time, for one fold each" if hopeless(study, end - longest - now) else None
         best = winner_of(study)
         if best is None:  # a model that comes late is better than none, but not after twice the time
-            late = not beyond(study) and now < end + (end - begun) + GRACE
+            # Where reading the table took all of the time and more, the first config has as much again.
+            late = not beyond(study) and now < max(end, begun) + abs(end - begun) + GRACE
             return None if late or now < end else "time"
         needed = min(in_turn * refit_seconds(best, study.problem.full) + BLENDING, longest)
         return "time" if now >= end - needed else None

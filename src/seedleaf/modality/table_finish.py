@@ -36,7 +36,7 @@ def make(run: Run, end: float, staged: Path) -> Made:
     if winner is None and (broken := beyond(run.study)):
         raise LimitError(broken)
     if winner is None:
-        raise BudgetError(f"no model: {failed(run.study.history)}; give more --time")
+        raise BudgetError(f"no model: {failed(run.study.history, time.time() - run.clock_started)}")
     begun = time.time()
     able = candidates(run.study, winner)
     blend = _blend(run, able, winner.step)

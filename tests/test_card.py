@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from seedleaf.card import in_digits, verdict
-from seedleaf.core import Fidelity, State
+from seedleaf.core import Fidelity, Measurement, State
 from seedleaf.executors.base import Returned
 from seedleaf.finish import Run
 from seedleaf.space import Float, Space
@@ -64,6 +64,12 @@ def test_the_default_itself_gained_nothing() -> None:
     told = verdict(run, run.default, None)
     assert told["gain"] == 0.0
     assert "trial 1 was better on the validation part, but takes longer" in told["text"]
+    run.study.note("refit", folder=None)
+    assert (
+        "but its network cannot be delivered as the search left it" in verdict(run, run.default, None)["text"]
+    )
+    run.default.measurements[-1] = Measurement(3, {"error": 0.1})  # as good: it was preferred for its loss
+    assert verdict(run, run.default, None)["text"].startswith("the default config was not beaten")
     run.study.history.trials[1].state = State.FAILED
     run.study.history.trials[1].measurements.clear()
     assert verdict(run, run.default, None)["text"].startswith("the default config was not beaten")

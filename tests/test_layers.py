@@ -16,6 +16,7 @@ ZERO = {"core", "errors", "seeds"}
 TOP = {
     "api",
     "card",
+    "compress_card",
     "compress_finish",
     "compress_front",
     "compress_limits",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from seedleaf.core import State, Trial
 from seedleaf.executors.base import Returned
+from seedleaf.folder import searched_seconds
 
 if TYPE_CHECKING:
     from seedleaf.data.spec import ImageSpec
@@ -17,12 +19,12 @@ if TYPE_CHECKING:
 def verdict(run: Run, winner: Trial, compared: Returned | None) -> dict[str, Any]:
     """One honest sentence on what the search was good for; `compared` is what came of the comparison, if there was one."""
     if winner.id == run.default.id:
-        best = run.study.best
         text = "the default config was not beaten: tuning gained nothing here"
-        if best is not None and best.id != winner.id:
+        best = run.study.best
+        if best is not None and best.metrics["error"] < winner.metrics.get("error", math.inf):
             text = (
-                f"the default config is delivered: trial {best.id} was better on the validation part, but takes longer to "
-                "train and would have fewer epochs in the last training; tuning gained nothing here"
+                f"the default config is delivered: trial {best.id} was better on the validation part, but "
+                f"{_passed_over(run)}; tuning gained nothing here"
             )
         return {"text": text, "gain": 0.0, "se": 0.0}
     if compared is None:
@@ -43,13 +45,21 @@ def verdict(run: Run, winner: Trial, compared: Returned | None) -> dict[str, Any
     return {"text": text, "gain": g, "se": se}
 
 
+def _passed_over(run: Run) -> str:
+    """Why the best trial of the search was not taken for the last training (limits.winner_within, image_finish.make)."""
+    if any(x.metric == "latency_ms" for x in run.study.problem.limits):
+        return "takes longer than the limit, or would have fewer epochs in the last training"
+    if not (run.study.history.note("refit") or {}).get("folder", True):
+        return "its network cannot be delivered as the search left it"
+    return "takes longer to train and would have fewer epochs in the last training"
+
+
 def shares(run: Run, refit_train_seconds: float, refit_seconds: float) -> dict[str, float]:
     """How much of the workers' time, from the first trial to the end of the refit, went into training steps.
 
     The refit trains on as many threads as there are workers, so its seconds count for each of them.
     """
-    notes = [n for n in run.study.history.notes if n.get("name") == "search"]
-    searched = sum(float(n["seconds"]) for n in notes)
+    searched = searched_seconds(run.study.history)
     trained = sum(m.metrics.get("train_seconds", m.seconds) for t in run.study.trials for m in t.measurements)
     measured = sum(m.seconds for t in run.study.trials for m in t.measurements)
     total = run.workers * searched + run.threads * refit_seconds

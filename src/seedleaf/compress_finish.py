@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from seedleaf.compress_card import card, kept_metrics, verdict
 from seedleaf.compress_late import least_harmful, remark
 from seedleaf.compress_limits import broken_bounds, times_asked, trial_folder, winner_within
 from seedleaf.core import Trial
@@ -17,6 +18,7 @@ from seedleaf.data.spec import ImageSpec
 from seedleaf.executors.base import OWN_DEVICE
 from seedleaf.executors.local import LocalExecutor
 from seedleaf.finish import call_all, swap
+from seedleaf.folder import searched_seconds
 from seedleaf.report import write_board, write_report
 from seedleaf.study import Study
 from seedleaf.timing import refit_step_seconds, refit_steps
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
     from seedleaf.compress_job import CompressJob
 
 LEFT_TO_REFIT = 2.0  # seconds that even a late run spends on it
-NAMED = 3  # parameters in a sentence
 
 
 @dataclass(frozen=True)
@@ -160,43 +161,8 @@ def _refit(run: Compressing, winner: Trial, end: float) -> tuple[str, str | None
     return str(tuned.resolve()), str((place / "control").resolve()), fitted
 
 
-def verdict(run: Compressing, final: Mapping[str, Any]) -> dict[str, Any]:
-    """One honest sentence: what was gained in speed, what it cost in accuracy, and whether inheriting weights paid."""
-    drop, se = 100 * final["drop"]["mean"], 100 * final["drop"]["se"]
-    text = said_of(final)
-    if drop > run.job.max_drop:
-        text += f", which is more than the {run.job.max_drop:g} allowed"
-    text += f"; {final['remark']}" if final["remark"] else ""
-    control = final.get("control")
-    if control:
-        gain, error = 100 * control["gain"]["mean"], 100 * control["gain"]["se"]
-        text += f"; the same network from scratch, trained as long, is {abs(gain):.2f} ± {error:.2f} points "
-        text += "worse" if gain >= 0 else "better"
-        text += " (within the noise)" if abs(gain) < 2 * error else ""
-        text += kept_by_control(control.get("kept") or ())
-    elif final["refit_steps"]:
-        text += f"; the control from scratch failed: {(run.study.history.note('control') or {}).get('error')}"
-    return {"text": text, "drop": drop, "se": se, "kept_drop": drop <= run.job.max_drop}
-
-
-def kept_by_control(names: Sequence[str]) -> str:
-    """What of the control is not from scratch, as the end of a sentence; empty where all of it is."""
-    if not names:
-        return ""
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return f", though it keeps the trained {', '.join(names[:NAMED])}{more}: nothing says how they start"
-
-
-def said_of(final: Mapping[str, Any]) -> str:
-    """What a delivered network gained in speed and what that cost."""
-    was, now = final["original"]["latency_ms"]["median"], final["latency_ms"]["median"]
-    text = f"{final['speedup']:.2f} times faster than the original ({was:.3f} to {now:.3f} ms)"
-    change = round(-100 * final["drop"]["mean"], 2) + 0.0  # not "-0.00"
-    return f"{text} at {change:+.2f} ± {100 * final['drop']['se']:.2f} points of test accuracy"
-
-
 def _shares(run: Compressing, train_seconds: float, refit_seconds: float) -> dict[str, float]:
-    searched = sum(float(n["seconds"]) for n in run.study.history.notes if n.get("name") == "search")
+    searched = searched_seconds(run.study.history)
     trained = sum(m.metrics.get("train_seconds", m.seconds) for t in run.study.trials for m in t.measurements)
     total = run.job.workers * (searched + refit_seconds)
     return {"training": (trained + 2 * train_seconds) / max(total, 1e-9), "wall": time.time() - run.began}
@@ -207,47 +173,3 @@ def _write(run: Compressing, final: Mapping[str, Any], folder: Path) -> None:
     text = (run.study.history.note("verdict") or {}).get("text", "")
     (folder / "metrics.json").write_text(json.dumps(kept_metrics(final), indent=2) + "\n", encoding="utf-8")
     (folder / "README.md").write_text(card(run, final, text), encoding="utf-8")
-
-
-def kept_metrics(final: Mapping[str, Any]) -> dict[str, Any]:
-    """What metrics.json holds of a delivered network."""
-    keep = "test params macs bytes latency_ms speedup drop original control onnx_max_difference refit_steps layers"
-    return {"test_accuracy": final["test"]["accuracy"], **{k: final[k] for k in keep.split()}}
-
-
-def card(run: Compressing, final: Mapping[str, Any], text: str) -> str:
-    """The model card: the compressed network beside the original and its control; `text` is the verdict on it."""
-    old, test, was = final["original"], final["test"], final["original"]["test"]
-    control = final["control"]
-    scratch = f"{control['test']['accuracy']:.4f}" if control else "not measured"
-    done = "\n".join(f"* {r['pass']}, {r['layer']}: {r['what']} ({r['why']})" for r in final["layers"])
-    rows = (
-        ("test accuracy (95 % interval)", _accuracy(test), _accuracy(was)),
-        ("parameters", f"{final['params']:,}", f"{old['params']:,}"),
-        ("multiply-adds an image", f"{final['macs']:,}", f"{old['macs']:,}"),
-        ("file", f"{final['bytes']:,} bytes", f"{old['bytes']:,} bytes"),
-        ("one image, one thread: median (p90)", _ms(final["latency_ms"]), _ms(old["latency_ms"])),
-        ("the same network from scratch", scratch, ""),
-    )
-    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    return f"""# {run.spec.name}: a compressed network
-
-| | this network | the original |
-|---|---|---|
-{table}
-
-{text[:1].upper() + text[1:]}.
-
-`model.onnx` takes uint8 images (N, {run.spec.height}, {run.spec.width}, {run.spec.channels}) and gives probabilities;
-`config.json` names the classes; `recipe.json` holds the passes, to be replayed on the original.
-
-{done}
-"""
-
-
-def _accuracy(test: Mapping[str, float]) -> str:
-    return f"{test['accuracy']:.4f} ({test['low']:.4f} to {test['high']:.4f})"
-
-
-def _ms(latency: Mapping[str, float]) -> str:
-    return f"{latency['median']:.3f} ms ({latency['p90']:.3f})"

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from seedleaf.compress_finish import Compressing, card, kept_metrics, said_of, stored_recipe
+from seedleaf.compress_card import card, kept_metrics, said_of
+from seedleaf.compress_finish import Compressing, stored_recipe
 from seedleaf.compress_limits import broken_bounds, times_asked
 from seedleaf.core import State, Trial
 from seedleaf.executors.base import OWN_DEVICE

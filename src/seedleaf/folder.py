@@ -163,3 +163,16 @@ def used_seconds(history: History) -> float:
     """Wall time that earlier sessions of this run took, each until its last event."""
     session = history.note("session")
     return float(session["used"] + history.updated - session["began"]) if session else 0.0
+
+
+def searched_seconds(history: History) -> float:
+    """Wall time of all searches of this run. A session that was killed in its search has noted none: all of it counts."""
+    total, open_since = 0.0, None
+    for note in history.notes:
+        if note.get("name") == "session":
+            if open_since is not None:
+                total += float(note["used"]) - open_since
+            open_since = float(note["used"])
+        elif note.get("name") == "search":
+            total, open_since = total + float(note["seconds"]), None
+    return total

@@ -17,9 +17,11 @@ import zoo
 from torch import Tensor
 
 import seedleaf
+from seedleaf.compress_card import verdict
 from seedleaf.compress_finish import Compressing, finish
 from seedleaf.compress_front import beside
 from seedleaf.compress_job import CompressJob
+from seedleaf.compress_limits import broken_bounds
 from seedleaf.compress_plan import open_study, plan
 from seedleaf.compression.analyse import analyse
 from seedleaf.compression.deploy import times
@@ -246,6 +248,20 @@ def test_what_is_unfinished_keeps_its_folder(error: RunError, stays: bool, tmp_p
     assert (tmp_path / "run" / "run.json").exists() is stays
 
 
+@pytest.mark.usefixtures("late")
+def test_a_control_that_learned_nothing_says_nothing_of_the_weights(opened: Opened) -> None:
+    """It is trained by a config for networks with BatchNorm, which others may not survive."""
+    run = opened({"params": 0.5})
+    trained(run, 0.1)
+    finish(run, 0.0, 0.0)
+    final = dict(run.study.history.note("final") or {})
+    gain = {"mean": 0.5, "se": 0.01}
+    run.study.note("baseline", error=0.6)
+    for error, said in ((0.6, "learned nothing, so what"), (0.5, "50.00 ± 1.00 points worse")):
+        control = {"test": {"error": error}, "gain": gain, "kept": []}
+        assert said in verdict(run, {**final, "control": control})["text"]
+
+
 # --- the bounds and the front ---
 
 
@@ -257,6 +273,7 @@ def test_a_network_in_int8_keeps_bytes_work_and_time(opened: Opened) -> None:
     assert m["bytes"] == (run.folder / "best" / "model.onnx").stat().st_size <= at_most["bytes"]
     assert m["macs"] <= at_most["macs"]
     assert m["latency_ms"]["median"] <= at_most["latency_ms"]
+    assert broken_bounds(run.job, m) == ""
     recipe = json.loads((run.folder / "best" / "recipe.json").read_text(encoding="utf-8"))
     assert recipe["passes"][-1] == {"pass": "quantise", "mode": "static"}
 

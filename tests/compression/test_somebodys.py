@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seedleaf.compress_finish import kept_by_control
+from seedleaf.compress_card import kept_by_control
 from seedleaf.compression.restart import untrained
 from seedleaf.compression.suitable import check_foreign, check_traceable
 from seedleaf.data.images import load_images

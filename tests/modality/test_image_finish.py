@@ -13,7 +13,7 @@ from seedleaf.core import Fidelity, Metrics, Trial
 from seedleaf.errors import RunError
 from seedleaf.executors.base import Returned
 from seedleaf.modality import image_finish
-from seedleaf.modality.image_finish import make, seen_whole
+from seedleaf.modality.image_finish import as_left, make
 from seedleaf.space import Float, Space
 from seedleaf.study import Study
 from seedleaf.train import CHECKPOINT
@@ -148,8 +148,19 @@ def test_a_network_that_knows_small_pictures_only_is_not_what_is_delivered(
 ) -> None:
     asked = calls(pace=PACE, refit=fitted(0.9), deliver=DELIVERED, compare=GAIN)
     run = searched(tmp_path, [[0.5] * FULL, [0.1]], axis="size")
-    found = seen_whole(run, run.study.history.trials[1])
+    found = as_left(run, run.study.history.trials[1])
     assert found is not None
     assert found.id == 0
     assert deliver(run)["trial"] == 0
     assert "/trials/0000/" in asked["deliver"]["checkpoint"]
+
+
+def test_what_is_not_trained_further_is_chosen_by_what_it_is_now(
+    tmp_path: Path, calls: Callable[..., dict[str, Told]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one that would have ended best in a last training has had none."""
+    asked = calls(pace=PACE, refit=RunError("it diverged"), deliver=DELIVERED, compare=GAIN)
+    run = searched(tmp_path, [[0.5] * FULL, [0.1] * FULL])
+    monkeypatch.setattr("seedleaf.limits.most_promising", lambda study, *_: study.history.trials[0])
+    assert deliver(run)["trial"] == 1
+    assert "/trials/0001/" in asked["deliver"]["checkpoint"]

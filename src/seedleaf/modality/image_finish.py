@@ -35,7 +35,7 @@ def make(run: Run, refit_end: float, staged: Path) -> Made:
     begun = time.time()
     fitted, why_not = _fitted(run, winner, refit_end)
     if why_not:
-        winner = seen_whole(run, winner) or winner
+        winner = as_left(run, winner) or winner
         run.view.message(f"{why_not}; the network of trial {winner.id} is delivered as the search left it")
         run.study.note("refit", folder=None, trial=winner.id, reason=why_not, steps=float(winner.step))
     refit_seconds = time.time() - begun
@@ -66,7 +66,7 @@ def _fitted(run: Run, winner: Trial, end: float) -> tuple[dict[str, float], str]
     On more data or another horizon a config can fail that had trained well, and in too little time it learns less.
     """
     nothing = {"steps": 0.0, "train_seconds": 0.0}
-    kept = seen_whole(run, winner)
+    kept = seen_whole(run)
     try:
         measured, left = _pace(run, winner, end)
         steps = refit_steps(left / measured["step_seconds"], run.study.problem.full, LONGEST_REFIT)
@@ -87,13 +87,22 @@ def _fitted(run: Run, winner: Trial, end: float) -> tuple[dict[str, float], str]
     return fitted, ""
 
 
-def seen_whole(run: Run, winner: Trial) -> Trial | None:
-    """The best trial that was last trained on pictures of their own size: the winner, if that is one."""
+def seen_whole(run: Run) -> list[Trial]:
+    """Trials that were last trained on pictures of their own size, and whose weights are there."""
     able = [t for t in run.study.history.trials.values() if t.measurements and saw_whole_pictures(run, t)]
-    able = [t for t in able if (Path(run.trial_folder(t)) / CHECKPOINT).exists()]
-    if winner.id in {t.id for t in able}:
-        return winner
-    return winner_within(run, able) if best_trial(run.study.problem, run.study.history, able) else None
+    return [t for t in able if (Path(run.trial_folder(t)) / CHECKPOINT).exists()]
+
+
+def as_left(run: Run, winner: Trial) -> Trial | None:
+    """Which trial's network is delivered as the search left it: the best, whatever a last training would have made of it.
+
+    Where the latency is limited, the winner, which was measured, if it is one of them.
+    """
+    able = seen_whole(run)
+    best = best_trial(run.study.problem, run.study.history, able)
+    if best is None or latency_limit(run) == math.inf:
+        return best
+    return winner if winner.id in {t.id for t in able} else winner_within(run, able)
 
 
 def _pace(run: Run, winner: Trial, end: float) -> tuple[dict[str, float], float]:

@@ -31,7 +31,7 @@ def test_amounts_of_memory() -> None:
         1_000,
         3_000_000,
     ]
-    for wrong in ("much", "2X", "-1G", "", "0", "nan"):
+    for wrong in ("much", "2X", "-1G", "", "0", "nan", "1,5G", "1,50 MB"):
         with pytest.raises(ValueError, match="is not a number of bytes; write it as 50k, 800M or 2G"):
             parse_bytes(wrong)
 

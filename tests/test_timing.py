@@ -84,7 +84,9 @@ def test_counts(text: str | float, count: int) -> None:
     assert parse_count(text) == count
 
 
-@pytest.mark.parametrize("text", ["", "k", "lots", "0", "-5", "-5k", "nan", "inf", "1e999", 0, -3, math.nan])
+@pytest.mark.parametrize(
+    "text", ["", "k", "lots", "0", "-5", "-5k", "nan", "inf", "1e999", 0, -3, math.nan, "1,5M", "20,00"]
+)
 def test_what_is_no_count_is_said_to_be_none(text: str | float) -> None:
     with pytest.raises(ValueError, match=r"is not a number; write it as|must be at least 1"):
         parse_count(text)

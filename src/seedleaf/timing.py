@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ ROWS_OF_THOSE, ROWS_POWER, MOST_WANTED = 60_000, 0.5, 150.0
 # The final training of pictures, in the search's full trainings. A third of the time is some two to four of them: with
 # less than that the light winners of a GPU were done long before their time was over.
 LONGEST_REFIT = 4.0
+THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))", re.ASCII)
 FRONT_FROM = 30.0  # seconds of training time: with less, the front is delivered as the search left it
 
 
@@ -148,12 +150,17 @@ def _sum_of_parts(text: str) -> float:
     return total + (float(number) if number else 0.0)
 
 
+def _together(text: str) -> str:
+    """A number in small letters without what sets its thousands apart. A comma elsewhere stays: "1,5M" is not 15M."""
+    return THOUSANDS.sub("", text.strip().lower().replace("_", ""))
+
+
 def parse_count(text: str | float | int) -> int:
     """ "20000", "20k", "5M", "1.5M" as a whole number; ValueError says what was expected."""
     if isinstance(text, (int, float)):
         value = float(text)
     else:
-        raw = text.strip().lower().replace("_", "").replace(",", "")
+        raw = _together(text)
         scale = {"k": 1e3, "m": 1e6, "g": 1e9, "b": 1e9}.get(raw[-1:], 1.0)
         try:
             value = float(raw[:-1] if scale != 1.0 else raw) * scale
@@ -169,7 +176,7 @@ def parse_bytes(text: str | float | int) -> int:
     was expected."""
     if isinstance(text, (int, float)):
         return parse_count(text)
-    raw = text.strip().lower().replace("_", "").replace(",", "").removesuffix("b").strip()
+    raw = _together(text).removesuffix("b").strip()
     binary = raw.endswith("i")
     raw = raw.removesuffix("i")
     power = {"k": 1, "m": 2, "g": 3, "t": 4}.get(raw[-1:], 0)

@@ -36,6 +36,17 @@ def test_a_person_whose_rows_share_the_target_is_told(classes: bool, each: int, 
     assert "who" not in leaks(load_table(table, target="y", group="who"))
 
 
+def test_a_person_who_foretells_the_target_is_dropped_and_told_as_one() -> None:
+    table = people(count=60, each=10)
+    table["who"] = [f"p{k}" for k in table["who"]]
+    found = leaks(load_table(table, target="y", test="none"))["who"]
+    assert "dropped" in found.action
+    assert "--group 'who'" in found.action  # its rows are on both sides of the split all the same
+    assert "who" not in leaks(load_table(table, target="y", group="who"))
+    answers = table.drop(columns="who").assign(name=table["y"] + "!")
+    assert "--group" not in leaks(load_table(answers, target="y"))["name"].action
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_a_person_whose_target_changes_is_not(seed: int) -> None:
     table = people(seed=seed).sample(frac=1, random_state=seed)

@@ -60,21 +60,27 @@ def leakage(sheet: Sheet) -> Iterator[Verdict]:
             action = f"kept: it is {sheet.target.name} of {plural(before, 'row')} before"
         elif certain:
             action = "column dropped as a leak" if drop else "kept, as nothing else is left"
+            action += f"; {_together(column)}" if _shares(sheet, column) else ""
         finding = Finding("leak", column.name, said, action, sheet.n)
         yield Verdict(finding, "it says the target outright" if drop else "")
 
 
 def _shared(sheet: Sheet, column: Column) -> Finding | None:
     """Whether rows with the same cell have the same target, as a person's may, be they too few to foretell one another."""
-    if column.dropped or column.name == sheet.order_by or sheet.n < FEWEST:
-        return None
-    if likeness(sheet, column) < LIKELY:
+    if not _shares(sheet, column):
         return None
     said = f"rows that have it in common nearly always have {sheet.target.name} in common, too"
-    action = (
-        f"kept; if they belong together, as those of one person do, split by it (--group {column.name!r})"
-    )
-    return Finding("leak", column.name, said, action, sheet.n)
+    return Finding("leak", column.name, said, f"kept; {_together(column)}", sheet.n)
+
+
+def _shares(sheet: Sheet, column: Column) -> bool:
+    if column.dropped or column.name == sheet.order_by or sheet.n < FEWEST:
+        return False
+    return likeness(sheet, column) >= LIKELY
+
+
+def _together(column: Column) -> str:
+    return f"if its rows belong together, as those of one person do, split by it (--group {column.name!r})"
 
 
 def _foretells(sheet: Sheet, column: Column) -> tuple[str, bool]:

@@ -70,21 +70,11 @@ class Here:
         return found
 
 
-def pictures(n: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Classes that differ in the brightness of a corner."""
-    rng = np.random.default_rng(n)
-    x = rng.integers(0, 120, (n, zoo.SIDE, zoo.SIDE, zoo.CHANNELS), dtype=np.uint8)
-    y = np.arange(n) % zoo.CLASSES
-    for k in range(zoo.CLASSES):
-        x[y == k, 3 * k : 3 * k + 3] += 120
-    return x, y
-
-
 @pytest.fixture(scope="module")
 def looked(tmp_path_factory: pytest.TempPathFactory) -> tuple[ImageData, dict[str, Any], dict[str, Any]]:
     """Images, the setup with the original, and what was found out about it."""
     folder = tmp_path_factory.mktemp("original")
-    data = load_images((*pictures(160), *pictures(40)))
+    data = load_images((*zoo.pictures(160), *zoo.pictures(40)))
     save_mapped(data, folder / "cache")
     subject = zoo.subject("own_conv")
     assert isinstance(subject, OwnNet)
@@ -182,7 +172,7 @@ def test_where_no_trial_finished_the_least_harmful_recipe_is_delivered_as_it_is(
     assert "no trial was finished in the time given" in said
     assert said.count("it was not fine-tuned") == 1
     assert "it was not fine-tuned" in (run.folder / "best" / "README.md").read_text(encoding="utf-8")
-    right = Predictor.open(run.folder).probabilities(pictures(40)[0]).argmax(1) == pictures(40)[1]
+    right = Predictor.open(run.folder).probabilities(zoo.pictures(40)[0]).argmax(1) == zoo.pictures(40)[1]
     assert m["test_accuracy"] == pytest.approx(right.mean()), "its own accuracy, not that of the original"
     assert said in as_lines(seedleaf.load(run.folder))
     assert said[:20] in (run.folder / "report.html").read_text(encoding="utf-8")
@@ -340,8 +330,8 @@ def test_a_recipe_is_replayed_and_undone(
     finish(run, 0.0, 0.0)
     path = run.folder / "best" / "recipe.json"
     passes = len(json.loads(path.read_text(encoding="utf-8"))["passes"])
-    data = (*pictures(160), *pictures(40))
-    x = torch.from_numpy(pictures(40)[0])
+    data = (*zoo.pictures(160), *zoo.pictures(40))
+    x = torch.from_numpy(zoo.pictures(40)[0])
 
     class Taken:
         """The zoo's network, as one of a run."""
@@ -364,7 +354,7 @@ def test_a_recipe_is_replayed_and_undone(
     for given in (path, run.folder, run.folder / "best"):
         for tuned in (False, True):
             small = seedleaf.replay(given, net, data, tuned=tuned)
-            expected = Predictor.open(run.folder).probabilities(pictures(40)[0])
+            expected = Predictor.open(run.folder).probabilities(zoo.pictures(40)[0])
             np.testing.assert_allclose(answers(small), expected, atol=1e-4)
     whole = seedleaf.replay(path, net, data, undo=passes)
     torch.testing.assert_close(whole.state_dict(), net.state_dict(), rtol=0, atol=0)
@@ -390,7 +380,7 @@ def test_recipes_that_are_none(text: str, said: str, tmp_path: Path) -> None:
     from seedleaf.compression.recipe import fingerprint
     from seedleaf.model_source import take_module
 
-    data = load_images((*pictures(160), *pictures(40)))
+    data = load_images((*zoo.pictures(160), *zoo.pictures(40)))
     torch.manual_seed(0)
     net = torch.nn.Sequential(
         torch.nn.Conv2d(zoo.CHANNELS, 8, 3), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1),
@@ -400,7 +390,7 @@ def test_recipes_that_are_none(text: str, said: str, tmp_path: Path) -> None:
     path = tmp_path / "recipe.json"
     path.write_text(text.replace("START", start), encoding="utf-8")
     with pytest.raises(RunError, match=said):
-        seedleaf.replay(path, net, (*pictures(160), *pictures(40)))
+        seedleaf.replay(path, net, (*zoo.pictures(160), *zoo.pictures(40)))
     with pytest.raises(RunError, match="give the data"):
         seedleaf.replay(path, net) if "START" in text else seedleaf.replay(_empty(path, start), net)
 

@@ -42,20 +42,10 @@ from seedleaf.store import MemoryStore
 from seedleaf.train import CHECKPOINT, checkpoint
 
 
-def pictures(n: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Classes that differ in the brightness of a corner."""
-    rng = np.random.default_rng(n)
-    x = rng.integers(0, 120, (n, zoo.SIDE, zoo.SIDE, zoo.CHANNELS), dtype=np.uint8)
-    y = np.arange(n) % zoo.CLASSES
-    for k in range(zoo.CLASSES):
-        x[y == k, 3 * k : 3 * k + 3] += 120
-    return x, y
-
-
 @pytest.fixture(scope="module")
 def setup(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("original")
-    data = load_images((*pictures(160), *pictures(40)))
+    data = load_images((*zoo.pictures(160), *zoo.pictures(40)))
     save_mapped(data, folder / "cache")
     subject = zoo.subject("own_conv")
     assert isinstance(subject, OwnNet)
@@ -125,7 +115,7 @@ def test_int8_of_linear_layers_takes_its_ranges_as_they_come(
         write_int8(source, target, mode, images)
 
     torch.manual_seed(0)
-    data = load_images((*pictures(160), *pictures(40)))
+    data = load_images((*zoo.pictures(160), *zoo.pictures(40)))
     save_mapped(data, tmp_path / "cache")
     inputs = zoo.SIDE * zoo.SIDE * zoo.CHANNELS
     wide = nn.Sequential(nn.Flatten(), nn.Linear(inputs, 256), nn.ReLU(), nn.Linear(256, zoo.CLASSES))
@@ -271,7 +261,7 @@ def test_the_control_trains_the_same_network_from_nothing(setup: dict[str, Any],
 def foreign(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Somebody's network, which one exporter sketches and another delivers."""
     folder = tmp_path_factory.mktemp("foreign")
-    data = load_images((*pictures(160), *pictures(40)))
+    data = load_images((*zoo.pictures(160), *zoo.pictures(40)))
     save_mapped(data, folder / "cache")
     saved = save_foreign(folder, zoo.subject("resnet").net, data.spec)
     return {**saved, "data": str(folder / "cache"), "seed": 0, "training": ConvNet().default(data.spec)}
@@ -310,7 +300,11 @@ def test_what_bytes_can_come_down_to_counts_nodes_and_names(
     pricer = shop.pricer(bench.original)
     smallest = bench.original.pruned({g: range(n) for g, n in narrowest(pricer).items()})
     graph = graph_of(
-        smallest.net, bench.source.data.spec, tmp_path, {"mode": "static"} if int8 else {}, pictures(64)[0]
+        smallest.net,
+        bench.source.data.spec,
+        tmp_path,
+        {"mode": "static"} if int8 else {},
+        zoo.pictures(64)[0],
     )
     floors = told["floors8" if int8 else "floors"]
     assert floors["prune"]["bytes"] == pytest.approx(graph.stat().st_size, rel=0.3)

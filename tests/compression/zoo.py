@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -18,6 +20,16 @@ from seedleaf.learners.plan import plan_network
 
 SIDE, CHANNELS, CLASSES = 12, 3, 4
 MEAN, STD = (120.0, 110.0, 100.0), (60.0, 65.0, 70.0)
+
+
+def pictures(n: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Classes that differ in the brightness of a corner."""
+    rng = np.random.default_rng(n)
+    x = rng.integers(0, 120, (n, SIDE, SIDE, CHANNELS), dtype=np.uint8)
+    y = np.arange(n) % CLASSES
+    for k in range(CLASSES):
+        x[y == k, 3 * k : 3 * k + 3] += 120
+    return x, y
 
 
 def conv(cin: int, cout: int, k: int = 3, stride: int = 1, groups: int = 1) -> nn.Sequential:

@@ -25,18 +25,15 @@ from seedleaf.compress_limits import broken_bounds
 from seedleaf.compress_plan import open_study, plan
 from seedleaf.compression.analyse import analyse
 from seedleaf.compression.deploy import times
-from seedleaf.compression.original import save_own
 from seedleaf.compression.own import OwnNet
 from seedleaf.compression.scout import look
 from seedleaf.compression.trial import run as run_trial
 from seedleaf.core import Context, Measurement, State, Trial
 from seedleaf.data.images import load_images
-from seedleaf.data.mapped import save_mapped
 from seedleaf.data.spec import ImageData
 from seedleaf.errors import RunError, Unfinished
 from seedleaf.executors.base import OWN_DEVICE, Returned
 from seedleaf.folder import LOG, beginning, new_folder
-from seedleaf.learners.convnet import ConvNet
 from seedleaf.predictor import Predictor
 from seedleaf.store import SqlStore
 from seedleaf.summary import as_lines
@@ -74,12 +71,7 @@ class Here:
 def looked(tmp_path_factory: pytest.TempPathFactory) -> tuple[ImageData, dict[str, Any], dict[str, Any]]:
     """Images, the setup with the original, and what was found out about it."""
     folder = tmp_path_factory.mktemp("original")
-    data = load_images((*zoo.pictures(160), *zoo.pictures(40)))
-    save_mapped(data, folder / "cache")
-    subject = zoo.subject("own_conv")
-    assert isinstance(subject, OwnNet)
-    saved = save_own(folder, subject.plan, subject.net.state_dict())
-    setup = {**saved, "data": str(folder / "cache"), "seed": 0, "training": ConvNet().default(data.spec)}
+    data, _, setup = zoo.original(folder)
     return data, setup, analyse(setup, 1.0)
 
 

@@ -23,8 +23,7 @@ from seedleaf.compression.blocktable import BlockTable
 from seedleaf.compression.candidates import reachable
 from seedleaf.compression.deploy import graph_of, probabilities
 from seedleaf.compression.finishing import deliver, finetune, weigh
-from seedleaf.compression.original import DELIVERED, open_original, save_foreign, save_own
-from seedleaf.compression.own import OwnNet
+from seedleaf.compression.original import DELIVERED, open_original, save_foreign
 from seedleaf.compression.quantise import write_int8
 from seedleaf.compression.recipe import fingerprint
 from seedleaf.compression.shop import placed
@@ -45,12 +44,7 @@ from seedleaf.train import CHECKPOINT, checkpoint
 @pytest.fixture(scope="module")
 def setup(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("original")
-    data = load_images((*zoo.pictures(160), *zoo.pictures(40)))
-    save_mapped(data, folder / "cache")
-    subject = zoo.subject("own_conv")
-    assert isinstance(subject, OwnNet)
-    found = save_own(folder, subject.plan, subject.net.state_dict())
-    body = {**found, "data": str(folder / "cache"), "seed": 0, "training": ConvNet().default(data.spec)}
+    _, subject, body = zoo.original(folder)
     told = analyse(body, 3.0)
     assert told["mode8"] == "static"
     assert told["costs"]["params"] == sum(p.numel() for p in subject.net.parameters())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,14 @@ from torch.nn import functional as F
 
 from seedleaf.compression.foreign import ForeignNet
 from seedleaf.compression.melt import branches, melt, plain_plan
+from seedleaf.compression.original import save_own
 from seedleaf.compression.own import OwnNet
 from seedleaf.compression.subject import Subject
+from seedleaf.data.images import load_images
+from seedleaf.data.mapped import save_mapped
+from seedleaf.data.spec import ImageData
 from seedleaf.learners.blocks import Net, build
+from seedleaf.learners.convnet import ConvNet
 from seedleaf.learners.plan import plan_network
 
 SIDE, CHANNELS, CLASSES = 12, 3, 4
@@ -30,6 +36,17 @@ def pictures(n: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     for k in range(CLASSES):
         x[y == k, 3 * k : 3 * k + 3] += 120
     return x, y
+
+
+def original(folder: Path) -> tuple[ImageData, OwnNet, dict[str, Any]]:
+    """Pictures and a network of ours, both saved in `folder`, and the setup of a compression that says where."""
+    data = load_images((*pictures(160), *pictures(40)))
+    save_mapped(data, folder / "cache")
+    own = subject("own_conv")
+    assert isinstance(own, OwnNet)
+    saved = save_own(folder, own.plan, own.net.state_dict())
+    body = {**saved, "data": str(folder / "cache"), "seed": 0, "training": ConvNet().default(data.spec)}
+    return data, own, body
 
 
 def conv(cin: int, cout: int, k: int = 3, stride: int = 1, groups: int = 1) -> nn.Sequential:

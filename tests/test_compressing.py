@@ -16,10 +16,12 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from typer.testing import CliRunner
 
 import seedleaf
 from runs import Finished
 from runs import seedleaf as command
+from seedleaf.cli import app
 from seedleaf.compress_job import CompressJob
 from seedleaf.compress_plan import plan, targets_of
 from seedleaf.compressing import own_data
@@ -65,6 +67,27 @@ def test_the_command_says_in_one_line_what_is_wrong(finished: Finished, tmp_path
     done = subprocess.run(asked, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
     assert done.stderr == "seedleaf: a speed-up must be more than 1, got 0.5\n"
+
+
+@pytest.mark.parametrize(
+    ("latency", "said"),
+    [
+        ("0.5ms", "no run is here"),
+        ("0.5", "no run is here"),
+        ("fast", "'fast' is not a latency; write it in milliseconds, as 0.5 or 0.5ms"),
+        ("0ms", "a latency must be positive, got '0ms'"),
+    ],
+)
+def test_a_latency_is_read_as_fit_reads_it(latency: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere(model: Any) -> None:
+        raise RunError("no run is here")
+
+    monkeypatch.setattr("seedleaf.compressing.own_data", nowhere)
+    with pytest.raises((RunError, ValueError), match=said):
+        seedleaf.compress("nowhere", max_latency=latency)
+    done = CliRunner().invoke(app, ["compress", "nowhere", "--max-latency", latency])
+    assert done.exit_code == 2
+    assert done.stderr == f"seedleaf: {said}\n"
 
 
 def test_what_is_delivered_is_smaller_and_measured(compressed: Path, finished: Finished) -> None:

@@ -38,7 +38,7 @@ from seedleaf.folder import (
 from seedleaf.job import ARRAYS, name_of
 from seedleaf.result import Result
 from seedleaf.store import SqlStore
-from seedleaf.timing import parse_bytes, parse_count, parse_seconds
+from seedleaf.timing import parse_bytes, parse_count, parse_milliseconds, parse_seconds
 from seedleaf.view import SilentView, View
 from seedleaf.workers import default_workers, devices, memory_per_worker
 
@@ -55,7 +55,7 @@ def compress(
     speedup: float | None = None,
     max_params: str | int | None = None,
     max_macs: str | int | None = None,
-    max_latency: float | None = None,
+    max_latency: str | float | None = None,
     max_bytes: str | int | None = None,
     max_drop: float = 0.5,
     time_limit: str | float = "10m",
@@ -76,11 +76,11 @@ def compress(
     `model` is the folder of a run or of one of its front (RUN/front/NAME), or any torch module that takes float images
     (N, C, H, W), pixels in 0..1 less `mean` over `std` per channel, and gives logits (N, classes). `data` is what
     `seedleaf.fit` takes; a run's own where it is left out.
-    Bounds: `speedup` over the original as ONNX Runtime measures it, `max_latency` (ms an image), `max_params`, `max_macs`,
-    `max_bytes`. `max_drop` (percent points of accuracy) is what the verdict holds the result against. `int8`: "auto"
-    (searched), "always", "never". With `tradeoff` "latency_ms", "params", "macs" or "bytes" the whole front of error
-    against that is searched, from the bounds on, and other networks of it are delivered to front/. `max_trials` ends the
-    search early.
+    Bounds: `speedup` over the original as ONNX Runtime measures it, `max_latency` (ms an image: 0.5 or "0.5ms"),
+    `max_params`, `max_macs`, `max_bytes`. `max_drop` (percent points of accuracy) is what the verdict holds the result
+    against. `int8`: "auto" (searched), "always", "never". With `tradeoff` "latency_ms", "params", "macs" or "bytes" the
+    whole front of error against that is searched, from the bounds on, and other networks of it are delivered to front/.
+    `max_trials` ends the search early.
     Raises DataError, LimitError (with what could be reached), BudgetError, RunError.
     """
     began = time.time() if began is None else began
@@ -89,7 +89,7 @@ def compress(
     if max_bytes is not None:
         at_most["bytes"] = float(parse_bytes(max_bytes))
     if max_latency is not None:
-        at_most["latency_ms"] = float(max_latency)
+        at_most["latency_ms"] = parse_milliseconds(max_latency)
     count = default_workers() if workers is None else int(workers)
     if count < 1:
         raise ValueError(f"workers must be a whole number of at least 1, got {workers}")

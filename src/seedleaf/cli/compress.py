@@ -38,7 +38,7 @@ def compress(
     max_params: MaxParams = None,
     max_macs: MaxMacs = None,
     max_latency: Annotated[
-        float | None, typer.Option(help="At most so many ms an image, one thread.")
+        str | None, typer.Option(help="At most so many milliseconds an image, one thread: 0.2.")
     ] = None,
     max_bytes: Annotated[str | None, typer.Option(help="A file of at most so many bytes: 100k.")] = None,
     max_drop: Annotated[float, typer.Option(help="Percent points of accuracy that may be lost.")] = 0.5,

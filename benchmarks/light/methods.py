@@ -18,6 +18,7 @@ from others import base, images
 from torch import nn
 
 from seedleaf.compression.analyse import ANALYSIS, TABLES, analyse
+from seedleaf.compression.bench import Bench, open_bench
 from seedleaf.compression.blocktable import BlockTable
 from seedleaf.compression.candidates import firsts, reachable
 from seedleaf.compression.deploy import probabilities, ratio, sketch
@@ -27,9 +28,9 @@ from seedleaf.compression.foreign import ForeignNet
 from seedleaf.compression.original import save_foreign
 from seedleaf.compression.quantise import write_int8
 from seedleaf.compression.recipe import Work
+from seedleaf.compression.resolving import resolve
 from seedleaf.compression.scout import harm, judging
 from seedleaf.compression.space import compress_space, training_of
-from seedleaf.compression.trial import Bench, open_bench, resolve
 from seedleaf.core import Context
 from seedleaf.data.mapped import save_mapped
 from seedleaf.data.spec import ImageData

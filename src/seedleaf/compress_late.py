@@ -25,8 +25,8 @@ def least_harmful(run: Compressing) -> Trial:
 
     Its recipe then lies in its folder. Unfinished (RunError where trials have failed) where there is none.
     """
+    from seedleaf.compression.resolving import RECIPE
     from seedleaf.compression.scout import looked_at
-    from seedleaf.compression.trial import RECIPE
 
     looks = run.study.history.note("looks") or {"configs": (), "harms": ()}
     pairs = zip(looks["configs"], looks["harms"], strict=True)

@@ -19,6 +19,7 @@ from seedleaf.compress_job import CompressJob
 from seedleaf.compress_plan import open_study, plan
 from seedleaf.compression.allocate import narrowest
 from seedleaf.compression.analyse import analyse
+from seedleaf.compression.bench import device_of, open_bench
 from seedleaf.compression.blocktable import BlockTable
 from seedleaf.compression.candidates import reachable
 from seedleaf.compression.deploy import graph_of, probabilities
@@ -29,7 +30,7 @@ from seedleaf.compression.recipe import fingerprint
 from seedleaf.compression.shop import placed
 from seedleaf.compression.skeleton import Layer
 from seedleaf.compression.space import ORDERS, compress_space, part_of, steps_of
-from seedleaf.compression.trial import device_of, open_bench, run
+from seedleaf.compression.trial import run
 from seedleaf.core import Context
 from seedleaf.data.images import load_images
 from seedleaf.data.mapped import save_mapped

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from seedleaf.compression.allocate import least
+from seedleaf.compression.bench import ANALYSIS, counted
 from seedleaf.compression.blocktable import BlockTable
 from seedleaf.compression.deploy import graph_of, numbers_bytes, probabilities, ratio, sketch, times, wrapping
 from seedleaf.compression.distil import DistilTrainer
@@ -23,7 +24,6 @@ from seedleaf.compression.pricing import Pricer, scale_of
 from seedleaf.compression.quantise import MODES, write_int8
 from seedleaf.compression.space import training_of
 from seedleaf.compression.subject import Subject
-from seedleaf.compression.trial import ANALYSIS, counted
 from seedleaf.core import Context
 from seedleaf.data.spec import ImageSpec
 from seedleaf.errors import RunError, first_line

@@ -11,13 +11,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from seedleaf.compression.bench import APART, Bench, counted, device_of, open_bench
 from seedleaf.compression.deploy import probabilities, times_within
 from seedleaf.compression.distil import trainer_with
 from seedleaf.compression.quantise import write_int8
 from seedleaf.compression.recipe import Recipe
 from seedleaf.compression.registry import PASSES
 from seedleaf.compression.space import training_of
-from seedleaf.compression.trial import APART, Bench, counted, device_of, open_bench, with_weights
+from seedleaf.compression.trial import with_weights
 from seedleaf.core import Config, Context
 from seedleaf.errors import OutOfTime, RunError
 from seedleaf.export import (

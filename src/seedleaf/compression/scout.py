@@ -12,20 +12,19 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
+from seedleaf.compression.bench import Bench, device_of, open_bench
 from seedleaf.compression.importance import Batches
+from seedleaf.compression.resolving import RECIPE, resolve, targets_of
 from seedleaf.compression.shop import calibration, placed, recalibrate
 from seedleaf.core import Config
 from seedleaf.learners.trial import memory_errors, prepare_process
 from seedleaf.space import fingerprint
-
-if TYPE_CHECKING:
-    from seedleaf.compression.trial import Bench
 
 STEPS, LR, HEAT = 24, 0.02, 2.0  # of imitation
 
@@ -36,8 +35,6 @@ def look(config: Config, setup: Mapping[str, Any], device: str, until: float = m
     From `until` (seconds since the epoch) on the first recipe that keeps the targets will do. TrialError where it cannot
     meet the targets.
     """
-    from seedleaf.compression.trial import RECIPE, device_of, open_bench, resolve, targets_of
-
     prepare_process()
     torch.manual_seed(0)
     on = device_of(device, setup)

@@ -14,12 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from seedleaf.compression.bench import APART
 from seedleaf.compression.culprit import chain, frozen_in, plain, raised_in
 from seedleaf.compression.deploy import probabilities, sketch
 from seedleaf.compression.foreign import ALIKE
 from seedleaf.compression.original import DELIVERED
 from seedleaf.compression.tracing import noise_like
-from seedleaf.compression.trial import APART
 from seedleaf.data.spec import ImageSpec
 from seedleaf.errors import DataError, RunError, first_line
 from seedleaf.learners.blocks import Net

@@ -1,0 +1,91 @@
+"""A config becomes a recipe: its passes are resolved against the bounds, measured, and tightened or eased by that."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from seedleaf.compression.bench import Bench, measured
+from seedleaf.compression.pricing import broken
+from seedleaf.compression.recipe import Recipe, Step, Work, applied
+from seedleaf.compression.registry import PASSES
+from seedleaf.compression.shop import towards
+from seedleaf.compression.space import steps_of
+from seedleaf.core import Config
+from seedleaf.errors import LimitError, TrialError
+
+RECIPE = "recipe.json"
+ROUNDS = 6  # in which a recipe is tightened or eased until the graph, measured, keeps the targets closely
+CLOSE = 1.06  # times better than its targets that a recipe may stay
+MARGIN = 0.96  # of a target on time that a recipe aims at: the final measurement is another one
+MEASURED = ("latency_ms", "bytes")
+
+
+def targets_of(config: Config, setup: Mapping[str, Any]) -> dict[str, float]:
+    """The bounds, that of a trade-off as far below as `config` says."""
+    further, metric = float(config.get("further") or 1.0), setup.get("tradeoff")
+    return {m: v / further if m == metric else v for m, v in setup["targets"].items()}
+
+
+def resolve(
+    config: Config, targets: Mapping[str, float], bench: Bench, folder: Path, until: float = math.inf
+) -> tuple[Work, Recipe, dict[str, float]]:
+    """Resolve the passes of `config` so that the graph, as measured, keeps `targets`, and no more than is needed goes.
+
+    What is predicted of time is off by some per cent, more in int8; so a recipe is tightened or eased by what was measured.
+    After `until` (seconds since the epoch) the first that keeps them is taken. TrialError where none of ROUNDS does.
+    """
+    aimed = {m: v * (MARGIN if m in MEASURED else 1.0) for m, v in targets.items()}
+    best: tuple[float, Work, Recipe, dict[str, float]] | None = None
+    why, seen = "", set()
+    for _ in range(ROUNDS):
+        try:
+            work, recipe = _fold(config, aimed, bench)
+        except LimitError as error:
+            why = why or str(error)
+            break
+        if recipe.dumps() in seen:  # so small a step changes nothing
+            if best is not None:
+                break
+            aimed = {m: v * (0.95 if m in MEASURED else 1.0) for m, v in aimed.items()}
+            continue
+        seen.add(recipe.dumps())
+        costs = measured(work, bench, folder)
+        over = broken(costs, targets)
+        if over:
+            why = "the recipe does not keep the targets when measured: "
+            why += ", ".join(f"{m} {costs[m]:.4g} > {targets[m]:.4g}" for m in over)
+            aimed = {m: v / over.get(m, 1.0) * (0.98 if m in over else 1.0) for m, v in aimed.items()}
+            continue
+        slack = min(targets[m] / max(costs[m], 1e-30) for m in targets)
+        if best is None or slack < best[0]:
+            best = slack, work, recipe, costs
+        eased = {
+            m: v * (0.98 * targets[m] / max(costs[m], 1e-30) if m in MEASURED else 1.0)
+            for m, v in aimed.items()
+        }
+        if slack < CLOSE or eased == aimed or time.time() > until:  # what is counted needs no second round
+            break
+        aimed = eased
+    if best is None:
+        raise TrialError(why)
+    return best[1:]
+
+
+def _fold(config: Config, targets: Mapping[str, float], bench: Bench) -> tuple[Work, Recipe]:
+    work, recipe = Work(bench.original), Recipe(bench.start)
+    shop = bench.shop if config["quantise"] == "off" else bench.shop8
+    for kind, options, share in steps_of(config, bench.groups):
+        wanted = targets
+        if (
+            share < 1.0
+        ):  # to price a network its structure has to be found out, which takes a while with somebody's
+            wanted = towards(shop.pricer(work.subject).price(), targets, share)
+        body = PASSES[kind].resolve(work, shop, options, wanted)
+        step = Step(kind, json.loads(json.dumps(body)))
+        work, recipe = applied(work, step, PASSES, shop), recipe.then(step)
+    return work, recipe

@@ -19,7 +19,7 @@ from seedleaf.compress_job import CompressJob
 from seedleaf.compress_plan import open_study, plan
 from seedleaf.compression.allocate import narrowest
 from seedleaf.compression.analyse import analyse
-from seedleaf.compression.bench import device_of, open_bench
+from seedleaf.compression.bench import device_of, measured, open_bench
 from seedleaf.compression.blocktable import BlockTable
 from seedleaf.compression.candidates import reachable
 from seedleaf.compression.deploy import graph_of, probabilities
@@ -27,6 +27,7 @@ from seedleaf.compression.finishing import deliver, finetune, weigh
 from seedleaf.compression.original import DELIVERED, open_original, save_foreign
 from seedleaf.compression.quantise import write_int8
 from seedleaf.compression.recipe import fingerprint
+from seedleaf.compression.resolving import resolve
 from seedleaf.compression.shop import placed
 from seedleaf.compression.skeleton import Layer
 from seedleaf.compression.space import ORDERS, compress_space, part_of, steps_of
@@ -205,6 +206,24 @@ def test_targets_that_a_config_cannot_meet_fail_the_trial(setup: dict[str, Any],
         list(run(config(setup), context({**setup, "targets": {"params": 20.0}}, tmp_path / "t", 0, 1)))
 
 
+def test_bytes_that_only_the_narrowest_network_keeps_are_kept(setup: dict[str, Any], tmp_path: Path) -> None:
+    """A margin below the bound cannot be reached there: what the file takes decides."""
+    bench = open_bench(setup)
+    pricer = bench.shop.pricer(bench.original)
+    smallest = bench.original.pruned({g: range(n) for g, n in narrowest(pricer).items()})
+    size = graph_of(smallest.net, bench.source.data.spec, tmp_path, {}, zoo.pictures(8)[0]).stat().st_size
+    chosen = config(setup, **{"passes.rounds": 1})
+    for bound in (1.005 * size, size):
+        _, recipe, costs = resolve(chosen, {"bytes": bound}, bench, tmp_path)
+        assert costs["bytes"] <= bound
+        weighed = weigh(recipe.to_json(), setup, str(tmp_path), {})
+        assert weighed["bytes"] == costs["bytes"]
+    with pytest.raises(TrialError, match="does not keep the targets when measured: bytes"):
+        resolve(chosen, {"bytes": 0.99 * size}, bench, tmp_path)
+    with pytest.raises(TrialError, match="pruning reaches"):
+        resolve(chosen, {"bytes": 0.5 * size}, bench, tmp_path)
+
+
 def test_a_recipe_file_that_is_cut_short(setup: dict[str, Any], tmp_path: Path) -> None:
     list(run(config(setup), context(setup, tmp_path / "t", 0, 1)))
     (tmp_path / "t" / "recipe.json").write_text('{"recipe": ')
@@ -283,6 +302,25 @@ def test_bytes_are_priced_as_they_will_be_delivered(foreign: dict[str, Any], tmp
         for path in out.iterdir():
             for place in (str(Path(zoo.__file__).parent), str(Path(torch.__file__).parent), str(Path.cwd())):
                 assert place.encode() not in path.read_bytes(), path.name
+
+
+def test_bytes_that_the_sketch_has_too_many_of_are_those_of_the_file(
+    foreign: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = analyse(foreign, 3.0)
+    bound, bench = told["costs"]["bytes"] / 2, open_bench(foreign)
+    chosen = config(foreign, passes="prune", **{"passes.rounds": 1})
+
+    def off(factor: float) -> Any:
+        return lambda *given: {**measured(*given), "bytes": factor * bound}
+
+    monkeypatch.setattr("seedleaf.compression.resolving.measured", off(1.04))
+    _, recipe, costs = resolve(chosen, {"bytes": bound}, bench, tmp_path)
+    assert costs["bytes"] == weigh(recipe.to_json(), foreign, str(tmp_path), {})["bytes"] <= bound
+    assert [p.name for p in tmp_path.iterdir()] == []
+    monkeypatch.setattr("seedleaf.compression.resolving.measured", off(1.5))
+    with pytest.raises(TrialError, match="does not keep the targets when measured"):
+        resolve(chosen, {"bytes": bound}, bench, tmp_path)
 
 
 @pytest.mark.parametrize("int8", [False, True])

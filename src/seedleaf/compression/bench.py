@@ -22,10 +22,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from seedleaf.compression.blocktable import BlockTable
 from seedleaf.compression.deploy import delivered_bytes, graph_of, probabilities, ratio
 from seedleaf.compression.original import open_original
+from seedleaf.compression.quantise import write_int8
 from seedleaf.compression.recipe import Work, fingerprint
 from seedleaf.compression.shop import Shop, calibration
 from seedleaf.compression.subject import Subject
-from seedleaf.errors import TrialError
+from seedleaf.errors import RunError, TrialError
+from seedleaf.export import export_onnx
 from seedleaf.learners.images import Source, open_source
 from seedleaf.learners.trial import usable
 
@@ -105,3 +107,37 @@ def counted(net: nn.Module, images: npt.NDArray[np.uint8]) -> tuple[int, int]:
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         net.eval()(torch.from_numpy(np.array(images[:1])))
     return sum(p.numel() for p in net.parameters()), counter.get_total_flops() // 2
+
+
+def write_delivered(net: nn.Module, bench: Bench, quantise: Mapping[str, Any], path: Path) -> None:
+    """The graph that is delivered. In float32 it must answer as the network; in int8 it is judged by its accuracy."""
+    spec = bench.source.data.spec
+    images = np.take(bench.source.data.x_train, bench.source.train[:256], 0)
+    if not quantise:
+        export_onnx(net, spec, path)
+        apart = difference(net, probabilities(path, images[:64]), images)
+        if not apart <= APART:
+            raise RunError(f"the exported graph differs from the network by {apart:.2g}: it is not delivered")
+        return
+    whole = path.with_name("float.onnx")
+    export_onnx(net, spec, whole)
+    write_int8(whole, path, str(quantise["mode"]), images)
+    whole.unlink()
+
+
+def difference(net: nn.Module, answered: npt.NDArray[np.float32], images: Any) -> float:
+    """How far a float network's first probabilities are from those that its graph `answered` on `images`."""
+    some = torch.from_numpy(np.array(images[:64]))
+    with torch.no_grad():
+        expected = net.eval()(some).softmax(1).numpy()
+    return float(np.abs(answered[: len(expected)] - expected).max())
+
+
+def delivered_size(work: Work, bench: Bench, folder: Path) -> float:
+    """Bytes of the network's file as it will be delivered, written to be weighed."""
+    path = folder / "weighed.onnx"
+    try:
+        write_delivered(work.subject.net, bench, work.quantise, path)
+        return float(path.stat().st_size)
+    finally:
+        path.unlink(missing_ok=True)

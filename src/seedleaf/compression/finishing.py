@@ -11,20 +11,18 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from seedleaf.compression.bench import APART, Bench, counted, device_of, open_bench
+from seedleaf.compression.bench import Bench, counted, device_of, difference, open_bench, write_delivered
 from seedleaf.compression.deploy import probabilities, times_within
 from seedleaf.compression.distil import trainer_with
-from seedleaf.compression.quantise import write_int8
 from seedleaf.compression.recipe import Recipe
 from seedleaf.compression.registry import PASSES
 from seedleaf.compression.space import training_of
 from seedleaf.compression.trial import with_weights
 from seedleaf.core import Config, Context
-from seedleaf.errors import OutOfTime, RunError
+from seedleaf.errors import OutOfTime
 from seedleaf.export import (
     accuracy_interval,
     confusion,
-    export_onnx,
     per_class,
     save_weights,
     write_signature,
@@ -112,7 +110,7 @@ def deliver(
     work = resolved.apply(bench.original, PASSES)
     net = with_weights(work.subject, Path(tuned) / checkpoint.NAME)
     graph = folder / "model.onnx"
-    _write(net, bench, work.quantise, graph)
+    write_delivered(net, bench, work.quantise, graph)
     costs, theirs = _weighed(net, bench, graph, bounds or {})
     original = Path(bench.found["delivered"])
     answered = probabilities(graph, data.x_test)
@@ -133,7 +131,7 @@ def deliver(
         "drop": paired(was_right, right),
         **costs,
         "confusion": confusion(answered.argmax(1), y, spec.n_classes),
-        "onnx_max_difference": _difference(net, answered, data.x_test),
+        "onnx_max_difference": difference(net, answered, data.x_test),
         "layers": layers_told(resolved, bench),
         "per_class": per_class(answered.argmax(1), y, spec.class_names),
         "control": None,
@@ -155,7 +153,7 @@ def weigh(
     work = Recipe.from_json(recipe).apply(bench.original, PASSES)
     graph = Path(scratch) / "weighed.onnx"
     try:
-        _write(work.subject.net, bench, work.quantise, graph)
+        write_delivered(work.subject.net, bench, work.quantise, graph)
         return _weighed(work.subject.net, bench, graph, bounds)[0]
     finally:
         graph.unlink(missing_ok=True)
@@ -170,29 +168,6 @@ def _weighed(
     params, macs = counted(net, image)
     faster, size = theirs["median"] / mine["median"], graph.stat().st_size
     return {"speedup": faster, "latency_ms": mine, "bytes": size, "params": params, "macs": macs}, theirs
-
-
-def _write(net: torch.nn.Module, bench: Bench, quantise: Mapping[str, Any], path: Path) -> None:
-    """The graph that is delivered. In float32 it must answer as the network; in int8 it is judged by its accuracy."""
-    spec = bench.source.data.spec
-    images = np.take(bench.source.data.x_train, bench.source.train[:256], 0)
-    if not quantise:
-        export_onnx(net, spec, path)
-        apart = _difference(net, probabilities(path, images[:64]), images)
-        if not apart <= APART:
-            raise RunError(f"the exported graph differs from the network by {apart:.2g}: it is not delivered")
-        return
-    whole = path.with_name("float.onnx")
-    export_onnx(net, spec, whole)
-    write_int8(whole, path, str(quantise["mode"]), images)
-    whole.unlink()
-
-
-def _difference(net: torch.nn.Module, answered: npt.NDArray[np.float32], images: Any) -> float:
-    some = torch.from_numpy(np.array(images[:64]))
-    with torch.no_grad():
-        expected = net.eval()(some).softmax(1).numpy()
-    return float(np.abs(answered[: len(expected)] - expected).max())
 
 
 def _control(work: Any, folder: str, bench: Bench, right: npt.NDArray[np.bool_]) -> Body:

@@ -133,7 +133,14 @@ def open_study(
 ) -> Study:
     """The search over recipes, as an earlier session left it or empty."""
     study = Study(
-        compress_space(planned.orders, found["groups"], planned.int8, planned.further, found["mode8"]),
+        compress_space(
+            planned.orders,
+            found["groups"],
+            planned.int8,
+            planned.further,
+            found["mode8"],
+            found["decomposable"],
+        ),
         minimize=["error", job.tradeoff] if job.tradeoff else "error",
         tie_break="loss",
         fidelity=planned.fidelity,

@@ -30,7 +30,7 @@ from seedleaf.compression.recipe import fingerprint
 from seedleaf.compression.resolving import resolve
 from seedleaf.compression.shop import placed
 from seedleaf.compression.skeleton import Layer
-from seedleaf.compression.space import ORDERS, compress_space, part_of, steps_of
+from seedleaf.compression.space import ORDERS, compress_space, part_of, steps_of, stretches
 from seedleaf.compression.trial import run
 from seedleaf.core import Context
 from seedleaf.data.images import load_images
@@ -257,6 +257,43 @@ def test_preferences_reach_their_groups() -> None:
     )
     [(_, options, _), *_] = steps_of(chosen, ["a", "b"])
     assert options["tilt.b"] == 0.5
+
+
+def test_preferences_reach_their_layers() -> None:
+    space = compress_space(("decompose",), [], "never", layers=["a", "b", "c"])
+    tilted = space.complete({"passes.ranks": "tilted", "passes.ranks.tilt 1": -0.5})
+    [(_, options, _), *_] = steps_of(tilted, [], ["a", "b", "c"])
+    assert {k: v for k, v in options.items() if "." in k} == {"tilt.a": 0.0, "tilt.b": -0.5, "tilt.c": 0.0}
+    ways = {"passes.ranks.way 0": "whole", "passes.ranks.way 2": "cp"}
+    chosen = space.complete({"passes.ranks": "chosen", **ways})
+    [(_, options, _), *_] = steps_of(chosen, [], ["a", "b", "c"])
+    assert {k: v for k, v in options.items() if "." in k} == {"as.a": "whole", "as.c": "cp"}
+    [(_, options, _), *_] = steps_of(space.complete({}), [], ["a", "b", "c"])
+    assert not [k for k in options if "." in k]
+    assert [n.key for n in compress_space(("decompose",), [], "never").nodes if "ranks" in n.key] == []
+
+
+@pytest.mark.parametrize("order", ["prune", "decompose"])
+def test_a_deep_network_has_a_preference_for_each_stretch(order: str) -> None:
+    names = [f"layer.{i}" for i in range(53)]
+    where = "passes.allocation" if order == "prune" else "passes.ranks"
+    space = compress_space((order,), names, "never", layers=names)
+    chosen = space.complete({where: "tilted", f"{where}.tilt 0": 1.0, f"{where}.tilt 15": -1.0})
+    assert sum("tilt" in key for key in chosen) == 16
+    options = steps_of(chosen, names, names)[0][1]
+    tilts = [options[f"tilt.{name}"] for name in names]
+    assert set(tilts[:3]) == {1.0}
+    assert set(tilts[-3:]) == {-1.0}
+    assert set(tilts[4:-4]) == {0.0}
+
+
+@pytest.mark.parametrize("n", [0, 1, 16, 17, 31, 32, 200])
+def test_stretches_hold_every_name_once_and_are_even(n: int) -> None:
+    names = [str(i) for i in range(n)]
+    found = stretches(names)
+    assert [name for stretch in found for name in stretch] == names
+    assert len(found) == min(n, 16)
+    assert not found or max(map(len, found)) - min(map(len, found)) <= 1
 
 
 def test_the_control_trains_the_same_network_from_nothing(setup: dict[str, Any], tmp_path: Path) -> None:

@@ -124,10 +124,20 @@ def _damage(
     ordered = scores[weakest_first(scores)]
     lost = np.concatenate([[0.0], np.cumsum(ordered)])
     tilt = (taste.tilt or {}).get(group.id, 0.0)
-    weight = math.exp(2.0 * taste.slope * (2 * place - 1) + 2.0 * tilt)
+    weight = dearer(taste.slope * (2 * place - 1) + tilt)
     n = group.channels
     # The sum underestimates what goes when much goes: channels that are left cannot stand in for all others.
     return {n - k: weight * float(lost[k]) * (n / max(n - k, 1)) ** taste.caution for k in range(0, n + 1)}
+
+
+def dearer(tilt: float) -> float:
+    """How many times as dear as it is a group or a layer counts that the search tilts so."""
+    return math.exp(2.0 * tilt)
+
+
+def tilted(tilt: float) -> str:
+    """That, as the end of a sentence; empty where nothing was tilted."""
+    return f"; the search counted it {dearer(tilt):.2g} times as dear as it is" if tilt else ""
 
 
 def narrowest(pricer: Pricer) -> dict[str, int]:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from seedleaf.compression.allocate import least
 from seedleaf.compression.bench import ANALYSIS, counted
 from seedleaf.compression.blocktable import BlockTable
+from seedleaf.compression.decompose import replaceable
 from seedleaf.compression.deploy import graph_of, numbers_bytes, probabilities, ratio, sketch, times, wrapping
 from seedleaf.compression.distil import DistilTrainer
 from seedleaf.compression.original import DELIVERED, open_original
@@ -105,9 +106,7 @@ def analyse(setup: Mapping[str, Any], seconds: float, device: str = "cpu") -> di
         "refused": {g.id: g.refused for g in original.skeleton.groups if g.refused},
         "groups": [g.id for g in original.skeleton.free],
         "blocks": [b.name for b in original.skeleton.blocks],
-        "decomposable": [
-            x.name for x in original.skeleton.layers if x.separable and original.decomposable(x.name)
-        ],
+        "decomposable": list(replaceable(original)),
         "seconds": time.time() - began,
     }
     (folder / ANALYSIS).write_text(

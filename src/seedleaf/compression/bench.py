@@ -44,7 +44,8 @@ class Bench:
     shop: Shop
     shop8: Shop  # the same for graphs in int8, whose layers take other times
     found: Mapping[str, Any]  # analysis.json
-    groups: tuple[str, ...]
+    groups: tuple[str, ...]  # of channels that may be pruned
+    layers: tuple[str, ...]  # that may be decomposed
     start: str  # the original's fingerprint
 
 
@@ -64,7 +65,8 @@ def _bench(text: str, device: str) -> Bench:
     table8 = BlockTable.from_json(found["table8"], int8=found["mode8"] == "static")
     shop8 = replace(shop, table=table8, scale=found["scale8"])
     groups = tuple(g.id for g in original.skeleton.free)
-    return Bench(source, original, shop, shop8, found, groups, fingerprint(original.net))
+    layers = tuple(found["decomposable"])
+    return Bench(source, original, shop, shop8, found, groups, layers, fingerprint(original.net))
 
 
 def device_of(device: str, setup: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from seedleaf.compression.allocate import Taste, greedy, keep_best, uniform
+from seedleaf.compression.allocate import Taste, greedy, keep_best, tilted, uniform
 from seedleaf.compression.importance import CRITERIA
 from seedleaf.compression.recipe import Body, Work
 from seedleaf.compression.shop import Shop
@@ -14,7 +14,8 @@ from seedleaf.compression.shop import Shop
 
 @dataclass(frozen=True)
 class Prune:
-    """Body: {"criterion", "allocation", "keep": {group: [channels that stay]}, "of": {group: channels}}."""
+    """Body: {"criterion", "allocation", "keep": {group: [channels that stay]}, "of": {group: channels}, "lost" {group: share
+    of its importance}, "tilt" {group: how much dearer the search counted it}}."""
 
     name: str = "prune"
     cites: str = (
@@ -30,10 +31,10 @@ class Prune:
         allocation = str(options.get("allocation", "greedy"))
         signals = shop.signals(subject) if criterion == "taylor" else None
         scores = CRITERIA[criterion](subject, signals, shop.seed)
+        tilt = {k.removeprefix("tilt."): float(v) for k, v in options.items() if k.startswith("tilt.")}
         if allocation == "uniform":
             widths = uniform(pricer, targets)
         else:
-            tilt = {k.removeprefix("tilt."): float(v) for k, v in options.items() if k.startswith("tilt.")}
             taste = Taste(float(options.get("caution", 1.0)), float(options.get("slope", 0.0)), tilt)
             widths = greedy(pricer, targets, scores, taste)
         cut = {g: n for g, n in widths.items() if n < subject.skeleton.by_id[g].channels}
@@ -48,6 +49,7 @@ class Prune:
             "keep": keep,
             "of": {g: subject.skeleton.by_id[g].channels for g in keep},
             "lost": lost,
+            "tilt": {g: t for g, t in tilt.items() if g in keep and t},
         }
 
     def apply(self, work: Work, body: Body) -> Work:
@@ -58,7 +60,8 @@ class Prune:
             {
                 "layer": group,
                 "what": f"{len(kept)} of {body['of'][group]} channels stay",
-                "why": f"the others carry {100 * body['lost'][group]:.1f} % of its {body['criterion']} importance",
+                "why": f"the others carry {100 * body['lost'][group]:.1f} % of its {body['criterion']} importance"
+                + tilted(body.get("tilt", {}).get(group, 0.0)),
             }
             for group, kept in body["keep"].items()
         ]

@@ -121,7 +121,7 @@ def _looser(
 def _fold(config: Config, targets: Mapping[str, float], bench: Bench) -> tuple[Work, Recipe]:
     work, recipe = Work(bench.original), Recipe(bench.start)
     shop = bench.shop if config["quantise"] == "off" else bench.shop8
-    for kind, options, share in steps_of(config, bench.groups):
+    for kind, options, share in steps_of(config, bench.groups, bench.layers):
         wanted = targets
         if (
             share < 1.0

@@ -58,7 +58,9 @@ def test_fit_keeps_the_whole_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_accuracy_is_searched_against_what_is_known_of_every_config() -> None:
-    with pytest.raises(StudyError, match="no tradeoff is called 'speed'; there are: macs, params"):
+    with pytest.raises(
+        StudyError, match="no tradeoff is called 'speed'; there are: macs, params, latency_ms"
+    ):
         Job("digits", 60.0, tradeoff="speed").check()
-    for known in ("", "macs", "params"):
+    for known in ("", "macs", "params", "latency_ms"):
         Job("digits", 60.0, tradeoff=known).check()

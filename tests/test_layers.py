@@ -32,6 +32,7 @@ TOP = {
     "finish",
     "folder",
     "front",
+    "front_speed",
     "growing",
     "horizon",
     "inspection",

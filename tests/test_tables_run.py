@@ -280,6 +280,7 @@ def test_a_tie_is_told_wherever_the_winner_is(tmp_path: Path, monkeypatch: pytes
     ("asked", "said"),
     [
         ({"tradeoff": "macs"}, "tradeoff means nothing to tables: .* give --max-bytes or --max-latency"),
+        ({"tradeoff": "latency"}, "tradeoff means nothing to tables: .* give --max-bytes or --max-latency"),
         ({"preset": "best"}, "preset means nothing to tables: .*--time"),
         ({"fidelity": "size"}, "fidelity means nothing to tables: .*--folds"),
         ({"inherit": True}, "inherit means nothing to tables"),

@@ -11,7 +11,7 @@ from typing import Any
 from seedleaf import __version__
 from seedleaf.data.spec import NO_TEST
 from seedleaf.folder import new_folder
-from seedleaf.job import ARRAYS, Job, WithTest, name_of
+from seedleaf.job import ARRAYS, Job, WithTest, name_of, tradeoff_of
 from seedleaf.learners.base import pinned
 from seedleaf.result import Result
 from seedleaf.run import begin
@@ -62,8 +62,8 @@ def fit(
     (milliseconds for one image or row on one thread of this machine, as measured) are upper bounds that nothing returned
     breaks; of tables the last two are known. `fidelity` says what steps are spent on: "epochs", or at first a part of the
     "data", pictures of smaller "size", or "both" (docs/guide.md). With `inherit` new trials begin with the weights of near
-    ones, the final training with those of its trial. With `tradeoff` "macs" or "params" the whole front of error against
-    that is searched for, not the least error alone.
+    ones, the final training with those of its trial. With `tradeoff` "macs", "params" or "latency_ms" (of images alone) the
+    whole front of error against that is searched for, not the least error alone.
 
     A table is a CSV, TSV (also .gz) or Parquet file, or a pandas DataFrame; the eleven options from `target` on are for
     tables alone (docs/fitting-tables.md): the column to predict, test rows (a file or a DataFrame; "none": no row is held
@@ -114,7 +114,7 @@ def fit(
         sampler=sampler,
         scheduler=scheduler,
         fidelity=fidelity,
-        tradeoff=tradeoff,
+        tradeoff=tradeoff_of(tradeoff),
         inherit=inherit,
         kind=modality_of(data).name,
         options={k: v for k, v in given.items() if v is not None},

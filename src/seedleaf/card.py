@@ -93,13 +93,15 @@ def model_card(spec: ImageSpec, final: Mapping[str, Any], told: Mapping[str, Any
     return _card(spec, final, said)
 
 
-def member_card(spec: ImageSpec, row: Mapping[str, Any]) -> str:
+def member_card(spec: ImageSpec, row: Mapping[str, Any], given_for: str = "size") -> str:
     """The card of a member of the front: how it was trained stands where the winner's has the verdict."""
     how = f"Trained for {row['steps']} of {row['full']} steps"
     if row["share_of_widths"] < 1:
         how = f"The widths of the best network, cut to {row['share_of_widths']:.0%}. {how}"
     whole = "all that is not the test part" if row["trained_on"] == "train+valid" else "the training part"
-    return _card(spec, row, f"{how}, on {whole}: one of several networks that give away accuracy for size.")
+    return _card(
+        spec, row, f"{how}, on {whole}: one of several networks that give away accuracy for {given_for}."
+    )
 
 
 def _card(spec: ImageSpec, measured: Mapping[str, Any], said: str) -> str:

@@ -11,7 +11,7 @@ import logging
 import math
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 TOLERANCE = 1e-4  # the largest difference between two probabilities that rounding may explain
 LATENCY_RUNS = 300
 AGAIN = 5
+SIDE_BY_SIDE = 5  # rounds, in which the networks of a front take turns
 Floats = npt.NDArray[np.float32]
 
 
@@ -204,6 +205,19 @@ def latency(path: Path, image: npt.NDArray[np.uint8], at_most: float = math.inf)
             break
         found = min(found, _timed(session, image), key=lambda told: told["median"])
     return found
+
+
+def side_by_side(folders: Sequence[str], setup: Mapping[str, Any], rounds: int) -> list[dict[str, float]]:
+    """What `latency` says of the networks delivered in `folders`, each the least of up to SIDE_BY_SIDE `rounds` in turns."""
+    from seedleaf.learners.images import open_source
+
+    spec = open_source(setup).data.spec
+    image = np.zeros((1, spec.height, spec.width, spec.channels), np.uint8)
+    sessions = [open_session(Path(folder) / "model.onnx") for folder in folders]
+    found = [
+        [_timed(session, image) for session in sessions] for _ in range(min(max(rounds, 1), SIDE_BY_SIDE))
+    ]
+    return [min(told, key=lambda one: one["median"]) for told in zip(*found, strict=True)]
 
 
 def _timed(session: Any, image: npt.NDArray[np.uint8]) -> dict[str, float]:

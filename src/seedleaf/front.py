@@ -2,7 +2,8 @@
 
 front/0007/ holds trial 7 as best/ holds the winner. Where time is kept for it, the winner is trained anew at smaller widths
 (front/0012-w50/), and members that the search had stopped early are trained to the end, on all that is not the test
-part; else members come as their trial left them, and their card says so.
+part; else members come as their trial left them, and their card says so. Where the search was against latency, members are
+chosen by what their configs tell of it and judged by measurements (front_speed.py).
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ from seedleaf.core import Trial
 from seedleaf.errors import LimitError
 from seedleaf.executors.base import OWN_DEVICE, Returned
 from seedleaf.finish import Run, call_all, swap
-from seedleaf.learners.base import Learner, learner_named
+from seedleaf.front_speed import judged, judging_seconds
+from seedleaf.learners.base import Learner, learner_of
 from seedleaf.limits import check_limits, latency_limit
-from seedleaf.members import MEMBERS, Member, fitting, narrower, pick
+from seedleaf.members import MEMBERS, SPEED, Member, fitting, given_for, milliseconds, narrower, pick
 from seedleaf.planning import step_share
 from seedleaf.timing import refit_step_seconds
 from seedleaf.train import CHECKPOINT
@@ -37,8 +39,13 @@ def deliver_front(run: Run, end: float) -> None:
     """Choose the members, train those that need it as far as time allows, export and measure them into front/."""
     final = run.study.history.note("final") or {}
     best = run.study.history.trials[int(final["trial"])]
-    wanted = [*narrower(_learner(run), run.spec, best), *pick(run.study.trials, best, _worst(run, best))]
-    trained = _train(run, wanted, end)
+    costs = given_for(run.study.problem.objectives)
+    chosen = pick(run.study.trials, best, _worst(run, best), costs=costs)
+    wanted = [*narrower(_learner(run), run.spec, best, costs), *chosen]
+    winner, spare = _best_row(final), 0.0
+    if costs == SPEED:
+        spare = judging_seconds(winner, min(len(wanted), MEMBERS))
+    trained = _train(run, wanted, end - spare)
     members = [m for m in wanted if m.name in trained]
     if any(
         t.whole for t in trained.values()
@@ -48,21 +55,29 @@ def deliver_front(run: Run, end: float) -> None:
         ]
     staged = run.folder / ".front.part"
     shutil.rmtree(staged, ignore_errors=True)
-    rows = _deliver(run, members, trained, staged, end)
+    rows = _deliver(run, members, trained, staged, end - spare)
+    measured = len(rows)
+    if costs == SPEED:
+        rows = judged(run, winner, rows, staged, end - time.time())
     place = run.folder / "front"
     if rows:
-        order = sorted((_best_row(final), *rows), key=lambda row: row["macs"])
+        order = sorted(
+            (winner, *rows), key=milliseconds if costs == SPEED else lambda row: float(row["macs"])
+        )
         text = json.dumps(order, indent=2, ensure_ascii=False) + "\n"
         (staged / "front.json").write_text(text, encoding="utf-8")
         swap(staged, place)
     else:
         order = []
-        shutil.rmtree(place, ignore_errors=True)
-    run.study.note("front", members=order, left_out=len(members) - len(rows))
+        for folder in (place, staged):
+            shutil.rmtree(folder, ignore_errors=True)
+    left_out, slower = len(members) - measured, measured - len(rows)
+    run.study.note("front", members=order, left_out=left_out, slower=slower)
 
 
 def _learner(run: Run) -> Learner:
-    return learner_named(str(run.setup.get("learner", "convnet")))
+    """The run's family, which tells latencies where the log holds the machine's pace."""
+    return learner_of({**run.setup, "pace": (run.study.history.note("plan") or {}).get("pace")})
 
 
 def _worst(run: Run, best: Trial) -> float:

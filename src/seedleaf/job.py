@@ -15,11 +15,15 @@ from seedleaf.train.ramp import AUTO, AXES
 from seedleaf.tuner.registry import SAMPLERS, SCHEDULERS
 from seedleaf.writing import replacing
 
-TRADEOFFS = (
-    "macs",
-    "params",
-)  # what accuracy may be searched against: known from the config, in every measurement
+LATENCY = "latency_ms"
+# What accuracy may be searched against: known from the config, in every measurement.
+TRADEOFFS = ("macs", "params", LATENCY)
 ARRAYS = "<arrays>"  # what stands for the data of a run that was given arrays and no path
+
+
+def tradeoff_of(given: str | None) -> str:
+    """The metric that is asked for, by its name: "latency" is latency_ms, None nothing."""
+    return LATENCY if given == "latency" else given or ""
 
 
 def name_of(data: Any) -> str:

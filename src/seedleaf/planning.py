@@ -14,7 +14,7 @@ from seedleaf.executors.base import Returned
 from seedleaf.executors.local import LocalExecutor
 from seedleaf.folder import STUDY
 from seedleaf.growing import grown
-from seedleaf.job import Job
+from seedleaf.job import LATENCY, Job
 from seedleaf.learners.base import Learner
 from seedleaf.learners.pace import Pace
 from seedleaf.machine import cores
@@ -40,8 +40,9 @@ OFTEN_RIGHT = ("tpe", "asha")
 
 
 def pace_of(history: History, job: Job, executor: LocalExecutor) -> Pace | None:
-    """The machine's pace where the latency is limited: as the log says, else from the cache, else measured in seconds."""
-    if "latency_ms" not in job.limits:
+    """The machine's pace where the latency is limited or searched against: as the log says, else from the cache, else
+    measured in seconds."""
+    if LATENCY not in job.limits and job.tradeoff != LATENCY:
         return None
     known = (history.note("plan") or {}).get("pace")
     if known is None:

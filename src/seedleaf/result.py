@@ -59,7 +59,8 @@ class Result:
 
     @property
     def front(self) -> list[Best]:
-        """The networks that were delivered, lightest first: the best one and those that give away accuracy for size."""
+        """The networks that were delivered, lightest first: the best one and those that give away accuracy for size; or
+        the quickest first, and for speed, where the search was against latency."""
         return [self._delivered(str(row["folder"])) for row in self.front_rows]
 
     @property

@@ -6,7 +6,9 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from seedleaf.core import objectives_of
 from seedleaf.data.tables.words import part_of_folds
+from seedleaf.members import SPEED, given_for, milliseconds
 from seedleaf.report import leaderboard
 from seedleaf.timing import format_seconds
 
@@ -85,8 +87,10 @@ def _smaller(result: Result, front: list[dict[str, Any]]) -> str:
     """The front in one line: how many there are, and the lightest and the most accurate of them."""
     lightest, best = front[0], max(front, key=lambda row: row["test_accuracy"])
     shown = [lightest] if lightest is best else [lightest, best]
-    said = ", ".join(f"{x['macs']:,} MACs {x['test_accuracy']:.4f}" for x in shown)
-    return f"front   {len(front)} lighter in {result.folder / 'front'}: {said}"
+    quick = given_for(objectives_of(result.history)) == SPEED
+    costs = [f"{milliseconds(x):.3g} ms" if quick else f"{x['macs']:,} MACs" for x in shown]
+    said = ", ".join(f"{cost} {x['test_accuracy']:.4f}" for cost, x in zip(costs, shown, strict=True))
+    return f"front   {len(front)} {'quicker' if quick else 'lighter'} in {result.folder / 'front'}: {said}"
 
 
 def _board(result: Result, rows: int) -> list[str]:

@@ -57,7 +57,8 @@ def fit(
         str, typer.Option(help="Images: auto, epochs, data, size, both: what cheap steps save.")
     ] = "auto",
     tradeoff: Annotated[
-        str, typer.Option(help="Images: macs or params: search the whole front of error against it.")
+        str,
+        typer.Option(help="Images: macs, params or latency_ms: search the whole front of error against it."),
     ] = "",
     target: Annotated[
         str | None,

@@ -110,6 +110,10 @@ class Backbones:
         """None: trials of networks by name begin with published weights, or their own."""
         return 0.0
 
+    @property
+    def tells_latency(self) -> bool:
+        return False
+
     def paced(self, pace: Pace) -> Backbones:
         return self
 

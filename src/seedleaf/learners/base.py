@@ -45,8 +45,12 @@ class Learner(Protocol):
     def kinship(self, spec: ImageSpec, child: Mapping[str, Any], parent: Mapping[str, Any]) -> float:
         """The share of a child's weights that a trial of `parent` has for it; 0 where weights cannot be handed down."""
 
+    @property
+    def tells_latency(self) -> bool:
+        """Can the latency of its networks be told from their configs, once the machine's pace is known?"""
+
     def paced(self, pace: Pace) -> Learner:
-        """The same family where that is the machine's pace: costs then also tell `latency_ms`."""
+        """The same family where that is the machine's pace: costs then also tell `latency_ms`, where it `tells_latency`."""
 
     def costs(self, spec: ImageSpec, config: Mapping[str, Any]) -> dict[str, float]:
         """params, macs, bytes (and latency_ms where the pace is known), from the config alone, within a millisecond."""
@@ -81,6 +85,12 @@ def learner_named(name: str) -> Learner:
     except KeyError:
         known = [*LEARNERS, *(f"{family}:NAME" for family in FAMILIES)]
         raise SpaceError(f"no learner is called {name!r}; there are: {', '.join(known)}") from None
+
+
+def learner_of(setup: Mapping[str, Any]) -> Learner:
+    """The learner that a trial's setup names; its costs tell `latency_ms` where the setup holds the machine's pace."""
+    learner = learner_named(str(setup.get("learner", "convnet")))
+    return learner.paced(Pace.from_json(setup["pace"])) if setup.get("pace") else learner
 
 
 def pinned(name: str) -> str:

@@ -65,6 +65,10 @@ class ConvNet:
         able = [c for c in map(placed, heavier(spec)) if self.keeps(spec, c, within)]
         return max([plain, *able], key=lambda config: worth(self.costs(spec, config)))
 
+    @property
+    def tells_latency(self) -> bool:
+        return True
+
     def paced(self, pace: Pace) -> ConvNet:
         return replace(self, pace=pace)
 

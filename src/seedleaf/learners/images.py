@@ -93,7 +93,7 @@ def fit(
     source = open_source(ctx.setup)
     data = source.data
     found = family.costs(data.spec, config)
-    known = {"params": float(found["params"]), "macs": float(found["macs"])}
+    known: dict[str, float] = {k: float(found[k]) for k in ("params", "macs", "latency_ms") if k in found}
     feed = training_feed(source, ctx.setup, ctx.device)
     valid = Feed.on(ctx.device, data.x_train, data.y_train, source.valid) if len(source.valid) else None
     model = network(family, config, source, ctx.seed, ctx.device)

@@ -2,7 +2,7 @@
 
 `setup` is plain JSON: {"data": folder of mapped images, "learner": "convnet", "seed": the study's seed,
 "valid_fraction": share or absent, "part": "train" | "train+valid", "steps_per_epoch": 1, "fidelity": a row of
-`train.ramp.AXES`}.
+`train.ramp.AXES`, "pace": the machine's, as JSON, where trials are to tell their latency}.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from torch import nn
 
 from seedleaf.core import Config, Context, Measurement
 from seedleaf.errors import TrialError, first_line
-from seedleaf.learners.base import learner_named
+from seedleaf.learners.base import learner_named, learner_of
 from seedleaf.learners.images import Source, network, open_source, training_feed
 from seedleaf.train import checkpoint
 from seedleaf.train.evaluate import probabilities
@@ -45,7 +45,7 @@ def run(config: Config, ctx: Context) -> Iterator[Measurement]:
     """
     prepare_process()
     with memory_errors():
-        learner = learner_named(str(ctx.setup.get("learner", "convnet")))
+        learner = learner_of(ctx.setup)
         yield from learner.fit(config, replace(ctx, device=usable(ctx.device)))
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seedleaf.core import Body, History
 from seedleaf.data.spec import ImageData, ImageSpec
-from seedleaf.errors import RunError
+from seedleaf.errors import RunError, StudyError
 from seedleaf.executors.local import LocalExecutor
 from seedleaf.front import deliver_front
-from seedleaf.job import Job
+from seedleaf.job import LATENCY, Job
 from seedleaf.learners.base import learner_named
 from seedleaf.modality.base import Made
 from seedleaf.modality.image_finish import make
@@ -47,7 +47,12 @@ class Images:
         return True
 
     def check(self, job: Job) -> None:
-        learner_named(job.learner)  # SpaceError where there is none
+        learner = learner_named(job.learner)  # SpaceError where there is none
+        if job.tradeoff == LATENCY and not learner.tells_latency:
+            raise StudyError(
+                "what a network by name takes is measured at the end and not told from its config, so it cannot be searched "
+                "against: give tradeoff macs or params, a limit (--max-latency), or no learner"
+            )
 
     def setup(
         self, job: Job, spec: ImageSpec | None = None, history: History | None = None
@@ -86,6 +91,9 @@ class Images:
         learner = learner_named(job.learner)
         if (pace := pace_of(history, job, executor)) is not None:
             learner = learner.paced(pace)
+            if job.tradeoff == LATENCY:  # then every trial tells its own
+                told = {**executor.settings.setup, "pace": pace.to_json()}
+                executor.settings = replace(executor.settings, setup=told)
         return open_study(store, history, job, spec, learner, executor, deadline, axis)
 
     def search_until(self, study: Study, job: Job, end: float) -> Callable[[History], str | None]:

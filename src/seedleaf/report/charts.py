@@ -11,12 +11,13 @@ import numpy as np
 
 from seedleaf.core import State
 from seedleaf.report.board import baseline_value
-from seedleaf.report.facts import Facts, Row
+from seedleaf.report.facts import Facts, Row, number
 from seedleaf.report.plot import UNITS, Scale, dot, fit_scale, frame, label, path, robust_top, rule
 from seedleaf.report.text import count, duration, esc, figure, plural, short, table
 from seedleaf.tuner.pareto import pareto_front
 
 POINTS = 45_000  # points drawn over all learning curves: about half a megabyte of page
+TOLD = " Latencies are told from the configs, a tenth added; of {}, which were delivered, they were measured."
 FULL_CURVES = {State.DONE: "done", State.FAILED: "failed"}
 
 
@@ -124,33 +125,36 @@ def pareto(facts: Facts) -> Chart | None:
     rows = [r for r in facts.scored if cost and math.isfinite(r.metric(cost))]
     if cost is None or len(rows) < 2:
         return None
+    measured = measured_latencies(facts) if cost == "latency_ms" else {}
+    less = "quicker" if cost == "latency_ms" else "smaller"
+    costs_of = {r.id: measured.get(r.id, r.metric(cost)) for r in rows}
     flip = any(o.metric == cost and o.direction == "max" for o in facts.objectives)
-    costs = np.array([-r.metric(cost) if flip else r.metric(cost) for r in rows])
+    costs = np.array([-costs_of[r.id] if flip else costs_of[r.id] for r in rows])
     sign = -1 if facts.objective.direction == "max" else 1
     points = np.column_stack([costs, [sign * r.value for r in rows]])
     front = pareto_front(points)
     limits = [x.at_most for x in facts.limits if x.metric == cost]
-    xs = fit_scale([*(r.metric(cost) for r in rows), *limits], log=None if min(abs(costs)) else False)
+    xs = fit_scale([*costs_of.values(), *limits], log=None if min(abs(costs)) else False)
     ys = _objective_scale(facts, [r.value for r in rows])
     svg = "".join(
-        dot(r.metric(cost), r.value, xs, ys, _point_css(r, facts, bool(f)), r.id)
+        dot(costs_of[r.id], r.value, xs, ys, _point_css(r, facts, bool(f)), r.id)
         for r, f in sorted(zip(rows, front, strict=True), key=lambda p: (p[1], facts.role(p[0])))
     )
-    stairs, best = _stairs([(r.metric(cost), r.value) for r, f in zip(rows, front, strict=True) if f])
+    stairs, best = _stairs([(costs_of[r.id], r.value) for r, f in zip(rows, front, strict=True) if f])
     svg = f'<path class="front" d="{path(stairs, xs, ys)}"/>{svg}'
     marks = ""
     for at_most in limits:
         svg += f'<path class="rule limit" d="M{round(UNITS * xs.unit(at_most))} 0V{UNITS}"/>'
         marks += label(at_most, ys.high, xs, ys, f"limit: {short(at_most)}", "limit top")
     if facts.winner in rows:
-        marks += label(facts.winner.metric(cost), facts.winner.value, xs, ys, "winner", "winner")
+        marks += label(costs_of[facts.winner.id], facts.winner.value, xs, ys, "winner", "winner")
     rows_out = [
         (
-            count(r.metric(cost)) if abs(r.metric(cost)) >= 100 else figure(r.metric(cost)),
+            count(costs_of[r.id]) if abs(costs_of[r.id]) >= 100 else figure(costs_of[r.id]),
             figure(r.value),
             str(r.id),
         )
-        for r in sorted((r for r, f in zip(rows, front, strict=True) if f), key=lambda r: r.metric(cost))
+        for r in sorted((r for r, f in zip(rows, front, strict=True) if f), key=lambda r: costs_of[r.id])
     ]
     return Chart(
         frame(
@@ -164,10 +168,21 @@ def pareto(facts: Facts) -> Chart | None:
             y_name=_better(facts, ys),
             tall=True,
         ),
-        f"{plural(len(best), 'trial')} on the front of {len(rows)}: no other is both smaller and better.",
+        f"{plural(len(best), 'trial')} on the front of {len(rows)}: no other is both {less} and better."
+        + (TOLD.format(plural(len(measured), "network")) if measured else ""),
         table((esc(cost), esc(facts.objective.metric), "trial"), rows_out, "The front"),
         (("front", "on the front"), ("part", "beaten by another"), ("default", "default config")),
     )
+
+
+def measured_latencies(facts: Facts) -> dict[int, float]:
+    """Of a search against a latency that configs tell, what was measured of the trials that were delivered, by trial."""
+    if not facts.note("plan").get("pace"):
+        return {}
+    members = facts.note("front").get("members") or []
+    rows = [facts.note("final"), *(m for m in members if m.get("share_of_widths", 1) == 1)]
+    found = {int(number(r, "trial")): number(r, "latency_ms", "median") for r in rows if "trial" in r}
+    return {trial: took for trial, took in found.items() if math.isfinite(took)}
 
 
 def second_axis(facts: Facts) -> str | None:

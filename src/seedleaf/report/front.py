@@ -11,7 +11,7 @@ from seedleaf.report.text import MISSING, count, esc, figure, plural, share, sho
 
 
 def front_section(facts: Facts) -> str:
-    """Every delivered network in one table, lightest first; empty where only the best was delivered."""
+    """Every delivered network in one table, lightest (or quickest) first; empty where only the best was delivered."""
     members = facts.note("front").get("members") or []
     rows = [m for m in members if isinstance(m, Mapping)]
     if len(rows) < 2:
@@ -26,11 +26,18 @@ def front_section(facts: Facts) -> str:
         "latency",
         "trained",
     )
-    left_out = number(facts.note("front"), "left_out")
+    left_out, slower = (number(facts.note("front"), name) for name in ("left_out", "slower"))
     more = f" {plural(int(left_out), 'more network')} had no time to be measured." if left_out > 0 else ""
+    if slower > 0:
+        more += (
+            f" {plural(int(slower), 'more network')} turned out to be no quicker than a more accurate one."
+        )
+    chosen = "multiply-adds and parameters: in these three at once"
+    if any(o.metric == "latency_ms" for o in facts.objectives[1:]):
+        chosen = "the latency that is told from their configs: in both at once"
     said = (
-        "Those named after a trial alone were chosen by validation error, multiply-adds and parameters: in these three at "
-        "once no other trial beats them. A name with a w is the winner at that percentage of its widths, trained anew. What "
+        f"Those named after a trial alone were chosen by validation error, {chosen} "
+        "no other trial beats them. A name with a w is the winner at that percentage of its widths, trained anew. What "
         f"was reached on the test part is only shown.{more}"
     )
     return f'<p class="lede">{esc(said)}</p>{table(heads, [_row(m) for m in rows], css="front")}'

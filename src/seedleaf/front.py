@@ -58,7 +58,8 @@ def deliver_front(run: Run, end: float) -> None:
     rows = _deliver(run, members, trained, staged, end - spare)
     measured = len(rows)
     if costs == SPEED:
-        rows = judged(run, winner, rows, staged, end - time.time())
+        seen = {f"front/{name}": t.seen for name, t in trained.items()}
+        rows = judged(run, winner, rows, staged, end - time.time(), seen)
     place = run.folder / "front"
     if rows:
         order = sorted(
@@ -90,11 +91,13 @@ def _worst(run: Run, best: Trial) -> float:
 
 
 class Trained(NamedTuple):
-    """What a member is delivered from; `whole`: on all that is not the test part."""
+    """What a member is delivered from; `whole`: on all that is not the test part, the validation part (`seen`: the error
+    there) included."""
 
     checkpoint: Path
     steps: int
     whole: bool
+    seen: float = 0.0
 
 
 def _train(run: Run, members: Sequence[Member], end: float) -> dict[str, Trained]:
@@ -124,7 +127,8 @@ def _train(run: Run, members: Sequence[Member], end: float) -> dict[str, Trained
     answers = call_all(run, calls, "front", needed=set()) if calls else {}
     for name, answer in answers.items():
         if answer.error is None and answer.value["steps"] >= ENOUGH * steps:
-            ready[name] = Trained(folders[name] / CHECKPOINT, int(answer.value["steps"]), whole=True)
+            steps_done, seen = int(answer.value["steps"]), float(answer.value["valid_error"])
+            ready[name] = Trained(folders[name] / CHECKPOINT, steps_done, whole=True, seen=seen)
     return {name: ready[name] for name in possible if name in ready and ready[name].checkpoint.exists()}
 
 

@@ -21,16 +21,22 @@ OPENING = 0.05  # seconds that it takes to open a network to be measured
 
 
 def judged(
-    run: Run, best: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], staged: Path, seconds: float
+    run: Run,
+    best: Mapping[str, Any],
+    rows: Sequence[Mapping[str, Any]],
+    staged: Path,
+    seconds: float,
+    seen: Mapping[str, float],
 ) -> list[dict[str, Any]]:
     """The rows that stay, with what was measured of them; the folders of the others go from `staged`.
 
-    Where `seconds` are too few to measure side by side, what delivery has measured decides.
+    Where `seconds` are too few to measure side by side, what delivery has measured decides. `seen`: by folder, the error on
+    the validation part of networks that were trained on it.
     """
     best, *rows = [dict(row) for row in (best, *rows)]
     for row, found in zip((best, *rows), _side_by_side(run, rows, best, staged, seconds), strict=False):
         row[LATENCY] = min(row[LATENCY], found, key=lambda told: float(told["median"]))
-    kept = quicker(best, rows)
+    kept = quicker(best, rows, seen)
     for row in rows:
         folder = staged / Path(str(row["folder"])).name
         if row["folder"] in kept:
@@ -47,19 +53,27 @@ def judging_seconds(best: Mapping[str, Any], members: int) -> float:
     return (1 + members) * (OPENING + milliseconds(best) * LATENCY_RUNS / 1000)
 
 
-def quicker(best: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]) -> list[str]:
+def quicker(
+    best: Mapping[str, Any], rows: Iterable[Mapping[str, Any]], seen: Mapping[str, float]
+) -> list[str]:
     """The folders of those `rows` that were measured to be quicker than the best and than each more accurate one.
 
-    Trials are held against trials by their validation error, the winner made narrower against itself made less narrow:
-    that has no validation error, as it was trained on all that is not the test part.
+    Trials are held against each other by their validation error. The winner made narrower was trained on the validation
+    part, so it is held against itself made less narrow; and it is beaten by a trial that is quicker and had no larger error
+    there without having seen it.
     """
     listed = list(rows)
     own = sorted(
         (r for r in listed if r["share_of_widths"] == 1), key=lambda r: (r["valid_error"], milliseconds(r))
     )
     cut = sorted((r for r in listed if r["share_of_widths"] < 1), key=lambda r: -float(r["share_of_widths"]))
+
+    def beaten(row: Mapping[str, Any]) -> bool:
+        error = seen.get(str(row["folder"]), 0.0)
+        return any(milliseconds(r) <= milliseconds(row) and r["valid_error"] <= error for r in own)
+
     kept = []
-    for line in (own, cut):
+    for line in (own, [row for row in cut if not beaten(row)]):
         least = milliseconds(best)
         for row in line:
             if milliseconds(row) < least:

@@ -13,6 +13,7 @@ import pytest
 
 from seedleaf import compress_finish, compress_limits
 from seedleaf.compress_job import CompressJob
+from seedleaf.compress_late import best_within
 from seedleaf.compress_limits import broken_bounds, times_asked, winner_within
 from seedleaf.compression import deploy
 from seedleaf.errors import LimitError
@@ -93,7 +94,7 @@ def test_where_none_keeps_the_bounds_it_says_so(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(
         LimitError, match=r"no recipe .* keeps the bounds .*trial 0: bytes is 1,500, over 1,000; trial 1"
     ):
-        winner_within(run, {})
+        best_within(run, {})
     assert run.calls == [0, 1, 2]
 
 
@@ -114,13 +115,15 @@ def test_after_the_last_training_one_whose_weights_are_there_stands_in(
     run = fake(tmp_path, dict.fromkeys(range(3), GOOD), monkeypatch)
     (tmp_path / "trials" / "0002" / CHECKPOINT).touch()
     over = {0: "latency_ms is 0.51, over 0.5"}
-    winner = compress_finish._instead(run, over)
+    winner, fitted = compress_finish._instead(run, over, run.study.history.trials[0])
     assert winner.id == 2
+    assert fitted.tuned == str((tmp_path / "trials" / "0002").resolve())
+    assert fitted.no_control == "the time for it went to that of trial 0"
     assert run.said == [
         "trial 0 is not delivered: latency_ms is 0.51, over 0.5; trial 2 is, as the search left it"
     ]
     with pytest.raises(LimitError, match=r"trial 0: latency_ms is 0\.51, over 0\.5"):
-        compress_finish._instead(run, {**over, 2: "bytes is 1,001, over 1,000"})
+        compress_finish._instead(run, {**over, 2: "bytes is 1,001, over 1,000"}, None)
 
 
 def test_times_that_break_a_bound_are_measured_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,10 +6,18 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from seedleaf.compress_limits import told
+from seedleaf.core import Trial
+from seedleaf.timing import format_seconds
+
 if TYPE_CHECKING:
-    from seedleaf.compress_finish import Compressing
+    from seedleaf.compress_finish import Compressing, Fitted
 
 NAMED = 3  # parameters in a sentence
+SHOWN = 2  # trials that break a bound, in one
+UNTUNED = "it was not fine-tuned"
+NONE_FINISHED = "no trial was finished in the time given"
+NO_LONGER = "there was no time to fine-tune it longer than its trial"
 
 
 def verdict(run: Compressing, final: Mapping[str, Any]) -> dict[str, Any]:
@@ -28,14 +36,44 @@ def verdict(run: Compressing, final: Mapping[str, Any]) -> dict[str, Any]:
         text += "worse" if gain >= 0 else "better"
         text += " (within the noise)" if abs(gain) < 2 * error else ""
         text += kept_by_control(control.get("kept") or ())
-    elif final["refit_steps"]:
-        text += f"; the control from scratch failed: {(run.study.history.note('control') or {}).get('error')}"
+    elif final["no_control"] and final["refit_steps"]:
+        text += f"; it was not compared with the same network from scratch: {final['no_control']}"
     return {"text": text, "drop": drop, "se": se, "kept_drop": drop <= run.job.max_drop}
 
 
 def _trivial(run: Compressing) -> float:
     """The error of always answering the most frequent class."""
     return float((run.study.history.note("baseline") or {}).get("error", math.inf))
+
+
+def remark(
+    run: Compressing, winner: Trial, fitted: Fitted, over: Mapping[int, str], last: Trial | None
+) -> str:
+    """How the delivered network came to be, where it is not the best of a search that was then fine-tuned; else empty.
+
+    `over` says of the trials that came before it what they break; `last` had the last training, None where none had.
+    """
+    parts = [_stands_in(over)] if over else []
+    if not winner.measurements:
+        trained = any(run.study.history.trials[i].measurements for i in over)
+        none = "no recipe that was trained keeps the bounds" if trained else NONE_FINISHED
+        parts.append(f"{none}, so this is the least harmful of the recipes that were looked at")
+    if last is None:
+        parts.append(NO_LONGER if winner.measurements else UNTUNED)
+    elif winner is not last:
+        left = "it is as the search left it" if winner.measurements else UNTUNED
+        parts.append(f"{left}, as the time of the last training went to trial {last.id}")
+    elif not winner.measurements:
+        parts[-1] += f", fine-tuned for {format_seconds(max(fitted.train_seconds, 1.0))}"
+    return "; ".join(parts)
+
+
+def _stands_in(over: Mapping[int, str]) -> str:
+    if len(over) == 1:
+        [(trial, missed)] = over.items()
+        return f"it stands in for trial {trial}, which is not delivered: {missed}"
+    more = f"; and {len(over) - SHOWN} more" if len(over) > SHOWN else ""
+    return f"it stands in for {len(over)} trials that are not delivered ({told(over, SHOWN)}{more})"
 
 
 def kept_by_control(names: Sequence[str]) -> str:

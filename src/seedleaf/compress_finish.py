@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seedleaf.compress_card import card, kept_metrics, verdict
-from seedleaf.compress_late import least_harmful, remark
-from seedleaf.compress_limits import broken_bounds, times_asked, trial_folder, winner_within
+from seedleaf.compress_card import card, kept_metrics, remark, verdict
+from seedleaf.compress_late import best_within
+from seedleaf.compress_limits import broken_bounds, times_asked, trial_folder
 from seedleaf.core import Trial
 from seedleaf.data.spec import ImageSpec
-from seedleaf.executors.base import OWN_DEVICE
+from seedleaf.executors.base import OWN_DEVICE, Returned
 from seedleaf.executors.local import LocalExecutor
 from seedleaf.finish import call_all, swap
 from seedleaf.folder import searched_seconds
@@ -28,6 +28,7 @@ from seedleaf.view import View
 if TYPE_CHECKING:
     from seedleaf.compress_job import CompressJob
 
+FINETUNE = "seedleaf.compression.finishing:finetune"
 LEFT_TO_REFIT = 2.0  # seconds that even a late run spends on it
 
 
@@ -46,36 +47,46 @@ class Compressing:
     began: float
 
 
+@dataclass(frozen=True)
+class Fitted:
+    """The folders of the weights and of the control's, how long the weights were trained, why there is no control."""
+
+    tuned: str
+    control: str | None
+    steps: int
+    train_seconds: float
+    no_control: str = ""
+
+
 def finish(run: Compressing, refit_end: float, front_end: float) -> None:
     """Fine-tune until `refit_end`, deliver to best/, say what it was worth; then, where asked for, front/ by `front_end`."""
     from seedleaf.compress_front import deliver_front
 
     over: dict[int, str] = {}  # trials -> the bounds that they break
-    winner = winner_within(run, over) or least_harmful(run)
+    winner = best_within(run, over)
     if not winner.measurements:
-        refit_end = front_end  # no trial was finished: there is no front, and this is all its training
+        refit_end = front_end  # nothing trained keeps the bounds: no front, and this is all its training
     begun = time.time()
-    tuned, control, fitted = _refit(run, winner, refit_end)
-    refit_seconds = time.time() - begun
+    fitted = _refit(run, winner, refit_end)
+    refit_seconds, last = time.time() - begun, winner if fitted.steps else None
     staged = run.folder / ".best.part"
-    delivered = _deliver(run, winner, tuned, control, staged)
+    delivered = _deliver(run, winner, fitted, staged)
     while missed := broken_bounds(run.job, delivered):
         over[winner.id] = missed
-        winner = _instead(run, over)
-        tuned, control = str(trial_folder(run, winner).resolve()), None
-        fitted = {"steps": float(winner.step), "train_seconds": 0.0}
-        delivered = _deliver(run, winner, tuned, control, staged)
+        winner, fitted = _instead(run, over, last)
+        delivered = _deliver(run, winner, fitted, staged)
     final = {
         "trial": winner.id,
         "config": dict(winner.config),
         **delivered,
-        "refit_steps": int(fitted["steps"]),
+        "refit_steps": fitted.steps,
         "refit_seconds": refit_seconds,
-        "remark": remark(winner, fitted),
+        "remark": remark(run, winner, fitted, over, last),
+        "no_control": fitted.no_control,
         "predict": f"seedleaf predict {run.folder} IMAGE",
     }
     run.study.note("verdict", **verdict(run, final))
-    run.study.note("shares", **_shares(run, fitted["train_seconds"], refit_seconds))
+    run.study.note("shares", **_shares(run, fitted.train_seconds, refit_seconds))
     _write(run, final, staged)
     swap(staged, run.folder / "best")
     run.study.note("final", **final)
@@ -86,16 +97,14 @@ def finish(run: Compressing, refit_end: float, front_end: float) -> None:
     write_report(run.study.history, run.folder / "report.html")
 
 
-def _deliver(
-    run: Compressing, winner: Trial, tuned: str, control: str | None, staged: Path
-) -> dict[str, Any]:
-    """The network in the folder `tuned`, exported to `staged` and measured."""
+def _deliver(run: Compressing, winner: Trial, fitted: Fitted, staged: Path) -> dict[str, Any]:
+    """The network with those weights, exported to `staged` and measured."""
     shutil.rmtree(staged, ignore_errors=True)
     arguments = {
         "recipe": stored_recipe(run, winner),
         "setup": dict(run.setup),
-        "tuned": tuned,
-        "control": control,
+        "tuned": fitted.tuned,
+        "control": fitted.control,
         "out": str(staged.resolve()),
         "config": dict(winner.config),
         "bounds": times_asked(run.job),
@@ -105,15 +114,31 @@ def _deliver(
     return delivered
 
 
-def _instead(run: Compressing, over: dict[int, str]) -> Trial:
-    """The next best that keeps the bounds, as its trial left it: the time of the last training is spent."""
-    first, why = next(reversed(over.items()))
-    winner = winner_within(run, over, trained=True)
-    assert winner is not None  # else LimitError: `over` is not empty
-    run.view.message(f"trial {first} is not delivered: {why}; trial {winner.id} is, as the search left it")
+def _instead(run: Compressing, over: dict[int, str], last: Trial | None) -> tuple[Trial, Fitted]:
+    """The next best that keeps the bounds, as the search left it: the time of the last training is spent, on `last`."""
+    missed, why = next(reversed(over.items()))
+    winner = best_within(run, over, trained=True)
+    run.view.message(f"trial {missed} is not delivered: {why}; trial {winner.id} is, as the search left it")
     run.study.note("refit", trial=winner.id, steps=float(winner.step), train_seconds=0.0)
-    run.study.note("control", error=f"it was that of trial {first}, which broke a bound")
-    return winner
+    no_control = f"the time for it went to that of trial {last.id}" if last else ""
+    tuned = trial_folder(run, winner) if winner.measurements else _inherited(run, winner)
+    return winner, Fitted(str(tuned.resolve()), None, winner.step, 0.0, no_control)
+
+
+def _inherited(run: Compressing, winner: Trial) -> Path:
+    """The folder of a checkpoint with the weights that a recipe leaves, nothing trained."""
+    place = run.folder / "refit" / f"untrained-{winner.id:04d}"
+    arguments = {
+        "config": dict(winner.config),
+        "recipe": stored_recipe(run, winner),
+        "setup": dict(run.setup),
+        "folder": str(place.resolve()),
+        "steps": 1,
+        "deadline": 0.0,  # long over
+        "device": OWN_DEVICE,
+    }
+    call_all(run, {"weights": (FINETUNE, arguments)}, "refit", needed={"weights"}, go_on="")
+    return place
 
 
 def stored_recipe(run: Compressing, winner: Trial) -> dict[str, Any]:
@@ -123,8 +148,8 @@ def stored_recipe(run: Compressing, winner: Trial) -> dict[str, Any]:
     return body
 
 
-def _refit(run: Compressing, winner: Trial, end: float) -> tuple[str, str | None, dict[str, float]]:
-    """The winner fine-tuned on train+valid and, for the same time, its control from nothing; their folders."""
+def _refit(run: Compressing, winner: Trial, end: float) -> Fitted:
+    """The winner fine-tuned on train+valid and, for the same time, its control from nothing."""
     beside = run.job.workers > 1
     left = max(end - time.time(), LEFT_TO_REFIT)
     each = left if beside else left / 2
@@ -134,7 +159,7 @@ def _refit(run: Compressing, winner: Trial, end: float) -> tuple[str, str | None
     base = {"config": dict(winner.config), "recipe": stored_recipe(run, winner), "setup": dict(run.setup)}
     place = run.folder / "refit"
     calls: dict[str, tuple[str, Mapping[str, Any]]] = {}
-    name, begun = "seedleaf.compression.finishing:finetune", time.time()
+    begun = time.time()
     for i, kind in enumerate(("tuned", "control")):
         # The control pays for no teacher, so its epochs are shorter: its time is what is equal, not its steps.
         many = steps if kind == "tuned" else 4 * steps
@@ -146,19 +171,26 @@ def _refit(run: Compressing, winner: Trial, end: float) -> tuple[str, str | None
             "fresh": kind == "control",
             "device": OWN_DEVICE,
         }
-        calls[kind] = name, {**base, **more}
+        calls[kind] = FINETUNE, {**base, **more}
     answers = call_all(run, calls, "refit", needed={"tuned"}, go_on="")
     fitted = dict(answers["tuned"].value)
     run.study.note("refit", trial=winner.id, **fitted)
-    own = run.folder / "trials" / f"{winner.id:04d}"
-    tuned = own if not fitted["steps"] and (own / CHECKPOINT).exists() else place / "tuned"
-    control = (
-        answers.get("control") if fitted["steps"] else None
-    )  # else it has had more than what it is held against
-    if control is None or control.error is not None:
-        run.study.note("control", error=control.error if control else "there was no time for it")
-        return str(tuned.resolve()), None, fitted
-    return str(tuned.resolve()), str((place / "control").resolve()), fitted
+    own, steps = trial_folder(run, winner), int(fitted["steps"])
+    tuned = own if not steps and (own / CHECKPOINT).exists() else place / "tuned"
+    missing = _no_control(answers.get("control"), steps)
+    if missing:
+        run.study.note("control", error=missing)
+    control = None if missing else str((place / "control").resolve())
+    return Fitted(str(tuned.resolve()), control, steps, float(fitted["train_seconds"]), missing)
+
+
+def _no_control(answer: Returned | None, steps: int) -> str:
+    """Why there is nothing to hold the network against; empty where there is."""
+    if not steps:  # a control has had more than what it would be held against
+        return "there was no time to train either"
+    if answer is None or answer.error is not None:
+        return f"its training failed ({answer.error if answer else 'no answer came'})"
+    return "" if answer.value["steps"] else "there was no time for it"
 
 
 def _shares(run: Compressing, train_seconds: float, refit_seconds: float) -> dict[str, float]:

@@ -1,14 +1,15 @@
-"""What a compression delivers where its time was over before any trial had finished a step."""
+"""Which trial a compression delivers, also where its time was over before any had finished a step."""
 
 from __future__ import annotations
 
 import math
 import shlex
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from seedleaf.compress_limits import TRIED, keeps, none_keeps, trial_folder, winner_within
 from seedleaf.core import State, Trial
 from seedleaf.errors import RunError, Unfinished
 from seedleaf.job import ARRAYS
@@ -20,31 +21,48 @@ if TYPE_CHECKING:
     from seedleaf.compress_job import CompressJob
 
 
-def least_harmful(run: Compressing) -> Trial:
-    """Of the trials whose recipe is there, measured and within the targets, the one nearest to the original at first look.
+def best_within(run: Compressing, over: dict[int, str], trained: bool = False) -> Trial:
+    """The trial to deliver: the best that keeps the bounds, else the least harmful of the recipes that were looked at.
 
-    Its recipe then lies in its folder. Unfinished (RunError where trials have failed) where there is none.
+    `over` and `trained` as for `winner_within`. LimitError where all break a bound, RunError where there is none at all.
     """
+    winner = winner_within(run, over, trained) or least_harmful(run, over)
+    if winner is None:
+        raise none_keeps(over) if over else _nothing(run)
+    return winner
+
+
+def least_harmful(run: Compressing, over: dict[int, str]) -> Trial | None:
+    """Of the trials that were not trained but whose recipe is there, the one nearest to the original at first look.
+
+    None where none keeps the bounds as it would be delivered; `over` says what each breaks. Its recipe then lies in its
+    folder.
+    """
+    for _, _, trial, path in sorted(_looked(run), key=lambda row: row[:2]):
+        if trial.id in over or len(over) >= TRIED:
+            continue
+        own = trial_folder(run, trial) / path.name
+        if path != own:
+            own.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, own)
+        if keeps(run, trial, over):
+            return trial
+    return None
+
+
+def _looked(run: Compressing) -> Iterator[tuple[float, int, Trial, Path]]:
+    """Harm, number, trial and recipe of those that were looked at or begun, and not trained."""
     from seedleaf.compression.resolving import RECIPE
     from seedleaf.compression.scout import looked_at
 
     looks = run.study.history.note("looks") or {"configs": (), "harms": ()}
     pairs = zip(looks["configs"], looks["harms"], strict=True)
     harms = {fingerprint(config): harm for config, harm in pairs if harm is not None}
-    found: list[tuple[float, int, Trial, Path]] = []
     for trial in run.study.trials:
-        own = run.folder / "trials" / f"{trial.id:04d}" / RECIPE
+        own = trial_folder(run, trial) / RECIPE
         path = own if own.exists() else looked_at(run.setup, trial.config) / RECIPE
-        if trial.state is not State.FAILED and path.exists():
-            found.append((harms.get(fingerprint(dict(trial.config)), math.inf), trial.id, trial, path))
-    if not found:
-        raise _nothing(run)
-    _, _, chosen, path = min(found)
-    own = run.folder / "trials" / f"{chosen.id:04d}" / RECIPE
-    if path != own:
-        own.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, own)
-    return chosen
+        if trial.state is not State.FAILED and not trial.measurements and path.exists():
+            yield harms.get(fingerprint(dict(trial.config)), math.inf), trial.id, trial, path
 
 
 def _nothing(run: Compressing) -> RunError:
@@ -63,14 +81,3 @@ def _nothing(run: Compressing) -> RunError:
 def resumable(job: CompressJob) -> bool:
     """Whether model and data lie on a disk, to be read again."""
     return Path(job.model).is_dir() and job.data != ARRAYS
-
-
-def remark(winner: Trial, fitted: Mapping[str, Any]) -> str:
-    """How much less than a search and a fine-tuning the delivered network has had; empty where it has had both."""
-    steps, seconds = int(fitted["steps"]), float(fitted["train_seconds"])
-    if winner.measurements:
-        return "" if steps else "there was no time to fine-tune it longer than its trial"
-    begun = "no trial was finished in the time given, so this is the least harmful of the recipes that were looked at"
-    if not steps:
-        return f"{begun}; it was not fine-tuned"
-    return f"{begun}, fine-tuned for {format_seconds(max(seconds, 1.0))}"

@@ -44,10 +44,10 @@ def _said(value: float) -> str:
 
 
 def winner_within(run: Compressing, over: dict[int, str], trained: bool = False) -> Trial | None:
-    """The best trial that keeps the bounds as it would be delivered; None where none was trained.
+    """The best trial that keeps the bounds as it would be delivered; None where none of TRIED does, or none was trained.
 
     `over` says of trials what they break; what is found out is added. With `trained` only those count whose weights are
-    still there. LimitError where every one of TRIED breaks a bound.
+    still there.
     """
     left = [
         t for t in run.study.trials if t.measurements and t.state is not State.FAILED and t.id not in over
@@ -55,18 +55,30 @@ def winner_within(run: Compressing, over: dict[int, str], trained: bool = False)
     if trained:
         left = [t for t in left if (trial_folder(run, t) / CHECKPOINT).exists()]
     while len(over) < TRIED and (trial := best_trial(run.study.problem, run.study.history, left)) is not None:
-        missed = _missed(run, trial)
-        if not missed:
+        if keeps(run, trial, over):
             return trial
+        left.remove(trial)
+    return None
+
+
+def keeps(run: Compressing, trial: Trial, over: dict[int, str]) -> bool:
+    """Whether the trial keeps the bounds as it would be delivered; if not, `over` says what it breaks."""
+    missed = _missed(run, trial)
+    if missed:
         over[trial.id] = missed
         run.view.message(f"trial {trial.id} is not delivered: {missed}; the next best is looked at")
-        left.remove(trial)
-    if not over:
-        return None
-    told = "; ".join(f"trial {i}: {missed}" for i, missed in list(over.items())[:3])
-    raise LimitError(
-        f"no recipe that was trained keeps the bounds when it is measured as it would be delivered ({told})"
-    )
+    return not missed
+
+
+def none_keeps(over: Mapping[int, str]) -> LimitError:
+    """That all recipes there are break a bound."""
+    said = "no recipe that was found keeps the bounds when it is measured as it would be delivered"
+    return LimitError(f"{said} ({told(over, 3)})")
+
+
+def told(over: Mapping[int, str], most: int) -> str:
+    """What the first so many trials of `over` break."""
+    return "; ".join(f"trial {i}: {missed}" for i, missed in list(over.items())[:most])
 
 
 def _missed(run: Compressing, trial: Trial) -> str:

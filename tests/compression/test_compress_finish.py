@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
-from collections.abc import Callable, Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -14,139 +11,23 @@ import numpy as np
 import pytest
 import torch
 import zoo
+from opened import EVEN, Opened, delivered, looks, trained, verdict_of
 from torch import Tensor
 
 import seedleaf
 from seedleaf.compress_card import verdict
-from seedleaf.compress_finish import Compressing, finish
+from seedleaf.compress_finish import finish
 from seedleaf.compress_front import beside
 from seedleaf.compress_job import CompressJob
 from seedleaf.compress_limits import broken_bounds
-from seedleaf.compress_plan import open_study, plan
-from seedleaf.compression.analyse import analyse
-from seedleaf.compression.deploy import times
 from seedleaf.compression.own import OwnNet
-from seedleaf.compression.scout import look
-from seedleaf.compression.trial import run as run_trial
-from seedleaf.core import Context, Measurement, State, Trial
+from seedleaf.core import Measurement, State, Trial
 from seedleaf.data.images import load_images
 from seedleaf.data.spec import ImageData
 from seedleaf.errors import RunError, Unfinished
-from seedleaf.executors.base import OWN_DEVICE, Returned
-from seedleaf.folder import LOG, beginning, new_folder
+from seedleaf.folder import beginning, new_folder
 from seedleaf.predictor import Predictor
-from seedleaf.store import SqlStore
 from seedleaf.summary import as_lines
-from seedleaf.view import SilentView
-
-
-class Here:
-    """An executor whose calls run at once, in this process."""
-
-    peak = 0
-
-    def __init__(self) -> None:
-        self.done: list[Returned] = []
-        self.calls = 0
-
-    def free(self) -> int:
-        return 1
-
-    def call(self, function: str, **arguments: Any) -> int:
-        self.calls += 1
-        module, _, name = function.partition(":")
-        given = {k: "cpu" if v == OWN_DEVICE else v for k, v in arguments.items()}
-        try:
-            self.done.append(Returned(self.calls, getattr(import_module(module), name)(**given)))
-        except Exception as error:  # as a worker reports it
-            self.done.append(Returned(self.calls, None, str(error)))
-        return self.calls
-
-    def poll(self, timeout: float) -> list[Returned]:
-        found, self.done = self.done, []
-        return found
-
-
-@pytest.fixture(scope="module")
-def looked(tmp_path_factory: pytest.TempPathFactory) -> tuple[ImageData, dict[str, Any], dict[str, Any]]:
-    """Images, the setup with the original, and what was found out about it."""
-    folder = tmp_path_factory.mktemp("original")
-    data, _, setup = zoo.original(folder)
-    return data, setup, analyse(setup, 1.0)
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Times of graphs are taken as they are in earnest, but for a moment."""
-    monkeypatch.setattr(
-        "seedleaf.compression.deploy.times", lambda paths, image, seconds=0.1: times(paths, image, 0.1)
-    )
-
-
-@pytest.fixture
-def late(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not even the seconds that a late run has for its fine-tuning."""
-    monkeypatch.setattr("seedleaf.compress_finish.LEFT_TO_REFIT", 0.0)
-
-
-Opened = Callable[..., Compressing]
-
-
-@pytest.fixture
-def opened(looked: Any, tmp_path: Path) -> Opened:
-    """A compression as it stands when its search begins, with these bounds (as shares of the original's costs)."""
-    data, setup, found = looked
-
-    def make(shares: Mapping[str, float], tradeoff: str = "", int8: str = "never") -> Compressing:
-        at_most = {m: share * found["costs"][m] for m, share in shares.items()}
-        model, original = tmp_path / "model", tmp_path / "original"
-        model.mkdir()
-        shutil.copytree(setup["original"], original)
-        job = CompressJob(str(model), "data", 60.0, at_most=at_most, tradeoff=tradeoff, int8=int8)
-        job.check()
-        planned = plan(job, found, data.spec, 50.0, 10.0)
-        job.save(tmp_path)
-        asked = {
-            **setup,
-            "original": str(original),
-            "targets": dict(planned.targets),
-            "on": "cpu",
-            "tradeoff": tradeoff,
-        }
-        study = open_study(SqlStore(tmp_path / LOG), job, found, planned, data.spec)
-        executor: Any = Here()
-        return Compressing(tmp_path, job, asked, data.spec, study, executor, SilentView(), found, time.time())
-
-    return make
-
-
-def looks(run: Compressing, *changes: Mapping[str, Any]) -> list[float]:
-    """Look at the default config with these changes, as the beginning of a search does; their harms."""
-    configs = [run.study.problem.space.complete(c) for c in changes]
-    harms = [look(c, run.setup, "cpu")["harm"] for c in configs]
-    run.study.note("looks", configs=configs, harms=harms)
-    for config in configs:
-        run.study.enqueue(config)
-    return harms
-
-
-def trained(run: Compressing, error: float, **change: Any) -> Trial:
-    """A trial of one step, its recipe and its costs as they are, its error as given: which is the best is known then."""
-    config = run.study.problem.space.complete(change)
-    run.study.enqueue(config)
-    task = run.study.ask()
-    assert task is not None
-    folder = run.folder / "trials" / f"{task.trial:04d}"
-    folder.mkdir(parents=True)
-    [m] = run_trial(config, Context(task.trial, 0, 1, 4, 7, folder, "cpu", dict(run.setup)))
-    run.study.report(task.trial, Measurement(1, {**m.metrics, "error": error}, m.seconds))
-    return run.study.history.trials[task.trial]
-
-
-def delivered(run: Compressing) -> dict[str, Any]:
-    body: dict[str, Any] = json.loads((run.folder / "best" / "metrics.json").read_text(encoding="utf-8"))
-    return body
-
 
 # --- time ran out ---
 
@@ -154,13 +35,13 @@ def delivered(run: Compressing) -> dict[str, Any]:
 @pytest.mark.usefixtures("late")
 def test_where_no_trial_finished_the_least_harmful_recipe_is_delivered_as_it_is(opened: Opened) -> None:
     run = opened({"params": 0.5})
-    harms = looks(run, {}, {"passes.allocation": "uniform", "passes.criterion": "magnitude"})
+    harms = looks(run, {}, EVEN)
     finish(run, 0.0, 0.0)
     m, final = delivered(run), run.study.history.note("final") or {}
     assert m["params"] <= 0.5 * m["original"]["params"]
     assert m["refit_steps"] == 0
     assert final["trial"] == int(np.argmin(harms))
-    said = (run.study.history.note("verdict") or {})["text"]
+    said = verdict_of(run)
     assert "no trial was finished in the time given" in said
     assert said.count("it was not fine-tuned") == 1
     assert "it was not fine-tuned" in (run.folder / "best" / "README.md").read_text(encoding="utf-8")
@@ -180,7 +61,7 @@ def test_the_time_that_is_left_is_spent_on_that_recipe(
     looks(run, {})
     finish(run, 0.0, time.time() + 200.0)
     assert delivered(run)["refit_steps"] == 2
-    said = (run.study.history.note("verdict") or {})["text"]
+    said = verdict_of(run)
     assert "the least harmful of the recipes that were looked at, fine-tuned for" in said
     assert "not fine-tuned" not in said
 
@@ -201,7 +82,7 @@ def test_a_trial_that_cannot_be_fine_tuned_any_more_is_delivered_as_it_stands(op
     trial = trained(run, 0.1)
     finish(run, 0.0, 0.0)
     assert delivered(run)["refit_steps"] == 0
-    said = (run.study.history.note("verdict") or {})["text"]
+    said = verdict_of(run)
     assert "there was no time to fine-tune it longer than its trial" in said
     from seedleaf.train import checkpoint
 

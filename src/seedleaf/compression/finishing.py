@@ -52,8 +52,8 @@ def finetune(
     """Train the network of `recipe` on train+valid for `steps` steps, ending by `deadline`; its checkpoint in `folder`.
 
     `fresh` trains the same network from nothing, without a teacher, by the original's own training config: the control.
-    Where there is no time for a step, 0 steps: the checkpoint then holds the inherited weights with BatchNorm recalibrated.
-    TrialError for a control without a step.
+    Where there is no time for a step, 0 steps: the checkpoint then holds the inherited weights with BatchNorm recalibrated;
+    there is none of a control.
     """
     prepare_process()
     device = device_of(device, setup)
@@ -78,10 +78,9 @@ def finetune(
                 done["train_loss"] = m.metrics["train_loss"]
             return done
     except OutOfTime:
-        if fresh:
-            raise
-        untuned = {"model": work.subject.net.state_dict(), "judged": None}
-        checkpoint.save(ctx.folder / checkpoint.NAME, untuned)
+        if not fresh:
+            untuned = {"model": work.subject.net.state_dict(), "judged": None}
+            checkpoint.save(ctx.folder / checkpoint.NAME, untuned)
         return {"steps": 0.0, "train_seconds": 0.0, "train_loss": float("nan")}
     finally:
         torch.set_num_threads(1)

@@ -120,7 +120,7 @@ SECTIONS: Sequence[tuple[str, str, str, Callable[[Facts], str]]] = (
     ("compression", "Compression", "What was removed, and what it cost", compression_section),
     ("curves", "Curves", "Learning curves", lambda f: _figure(charts.learning_curves(f), "curves")),
     ("time", "Time", "Best so far, by wall time", lambda f: _figure(charts.best_so_far(f), "best")),
-    ("pareto", "Size", "What size buys", lambda f: _figure(charts.pareto(f), "pareto")),
+    ("pareto", "Cost", "What accuracy costs", lambda f: _figure(charts.pareto(f), "pareto")),
     ("front", "Front", "What was delivered: the front", front_section),
     ("space", "Space", "Where the good configs lie", landscape),
     ("winner", "Winner", "The winner", _winner),

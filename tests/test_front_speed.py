@@ -29,7 +29,7 @@ from seedleaf.members import SIZE, SPEED, given_for, narrower, pick
 from seedleaf.modality.registry import MODALITIES
 from seedleaf.planning import pace_of
 from seedleaf.report import write_report
-from seedleaf.report.charts import measured_latencies, pareto
+from seedleaf.report.charts import measured_latencies, on_one_scale, pareto
 from seedleaf.report.facts import read
 from seedleaf.stopwatch import made as made_spec
 
@@ -331,6 +331,13 @@ def test_the_chart_takes_what_was_measured_over_what_was_told(against: Run) -> N
     assert measured_latencies(facts) == {0: 1.0, 1: 0.25}
     chart = pareto(facts)
     assert chart is not None
-    assert "of 2 networks, which were delivered, they were measured" in chart.caption
+    assert "measured where the network was delivered (2 trials)" in chart.caption
+    assert on_one_scale({0: 2.0, 1: 1.0, 2: 4.0, 3: 0.0}, {0: 1.0, 1: 0.3}) == {
+        0: 1.0,
+        1: 0.3,
+        2: 1.6,
+        3: 0.0,
+    }
+    assert on_one_scale({0: 2.0}, {}) == {0: 2.0}
     study.note("plan", epoch_seconds=0.1, full=STEPS)
     assert measured_latencies(read(study.history)) == {}, "a latency that no pace told is a measured one"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ from seedleaf.report.text import count, duration, esc, figure, plural, short, ta
 from seedleaf.tuner.pareto import pareto_front
 
 POINTS = 45_000  # points drawn over all learning curves: about half a megabyte of page
-TOLD = " Latencies are told from the configs, a tenth added; of {}, which were delivered, they were measured."
+TOLD = " Latencies are measured where the network was delivered ({}), else told from the config and put on the same scale."
 FULL_CURVES = {State.DONE: "done", State.FAILED: "failed"}
 
 
@@ -127,7 +127,7 @@ def pareto(facts: Facts) -> Chart | None:
         return None
     measured = measured_latencies(facts) if cost == "latency_ms" else {}
     less = "quicker" if cost == "latency_ms" else "smaller"
-    costs_of = {r.id: measured.get(r.id, r.metric(cost)) for r in rows}
+    costs_of = on_one_scale({r.id: r.metric(cost) for r in rows}, measured)
     flip = any(o.metric == cost and o.direction == "max" for o in facts.objectives)
     costs = np.array([-costs_of[r.id] if flip else costs_of[r.id] for r in rows])
     sign = -1 if facts.objective.direction == "max" else 1
@@ -169,7 +169,7 @@ def pareto(facts: Facts) -> Chart | None:
             tall=True,
         ),
         f"{plural(len(best), 'trial')} on the front of {len(rows)}: no other is both {less} and better."
-        + (TOLD.format(plural(len(measured), "network")) if measured else ""),
+        + (TOLD.format(plural(len(measured), "trial")) if measured else ""),
         table((esc(cost), esc(facts.objective.metric), "trial"), rows_out, "The front"),
         (("front", "on the front"), ("part", "beaten by another"), ("default", "default config")),
     )
@@ -183,6 +183,13 @@ def measured_latencies(facts: Facts) -> dict[int, float]:
     rows = [facts.note("final"), *(m for m in members if m.get("share_of_widths", 1) == 1)]
     found = {int(number(r, "trial")): number(r, "latency_ms", "median") for r in rows if "trial" in r}
     return {trial: took for trial, took in found.items() if math.isfinite(took)}
+
+
+def on_one_scale(told: Mapping[int, float], measured: Mapping[int, float]) -> dict[int, float]:
+    """What was measured of a trial, else what is told of it times the median share of what is told that others took."""
+    shares = [measured[k] / v for k, v in told.items() if k in measured and v > 0]
+    scale = float(np.median(shares)) if shares else 1.0
+    return {k: measured.get(k, scale * v) for k, v in told.items()}
 
 
 def second_axis(facts: Facts) -> str | None:

@@ -143,7 +143,7 @@ def _inherited(run: Compressing, winner: Trial) -> Path:
 
 def stored_recipe(run: Compressing, winner: Trial) -> dict[str, Any]:
     """The resolved recipe of a trial, from its folder."""
-    path = run.folder / "trials" / f"{winner.id:04d}" / "recipe.json"
+    path = trial_folder(run, winner) / "recipe.json"
     body: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["recipe"]
     return body
 
@@ -178,8 +178,6 @@ def _refit(run: Compressing, winner: Trial, end: float) -> Fitted:
     own, steps = trial_folder(run, winner), int(fitted["steps"])
     tuned = own if not steps and (own / CHECKPOINT).exists() else place / "tuned"
     missing = _no_control(answers.get("control"), steps)
-    if missing:
-        run.study.note("control", error=missing)
     control = None if missing else str((place / "control").resolve())
     return Fitted(str(tuned.resolve()), control, steps, float(fitted["train_seconds"]), missing)
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from seedleaf.compress_card import card, kept_metrics, said_of
 from seedleaf.compress_finish import Compressing, stored_recipe
-from seedleaf.compress_limits import broken_bounds, times_asked
+from seedleaf.compress_limits import broken_bounds, times_asked, trial_folder
 from seedleaf.core import State, Trial
 from seedleaf.executors.base import OWN_DEVICE
 from seedleaf.finish import call_all, swap
@@ -71,7 +71,7 @@ def _tuned(run: Compressing, members: Sequence[Trial], end: float) -> dict[int, 
     rounds = math.ceil(len(members) / run.job.workers) or 1
     each = max(end - time.time(), 0.0) / rounds
     for member in members:
-        trained = run.folder / "trials" / f"{member.id:04d}"
+        trained = trial_folder(run, member)
         if (trained / CHECKPOINT).exists():
             found[member.id] = trained, member.step, False
         steps = refit_steps(each / refit_step_seconds(member), run.study.problem.full)

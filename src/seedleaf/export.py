@@ -78,12 +78,12 @@ def traced(network: nn.Module, spec: ImageSpec) -> Any:
 
 def warm_up(config: Config, setup: Mapping[str, Any], scratch: str) -> None:
     """Pay for what the export imports, and for a first run of it, while another worker still trains."""
-    from seedleaf.learners.base import learner_named
+    from seedleaf.learners.base import learner_of
     from seedleaf.learners.images import open_source
 
     spec = open_source(setup).data.spec
     path = Path(scratch) / "warm-up.onnx"
-    network = learner_named(str(setup.get("learner", "convnet"))).build(spec, config, None, None)
+    network = learner_of(setup).build(spec, config, None, None)
     export_onnx(network.eval(), spec, path)
     path.unlink()
 
@@ -92,14 +92,12 @@ def untrained_latency(
     config: Config, setup: Mapping[str, Any], scratch: str, at_most: float = math.inf
 ) -> dict[str, float]:
     """What `latency` says of the network of `config`, whose weights do not matter for it."""
-    from seedleaf.learners.base import learner_named
+    from seedleaf.learners.base import learner_of
     from seedleaf.learners.images import open_source
 
     spec = open_source(setup).data.spec
     path = Path(scratch) / "untrained.onnx"
-    export_onnx(
-        learner_named(str(setup.get("learner", "convnet"))).build(spec, config, None, None), spec, path
-    )
+    export_onnx(learner_of(setup).build(spec, config, None, None), spec, path)
     image = np.zeros((1, spec.height, spec.width, spec.channels), np.uint8)
     try:
         return latency(path, image, at_most)

@@ -32,6 +32,7 @@ from seedleaf.learners.images import Source, open_source
 from seedleaf.learners.trial import usable
 
 ANALYSIS = "analysis.json"
+COMPARED = 64  # images on which a delivered graph is held against its network
 APART = 1e-3  # the most that two exporters' graphs of one float network may differ in a probability
 
 
@@ -97,9 +98,7 @@ def measured(work: Work, bench: Bench, folder: Path) -> dict[str, float]:
 
 def _same(graph: Path, net: nn.Module, images: npt.NDArray[np.uint8]) -> None:
     """TrialError where a float graph does not answer as its network: what is measured must be what is trained."""
-    with torch.no_grad():
-        expected = net.eval()(torch.from_numpy(np.array(images))).softmax(1).numpy()
-    apart = float(np.abs(probabilities(graph, images) - expected).max())
+    apart = difference(net, probabilities(graph, images), images)
     if not apart <= APART:
         raise TrialError(f"the graph differs from the network by {apart:.2g}")
 
@@ -117,7 +116,7 @@ def write_delivered(net: nn.Module, bench: Bench, quantise: Mapping[str, Any], p
     images = np.take(bench.source.data.x_train, bench.source.train[:256], 0)
     if not quantise:
         export_onnx(net, spec, path)
-        apart = difference(net, probabilities(path, images[:64]), images)
+        apart = difference(net, probabilities(path, images[:COMPARED]), images[:COMPARED])
         if not apart <= APART:
             raise RunError(f"the exported graph differs from the network by {apart:.2g}: it is not delivered")
         return
@@ -128,11 +127,10 @@ def write_delivered(net: nn.Module, bench: Bench, quantise: Mapping[str, Any], p
 
 
 def difference(net: nn.Module, answered: npt.NDArray[np.float32], images: Any) -> float:
-    """How far a float network's first probabilities are from those that its graph `answered` on `images`."""
-    some = torch.from_numpy(np.array(images[:64]))
+    """How far a float network's probabilities are from those that its graph `answered` on the same `images`."""
     with torch.no_grad():
-        expected = net.eval()(some).softmax(1).numpy()
-    return float(np.abs(answered[: len(expected)] - expected).max())
+        expected = net.eval()(torch.from_numpy(np.array(images))).softmax(1).numpy()
+    return float(np.abs(answered - expected).max())
 
 
 def delivered_size(work: Work, bench: Bench, folder: Path) -> float:

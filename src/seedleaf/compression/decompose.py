@@ -16,6 +16,7 @@ from seedleaf.compression.shop import Shop
 from seedleaf.compression.skeleton import Layer, costs
 from seedleaf.compression.space import WHOLE
 from seedleaf.compression.subject import Subject
+from seedleaf.train.regime import under
 
 SHARES = (0.625, 0.5, 0.375, 0.25, 0.1875, 0.125)  # of the channels, as ranks
 FASTER = 0.95  # of the layer's time that its chain may take at most
@@ -41,7 +42,7 @@ class Decompose:
         ("tucker", "cp", or "whole": only where the bounds cannot be kept without it)."""
         subject, pricer = work.subject, shop.pricer(work.subject)
         kind, caution = str(options.get("kind", "tucker")), float(options.get("caution", 1.0))
-        tilt, wish = _under("tilt.", options), _under("as.", options)
+        tilt, wish = under(options, "tilt"), under(options, "as")
         looked = kind if set(wish.values()) <= {kind, WHOLE} else "any"
         key = ("offers", looked, caution, shop.table.int8)
         offered, why = shop.once(subject, key, lambda: offers(subject, shop, pricer, looked, caution))
@@ -78,10 +79,6 @@ class Decompose:
             for name, r in body["layers"].items()
         ]
         return rows + [{"layer": n, "what": "stays as it is", "why": why} for n, why in body["left"].items()]
-
-
-def _under(prefix: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    return {k.removeprefix(prefix): v for k, v in options.items() if k.startswith(prefix)}
 
 
 def _row(subject: Subject, shop: Shop, name: str, option: Option) -> dict[str, Any]:
@@ -132,9 +129,10 @@ def offers(
     left: dict[str, str] = {}
     able = replaceable(subject)
     for layer in subject.skeleton.layers:
+        if not layer.separable or not subject.decomposable(layer.name):
+            continue
         if layer.name not in able:
-            if layer.separable and subject.decomposable(layer.name):
-                left[layer.name] = "it is too narrow"
+            left[layer.name] = "it is too narrow"
             continue
         weight, fisher = weight_of(subject, layer.name), signals.fisher[layer.name]
         fisher = fisher if fisher.ndim == 4 else fisher[:, :, None, None]

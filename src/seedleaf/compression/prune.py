@@ -10,6 +10,7 @@ from seedleaf.compression.allocate import Taste, greedy, keep_best, tilted, unif
 from seedleaf.compression.importance import CRITERIA
 from seedleaf.compression.recipe import Body, Work
 from seedleaf.compression.shop import Shop
+from seedleaf.train.regime import under
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Prune:
         allocation = str(options.get("allocation", "greedy"))
         signals = shop.signals(subject) if criterion == "taylor" else None
         scores = CRITERIA[criterion](subject, signals, shop.seed)
-        tilt = {k.removeprefix("tilt."): float(v) for k, v in options.items() if k.startswith("tilt.")}
+        tilt = under(options, "tilt")
         if allocation == "uniform":
             widths = uniform(pricer, targets)
         else:

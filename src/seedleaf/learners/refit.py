@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from seedleaf.core import Config, Context
-from seedleaf.learners.base import learner_named
+from seedleaf.learners.base import learner_of
 from seedleaf.learners.images import network, open_source
 from seedleaf.learners.trial import HORIZON, batch_seconds, load_model, memory_errors, usable
 from seedleaf.seeds import seed_for
@@ -40,8 +40,7 @@ def pace(
     begun = time.monotonic()
     try:
         with memory_errors():
-            learner = learner_named(str(setup.get("learner", "convnet")))
-            trainer = Trainer(network(learner, config, source, 0, device), config, feed, ctx)
+            trainer = Trainer(network(learner_of(setup), config, source, 0, device), config, feed, ctx)
             trainer.generator.manual_seed(0)
             for _ in range(ROUNDS):
                 for count in {1, max(threads, 1)}:
@@ -91,7 +90,7 @@ def refit(
     done = {"steps": 0.0, "train_seconds": 0.0, "train_loss": float("nan")}
     try:
         with memory_errors():
-            for m in learner_named(str(setup.get("learner", "convnet"))).fit(config, ctx):
+            for m in learner_of(setup).fit(config, ctx):
                 done["steps"] = float(m.step)
                 done["train_seconds"] += m.metrics["train_seconds"]
                 done["train_loss"] = m.metrics["train_loss"]

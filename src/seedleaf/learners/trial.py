@@ -138,7 +138,7 @@ def seconds_by_third(
     feed = training_feed(source, setup, device)
     seconds: dict[float, float] = {}  # of a batch, by the side of its pictures
     found = []
-    model = network(learner_named(str(setup.get("learner", "convnet"))), config, source, 0, device)
+    model = network(learner_of(setup), config, source, 0, device)
     trainer = Trainer(model, config, feed, ctx)
     trainer.generator.manual_seed(0)
     for step in (HORIZON, 1, HORIZON // 2):

@@ -15,7 +15,7 @@ from seedleaf.errors import RunError
 from seedleaf.executors.base import OWN_DEVICE, Returned
 from seedleaf.finish import call_all
 from seedleaf.front import saw_whole_pictures
-from seedleaf.learners.base import learner_named
+from seedleaf.learners.base import learner_of
 from seedleaf.limits import check_limits, latency_limit, winner_within
 from seedleaf.modality.base import Made
 from seedleaf.planning import step_share
@@ -42,7 +42,7 @@ def make(run: Run, refit_end: float, staged: Path) -> Made:
     run.view.update(run.study.history, time.time(), "export")
     delivered, compared = _deliver_and_compare(run, winner, staged)
     config = dict(winner.config)
-    costs = learner_named(str(run.setup.get("learner", "convnet"))).costs(run.spec, config)
+    costs = learner_of(run.setup).costs(run.spec, config)
     check_limits(run, {**costs, **delivered})
     final = {
         "trial": winner.id,

@@ -78,7 +78,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Told]]:
 
         learner = SimpleNamespace(costs=lambda *_: {"params": 1, "macs": 1})
         monkeypatch.setattr(image_finish, "call_all", call_all)
-        monkeypatch.setattr(image_finish, "learner_named", lambda _: learner)
+        monkeypatch.setattr(image_finish, "learner_of", lambda _: learner)
         monkeypatch.setattr(image_finish, "image_metrics", lambda final: final)
         return asked
 

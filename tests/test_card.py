@@ -41,6 +41,7 @@ def searched(default_error: str | None = None) -> Run:
         (Returned(1, {"gain": 0.05, "se": 0.01}), "tuning gained +0.050 ± 0.010 in test accuracy over the default"),
         (Returned(1, {"gain": 0.01, "se": 0.01}), "within the noise"),
         (Returned(1, {"gain": -0.05, "se": 0.01}), "the default was better"),
+        (Returned(1, {"gain": 0.0, "se": 0.0}), "both were right on the same images"),
         (
             Returned(1, error="its worker was killed by SIGKILL"),
             "what tuning gained is not known: the comparison with the default failed: its worker was killed by SIGKILL",

@@ -40,7 +40,9 @@ def verdict(run: Run, winner: Trial, compared: Returned | None) -> dict[str, Any
     text = f"tuning gained {g:+.3f} ± {se:.3f} in test accuracy over the default"
     if run.default.state is not State.DONE:
         text += f" (which had been trained for {run.default.step} of {run.study.problem.full} steps)"
-    if abs(g) < 2 * se or g <= 0:
+    if g == se == 0:  # each image counted for both or against both
+        text += ": both were right on the same images"
+    elif abs(g) < 2 * se or g <= 0:
         text += ": within the noise" if g > -2 * se else ": the default was better"
     return {"text": text, "gain": g, "se": se}
 

@@ -13,8 +13,9 @@ from seedleaf.report import leaderboard
 from seedleaf.report.charts import improvements, thin
 from seedleaf.report.facts import read
 from seedleaf.report.importance import effects, explained
+from seedleaf.report.landscape import landscape
 from seedleaf.report.plot import Scale, fit_scale, path, robust_top
-from seedleaf.space import Float, Space
+from seedleaf.space import Choice, Float, Int, Space
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -114,6 +115,33 @@ def test_a_conditional_parameter_counts_only_where_it_exists() -> None:
     assert by_id["optimizer"].n == len(facts.scored)
     assert sum(b.n for b in by_id["optimizer[sgd].momentum"].bars) == sgd
     assert by_id["optimizer[adam].beta1"].n + by_id["optimizer[adamw].beta1"].n + sgd == len(facts.scored)
+
+
+def test_the_bars_of_a_number_with_a_step_are_its_own_values() -> None:
+    space = Space(width=Int(8, 48, log=True, step=4))
+    log = Log()
+    log.add("study", **header(space))
+    for trial, width in enumerate((24, 24, 48, 8)):
+        log.add("start", trial=trial, config={"width": width}, budget=1)
+        log.add("measure", trial=trial, step=1, metrics={"error": 0.1 * (trial + 1)}, seconds=1.0)
+    facts = read(log.history())
+    (effect,) = effects(space, facts.scored, facts.winner, facts.default)
+    assert [b.name for b in effect.bars] == [str(v) for v in range(8, 49, 4)]
+    assert {b.name: b.n for b in effect.bars if b.n} == {"8": 1, "24": 2, "48": 1}
+
+
+def test_what_no_trial_had_is_counted_and_not_drawn() -> None:
+    space = Space(kind=Choice(sgd=dict(momentum=Float(0, 1)), adam=dict(beta1=Float(0, 1), beta2=Float(0, 1))))
+    log = Log()
+    log.add("study", **header(space))
+    for trial in range(2):
+        log.add("start", trial=trial, config={"kind": "sgd", "kind.momentum": 0.5}, budget=1)
+        log.add("measure", trial=trial, step=1, metrics={"error": 0.1 * (trial + 1)}, seconds=1.0)
+    said = landscape(read(log.history()))
+    assert "momentum" in said
+    assert "beta" not in said
+    assert "only with kind = adam" not in said
+    assert "2 more parameters exist only under options that no trial with a result had" in said
 
 
 def test_explained_variance_is_one_for_a_cause_and_about_zero_for_noise() -> None:

@@ -118,8 +118,9 @@ def _bars(node: Node, units: NDArray[np.float64], good: NDArray[np.bool_]) -> li
     if isinstance(param, Choice):
         names = [setting(o) for o in param.options]
     elif isinstance(param, Int) and (param.n_values or BARS) < BARS:
-        names = [str(param.low + i) for i in range(param.n_values or 1)]
-        edges = np.array([param.to_unit(param.low + i) for i in range(len(names))])
+        values = range(param.low, param.high + 1, param.step)
+        names = [setting(v) for v in values]  # as the marks of winner and default look for them
+        edges = np.array([param.to_unit(v) for v in values])
         units = (np.abs(units[:, None] - edges).argmin(axis=1) + 0.5) / len(names)
     k = len(names)
     index = np.clip((units * k).astype(int), 0, k - 1)

@@ -17,7 +17,8 @@ def landscape(facts: Facts) -> str:
     rows = facts.scored
     if facts.space is None or len(rows) < 2:
         return ""
-    found = effects(facts.space, rows, facts.winner, facts.default)
+    every = effects(facts.space, rows, facts.winner, facts.default)
+    found = [e for e in every if e.n]  # a big space has hundreds that few trials never met
     if not found:
         return ""
     n_good = math.ceil(len(rows) / 4)
@@ -27,7 +28,12 @@ def landscape(facts: Facts) -> str:
         f"<b>Weight</b> is the part of the differences in rank, by the {esc(facts.objective.metric)} at each trial’s last "
         f"{esc(facts.steps_name)}, that this parameter explains on its own, among the trials in which it exists."
     )
-    return f'<p class="lede">{intro}</p>{_ranking(found, rows)}<div class="params">{"".join(_tree(facts, found))}</div>'
+    unmet = len(every) - len(found)
+    exist = f"{plural(unmet, 'more parameter')} {'exists' if unmet == 1 else 'exist'}"
+    why = f"{exist} only under options that no trial with a result had."
+    panels = f'<div class="params">{"".join(_tree(facts, found))}</div>'
+    left = f'<p class="hint">{why}</p>' if unmet else ""
+    return f'<p class="lede">{intro}</p>{_ranking(found, rows)}{panels}{left}'
 
 
 def _ranking(found: Sequence[Effect], rows: Sequence[Row]) -> str:

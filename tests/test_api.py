@@ -150,6 +150,20 @@ def test_time_that_is_over_before_a_worker_is_up_is_no_error() -> None:
             _ = found.best
 
 
+def test_a_study_whose_trials_all_diverged_says_so() -> None:
+    found = seedleaf.tune(lambda config: float("nan"), {"x": Float(0, 1)}, max_trials=4, workers=1)
+    assert list(found.trials["state"]) == ["failed"] * 4
+    with pytest.raises(StudyError, match=r"no trial has been measured .*4 failed.*error is nan at step 1"):
+        _ = found.best
+
+
+def test_a_function_that_gives_a_text_is_told_what_to_give() -> None:
+    with pytest.raises(
+        StudyFailed, match="the training function gave 'fine'; it should yield or return a number"
+    ):
+        seedleaf.tune(lambda config: "fine", {"x": Float(0, 1)}, max_trials=4, workers=1)
+
+
 def test_one_failure_is_one_failed_trial() -> None:
     def often(config: dict[str, Any]) -> float:
         if config["x"] > 0.6:

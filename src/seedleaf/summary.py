@@ -67,7 +67,7 @@ def _seen(metrics: Mapping[str, Any]) -> str:
     return (
         f"test accuracy {test['accuracy']:.4f} ({test['low']:.4f} to {test['high']:.4f}), "
         f"{metrics['params']:,} params, {metrics['macs']:,} MACs, {metrics['bytes'] / 1000:.0f} kB, "
-        f"{metrics['latency_ms']['median']:.2f} ms an image"
+        f"{metrics['latency_ms']['median']:.3g} ms an image"
     )
 
 

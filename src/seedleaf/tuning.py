@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seedleaf.core import Config, Fidelity, History, Trial
+from seedleaf.core import Config, Fidelity, History, State, Trial
 from seedleaf.errors import StudyError
 from seedleaf.executors.base import Settings
 from seedleaf.executors.local import LocalExecutor
@@ -43,7 +43,9 @@ class TuneResult:
     def best(self) -> Trial:
         if self.study.best is None:
             what = "keeps the limits" if self.study.problem.measured_limits else "has been measured"
-            raise StudyError(f"no trial {what} ({self.reason})")
+            failed = list(self.study.history.in_state(State.FAILED))
+            last = f"; {len(failed)} failed, the last of them: {failed[-1].reason}" if failed else ""
+            raise StudyError(f"no trial {what} ({self.reason}{last})")
         return self.study.best
 
     @property

@@ -131,7 +131,9 @@ def test_the_bars_of_a_number_with_a_step_are_its_own_values() -> None:
 
 
 def test_what_no_trial_had_is_counted_and_not_drawn() -> None:
-    space = Space(kind=Choice(sgd=dict(momentum=Float(0, 1)), adam=dict(beta1=Float(0, 1), beta2=Float(0, 1))))
+    space = Space(
+        kind=Choice(sgd=dict(momentum=Float(0, 1)), adam=dict(beta1=Float(0, 1), beta2=Float(0, 1)))
+    )
     log = Log()
     log.add("study", **header(space))
     for trial in range(2):

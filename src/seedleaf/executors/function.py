@@ -56,9 +56,11 @@ def measurements(result: Any, ctx: Context) -> Iterable[Measurement]:
     """
     if isinstance(result, (Measurement, Mapping, SupportsFloat)):
         result = [result]
-    if not isinstance(result, Iterable):
+    if not isinstance(result, Iterable) or isinstance(
+        result, (str, bytes)
+    ):  # a text would pass for its letters
         raise TrialError(
-            f"the training function gave {result!r}; it should yield or return a number or a mapping of metrics"
+            f"the training function gave {result!r:.60}; it should yield or return a number or a mapping of metrics"
         )
     step, began = ctx.start, time.perf_counter()
     for item in result:

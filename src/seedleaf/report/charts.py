@@ -88,7 +88,7 @@ def best_so_far(facts: Facts) -> Chart | None:
     for (at, value, _), after in zip(steps, [*steps[1:], None], strict=True):
         corners += [(at, value), (after[0] if after else end, value)]
     default = facts.default.value if facts.default is not None and facts.default.scored else math.nan
-    line, mark = rule(ys, default, "default config, as far as it was trained", "default")
+    line, mark = rule(ys, default, "default config", "default")
     svg = f'{line}<path class="best" d="{path(corners, xs, ys)}"/>'
     svg += "".join(dot(at, value, xs, ys, "best", trial) for at, value, trial in steps)
     rows = [(duration(at), figure(value), str(trial)) for at, value, trial in steps[-12:]]
@@ -103,7 +103,8 @@ def best_so_far(facts: Facts) -> Chart | None:
             x_name="seconds since the start →",
             y_name=_better(facts, ys),
         ),
-        f"{plural(len(steps), 'improvement')}, the last after {duration(steps[-1][0])} of {duration(end)}.",
+        f"{plural(len(steps), 'improvement')}, the last after {duration(steps[-1][0])} of {duration(end)}."
+        + (" The default config stands where its training ended." if line else ""),
         table(("after", esc(facts.objective.metric), "trial"), rows, "The last improvements"),
     )
 

@@ -68,7 +68,9 @@ def _compared(facts: Facts) -> list[str]:
     metric, low = esc(facts.objective.metric), facts.objective.direction == "min"
     shown = []
     if math.isfinite(base := baseline_value(facts)):
-        shown.append(f"{esc(facts.note('baseline').get('what') or 'the trivial baseline')} {figure(base, 3)}")
+        shown.append(
+            f"{esc(facts.note('baseline').get('what') or 'the trivial baseline')} gives {figure(base, 3)}"
+        )
     if facts.default is not None:
         shown.append(f"the default config {_reached(facts, facts.default)}")
     if facts.winner is not None and math.isfinite(facts.winner.value):
@@ -158,14 +160,14 @@ def ladder(facts: Facts) -> str:
         for v in scale.ticks(7)
     )
     marks = "".join(
-        f'<span class="step {css}" style="left:{100 * (1 - scale.unit(v)):.2f}%"><b>{name}</b> {figure(v, 3)}</span>'
+        f'<span class="step {css}" style="--x:{100 * (1 - scale.unit(v)):.2f}"><b>{name}</b> {figure(v, 3)}</span>'
         for name, css, v in steps
     )
     if math.isfinite(point + low + high):
         left, right = 100 * (1 - scale.unit(high)), 100 * (1 - scale.unit(low))
         marks += (
             f'<span class="interval" style="left:{left:.2f}%;width:{right - left:.2f}%"></span>'
-            f'<span class="tested" style="left:{100 * (1 - scale.unit(point)):.2f}%"><b>test</b> {figure(point, 3)}</span>'
+            f'<span class="tested" style="--x:{100 * (1 - scale.unit(point)):.2f}"><b>test</b> {figure(point, 3)}</span>'
         )
     spoken = ", ".join(f"{name} {figure(v, 3)}" for name, _, v in steps)
     axis = "error on the validation part (test below the line), better to the right"

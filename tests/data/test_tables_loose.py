@@ -252,3 +252,33 @@ def test_rows_that_are_each_a_class_are_refused(task: str | None) -> None:
 def test_a_target_in_mixed_units_is_told() -> None:
     frame = pd.DataFrame({"x": R.normal(size=N), "y": written(READ["kg or g"])})
     assert any("units are mixed" in f.message for f in told(load_table(frame), "y"))
+
+
+CODES = {
+    "postcodes": ([f"{k:05}" for k in draw(0, 10**5, N)], "say --task regression; "),
+    "names": ([f"n{i}x" for i in range(N)], "write its cells as numbers; "),
+}
+
+
+@pytest.mark.parametrize(("cells", "advice"), CODES.values(), ids=CODES)
+def test_what_an_error_advises_works(cells: list[str], advice: str) -> None:
+    for task in (None, "classification"):
+        with pytest.raises(DataError, match="each a class of their own") as error:
+            goal(cells, task)
+        assert advice in str(error.value)
+    if "--task" in advice:
+        assert goal(cells, "regression") == "regression"
+
+
+def test_a_task_that_would_fail_is_not_advised() -> None:
+    with pytest.raises(DataError, match=r"say --task regression, which leaves those rows out$"):
+        goal(odd(3))
+    many = odd(3) * 3
+    with pytest.raises(DataError, match=r"or --task classification$"):
+        goal(many)
+    assert (goal(many, "regression"), goal(many, "classification")) == ("regression", "multiclass")
+
+
+def test_postcodes_are_classes_unless_a_regression_is_asked_for() -> None:
+    cells = [f"{k:05}" for k in range(40)] * 4
+    assert (goal(cells), goal(cells, "regression")) == ("multiclass", "regression")

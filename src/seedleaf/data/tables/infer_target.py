@@ -21,7 +21,8 @@ SURELY = 0.8  # where nothing is asked for; between the two it may be either
 
 
 def infer_target(name: str, raw: RawColumn, task: str | None, source: str) -> Target:
-    """What is to be predicted. Text is classes; whole numbers with few distinct values, written without a point, too."""
+    """What is to be predicted. Text is classes; whole numbers with few distinct values, written without a point, too; and
+    digits that are names, as postcodes are, unless a regression is asked for."""
     known = [v for v in raw.values if v.lower() not in SURE]
     if not known:
         raise DataError(f"{source}: the target column {name} has no known value")
@@ -30,7 +31,7 @@ def infer_target(name: str, raw: RawColumn, task: str | None, source: str) -> Ta
         raise DataError(f"no task {task!r}: classification or regression")
     if style is None and task in (None, "regression"):
         style = _of_most(name, raw, task, source)
-    numeric = style is not None and not coded(known)
+    numeric = style is not None and (task == "regression" or not coded(known))
     if task == "regression" and not numeric:
         text = next((v for v in known if math.isnan(read_plain(v))), known[0])
         raise DataError(
@@ -62,11 +63,20 @@ def _of_most(name: str, raw: RawColumn, task: str | None, source: str) -> Number
         return None  # codes, some of them with letters
     if n - lost >= SURELY * n:
         return style
+    classes = ", or --task classification" if _possible(name, raw, "classification", source) else ""
     raise DataError(
         f"{source}: {n - lost:,} of {plural(n, 'cell')} of the target {name} are numbers, the others are not "
-        f"({', '.join(repr(v[:20]) for v in odd[:3])}): say --task regression, which leaves those rows out, or "
-        "--task classification"
+        f"({', '.join(repr(v[:20]) for v in odd[:3])}): say --task regression, which leaves those rows out{classes}"
     )
+
+
+def _possible(name: str, raw: RawColumn, task: str, source: str) -> bool:
+    """Whether this could be asked for: no error advises what ends in another."""
+    try:
+        infer_target(name, raw, task, source)
+    except DataError:
+        return False
+    return True
 
 
 def _many_rows_each(name: str, raw: RawColumn, classes: Sequence[str], source: str) -> None:
@@ -75,10 +85,12 @@ def _many_rows_each(name: str, raw: RawColumn, classes: Sequence[str], source: s
     lone = [c for c in classes if rows[c] == 1]
     n = sum(rows[c] for c in classes)
     if len(classes) > MOST_CLASSES and 2 * len(lone) > n:
+        can = _possible(name, raw, "regression", source)
+        number = "say --task regression" if can else "write its cells as numbers"
         raise DataError(
             f"{source}: {len(lone):,} of {plural(n, 'row')} are each a class of their own in the target {name} (such as "
-            f"{lone[0][:20]!r}): if it is a number, write its cells as numbers or say --task regression; if it names the "
-            "rows, choose another --target; else join its rare classes"
+            f"{lone[0][:20]!r}): if it is a number, {number}; if it names the rows, choose another --target; else join "
+            "its rare classes"
         )
 
 

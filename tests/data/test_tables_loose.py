@@ -57,7 +57,9 @@ def test_numbers_in_mixed_notations_are_read(form: Callable[[int, str], str]) ->
     cells = written(form)
     found = column(cells)
     assert found.kind == "number"
-    np.testing.assert_array_equal(found.read(cells), AMOUNTS)
+    factors = [next((f for back, f in found.scales if cell.endswith(f" {back}")), 1.0) for cell in cells]
+    assert len(set(factors)) == 1 + (form is READ["kg or g"])  # which are converted
+    np.testing.assert_array_equal(found.read(cells), AMOUNTS * factors)
     assert Column.from_json(as_json(found)) == found
 
 
@@ -67,7 +69,7 @@ def as_json(found: Column) -> dict[str, object]:
 
 def test_a_schema_of_before_is_still_read() -> None:
     body = as_json(Column("x", "number", suffix="kg"))
-    for name in ("before", "behind", "ranges"):
+    for name in ("before", "behind", "ranges", "scales"):
         del body[name]
     assert Column.from_json(body) == Column("x", "number", suffix="kg")
 

@@ -31,6 +31,8 @@ LOOSE = [
     ("$", "", ("€", "~"), ("CHF", "%"), True),
     ("", "kg", (), ("g",), False),
     ("", "m2", ("~",), ("m",), True),
+    ("€", "M", ("~", "$"), ("K", "M€"), True, (("M", 1e6), ("K", 1e3), ("M€", 1e6))),
+    ("", "kg", (), ("g",), True, (("g", 1e-3),)),
 ]
 STYLES = [*NUMBERS_WRITTEN, *((*mark, *unit) for mark in (*MARKS, (EITHER, "")) for unit in (*UNITS, *LOOSE))]
 COLUMNS = [Column(f"n{k}", "number", TOKENS, *style) for k, style in enumerate(dict.fromkeys(STYLES))]
@@ -104,6 +106,10 @@ BESIDE = st.sampled_from(
         "{} kg",
         "{} g to {} kg",
         "{} m2",
+        "€{}M",
+        "~ ${} K",
+        "{}-5 M€",
+        "€{}K - 7M",
     ]
 )
 # The same as people write it.

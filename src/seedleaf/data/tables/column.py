@@ -55,7 +55,7 @@ class Column:
     """How the cells of one column are read; the reading of a cell depends on that cell alone.
 
     A cell that is one of `missing` (without case) is missing. Numbers are written with `decimal`, `thousands` and perhaps a
-    unit, in some cells with `before`, `behind` and as `ranges` (numbers.py), and are missing beyond LARGEST; dates in
+    unit, in some cells with `before`, `behind`, `scales` and as `ranges` (numbers.py), and missing beyond LARGEST; dates in
     `date_format` (days since 1970, UTC). `levels` are the categories seen in training, in fixed order. `whole` says that
     every training number was whole, `n_values` how many distinct known values training had. A column
     with a reason in `dropped` is not used.
@@ -71,6 +71,7 @@ class Column:
     before: tuple[str, ...] = ()
     behind: tuple[str, ...] = ()
     ranges: bool = False
+    scales: tuple[tuple[str, float], ...] = ()
     date_format: str = ""
     levels: tuple[str, ...] = ()
     whole: bool = False
@@ -80,7 +81,14 @@ class Column:
     @property
     def style(self) -> NumberStyle:
         return NumberStyle(
-            self.decimal, self.thousands, self.prefix, self.suffix, self.before, self.behind, self.ranges
+            self.decimal,
+            self.thousands,
+            self.prefix,
+            self.suffix,
+            self.before,
+            self.behind,
+            self.ranges,
+            self.scales,
         )
 
     def read(self, cells: RawColumn | Iterable[Any]) -> Array:
@@ -114,7 +122,8 @@ class Column:
     def texts(self, cells: Iterable[Any]) -> list[str]:
         """Raw cells as `read_values` wants them. Each is judged by its own type: a number or a date that comes as one, and
         not as text, is written as the column writes such, and so reads back as what it is."""
-        styled = self.kind == "date" or (self.kind == "number" and self.decimal != ".")
+        number = self.kind == "number" and (self.decimal != "." or not self.style.powers)
+        styled = number or self.kind == "date"
         return [self._written(cell) for cell in cells] if styled else [as_text(cell) for cell in cells]
 
     def _written(self, cell: Any) -> str:
@@ -122,7 +131,11 @@ class Column:
         if not text or isinstance(cell, str):
             return text
         if self.kind == "number" and is_number(cell):
-            return write_clock(float(cell)) if self.style.clock else text.replace(".", self.decimal[0])
+            if self.style.clock:
+                return write_clock(float(cell))
+            if "e" in text.lower() and not self.style.powers:  # beside such a unit it would be none
+                text = np.format_float_positional(float(cell), trim="-")
+            return text.replace(".", self.decimal[0])
         if self.kind == "date" and isinstance(cell, MOMENTS):
             return write_date(cell, self.date_format) or text
         return text
@@ -132,14 +145,12 @@ class Column:
         kind = str(body["kind"])
         if kind not in KINDS:
             raise ValueError(f"no kind of column: {kind}")
-        later: dict[str, Any] = {
-            "before": (),
-            "behind": (),
-            "ranges": False,
-        }  # schemas written before have none
+        # Schemas written before have none of these.
+        later: dict[str, Any] = {"before": (), "behind": (), "ranges": False, "scales": ()}
         known = {f.name: (later | dict(body))[f.name] for f in fields(cls)}
         for name in ("missing", "levels", "before", "behind"):
             known[name] = tuple(str(v) for v in known[name])
+        known["scales"] = tuple((str(back), float(factor)) for back, factor in known["scales"])
         for name in ("name", "kind", "decimal", "thousands", "prefix", "suffix", "date_format", "dropped"):
             known[name] = str(known[name])
         known.update(

@@ -13,6 +13,7 @@ from seedleaf.data.tables.cells import TOKEN_SET, TOKENS, RawColumn, RawTable
 from seedleaf.data.tables.clock import is_brief, read_clock
 from seedleaf.data.tables.infer_dates import ENOUGH, date_format, drawn, mostly_dates
 from seedleaf.data.tables.loose import loose_style
+from seedleaf.data.tables.multiples import multiplied_style
 from seedleaf.data.tables.numbers import (
     AFFIXED,
     MARKS,
@@ -117,6 +118,9 @@ def number_style(known: list[str], comma: bool = False, need: float = ENOUGH) ->
     styles += [NumberStyle(":")] if any(":" in v for v in known) else []
     counts = [int((~np.isnan(read_all(known, style))).sum()) for style in styles]
     best = max(counts)
+    short = multiplied_style(known, [unsigned(v) for v in known], need, comma)
+    if short is not None and (~np.isnan(read_all(known, short))).sum() >= best:
+        return short
     style = styles[counts.index(best)]
     loose = loose_style(known, need) if best < len(known) and not style.clock else None
     if loose is not None and (~np.isnan(read_all(known, loose))).sum() > best:
@@ -135,7 +139,7 @@ def unit(known: list[str]) -> tuple[str, str]:
     """The text before and behind the number that almost all values share, "" and "" where there is none. What makes a
     number negative is no part of it."""
     pairs: Counter[tuple[str, str]] = Counter()
-    for value in known if all(map(_bracketed, known)) else map(_unsigned, known):
+    for value in known if all(map(_bracketed, known)) else map(unsigned, known):
         found = AFFIXED.fullmatch(value)
         if found and value.lower() not in SPECIAL and _stands_before(found[1], found[2], found[3].strip()):
             pairs[(found[1].strip(), found[3].strip())] += 1
@@ -160,7 +164,7 @@ def _bracketed(value: str) -> bool:
     return around != "" and not CURRENCY.search(around)
 
 
-def _unsigned(value: str) -> str:
+def unsigned(value: str) -> str:
     """A number without the mark that makes it negative, or with its sign behind the unit."""
     if signed := SIGNED.fullmatch(value):
         return signed[2] + signed[1] + signed[3]

@@ -1,11 +1,13 @@
 """Columns whose numbers are not all written alike: "~78", "<5", "70-80", "$ 5" beside "5", kg beside g, "7,5" beside "7.5".
 
 Most cells must be single numbers without such a mark, and the column must have many: of a few, as "0", "1", "2" and ">2",
-each is a category. Nothing is converted: what has another unit keeps its number, and the audit tells it.
+each is a category. Units are converted to the commonest where all of the column's can be; else what has another unit keeps
+its number, as money does. The audit tells it.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -14,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from seedleaf.data.tables.numbers import AFFIXED, BETWEEN, EITHER, MARKS, SPECIAL, NumberStyle, read_all
-from seedleaf.data.tables.units import measures
+from seedleaf.data.tables.units import factor, measures
 
 FEWEST = 20  # different cells below which each is a category
 MOSTLY = 0.5  # of them must be single numbers without a mark such as "~"
@@ -83,7 +85,7 @@ def loose_style(known: Sequence[str], need: float) -> NumberStyle | None:
     behind = tuple(back for _, back in units[1:] if back)
     if any(back in front for back in (first[1], *behind) if back for front in (first[0], *before)):
         return None  # the delivered graph cuts off what is behind by its text
-    style = NumberStyle("", "", *first, before, behind, _apart(cells))
+    style = NumberStyle("", "", *first, before, behind, _apart(cells), _scales(units))
     styles = [replace(style, decimal=mark, thousands=thousands) for mark, thousands in MARKS]
     if any("," in cell.number for cell in cells) and _one_mark([cell.number for cell in cells]):
         styles.append(replace(style, decimal=EITHER))
@@ -104,6 +106,14 @@ def _units(cells: Sequence[Cell], least: float) -> list[tuple[str, str]] | None:
         return None
     units = known
     return None if kinds == {"share"} and not _one_scale(cells) else units
+
+
+def _scales(units: Sequence[tuple[str, str]]) -> tuple[tuple[str, float], ...]:
+    """What numbers with each further unit are multiplied by to be in the first; nothing where that is not known of all."""
+    if any(front for front, _ in units):
+        return ()
+    factors = {back: factor(back, units[0][1]) for _, back in units}
+    return () if any(map(math.isnan, factors.values())) else tuple(f for f in factors.items() if f[1] != 1)
 
 
 def _one_scale(cells: Sequence[Cell]) -> bool:

@@ -35,6 +35,7 @@ NEGATIVE = {("(", ")"), ("", "-"), (MINUS, "")}
 SIGNS = "()-" + MINUS  # the same beside a unit: "($5)", "$(5)", "\u2212$5", "5 $-"
 EITHER = ".,"  # as a decimal mark: a comma stands for a point, but for one before three digits, which may be thousands
 BETWEEN = (" - ", " \u2013 ", " to ", "\u2013", "-")  # from the least to the most
+APART = re.compile("|".join(BETWEEN))
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,10 @@ class NumberStyle:
     `decimal` ":" they are times of a day or durations, read as hours (clock.py); with `thousands` ":" as well, brief ones.
 
     What else may stand there in some cells is in `before` (other units, and marks such as "~" and "<", which a unit may
-    follow) and in `behind`; none of it changes the number. With `ranges` "70-80" is a number, too: the middle.
+    follow) and in `behind`. None of it changes the number, but for what `scales` has: ("K", 1000.0) says that a number with
+    "K" behind it is a thousand times as large. With `ranges` "70-80" is a number, too: the middle. "10-20K" is in "K".
 
-    `usual`, `negated` and `between` say it as patterns, which Python and the delivered graph share.
+    `usual`, `negated`, `between`, `scaled` and `ended` say it as patterns, which Python and the delivered graph share.
     """
 
     decimal: str = "."
@@ -55,6 +57,7 @@ class NumberStyle:
     before: tuple[str, ...] = ()
     behind: tuple[str, ...] = ()
     ranges: bool = False
+    scales: tuple[tuple[str, float], ...] = ()
 
     @property
     def plain(self) -> bool:
@@ -72,7 +75,7 @@ class NumberStyle:
     @property
     def powers(self) -> bool:
         """Whether numbers may have one: beside such a unit, as "2e" or "5+", it would not be told from it."""
-        return self.decimal != EITHER and not set("".join(self.fronts + self.backs)) & set("+eE")
+        return not set("".join(self.fronts + self.backs)) & set("+eE")
 
     @property
     def negative(self) -> bool:
@@ -150,6 +153,25 @@ class NumberStyle:
         one = f"{front and f'{front}?'}({self.digits()}){back}"
         return f"{one}(?:{'|'.join(BETWEEN)}){one}"
 
+    def ended(self, *backs: str) -> str:
+        """Cells that end with one of these behind a number (a pattern); brackets or a minus may be beside it."""
+        return rf"(?s).*[\d.,)]{BLANKS}(?:{'|'.join(map(re.escape, backs))})[){MINUS}-]?"
+
+    @property
+    def scaled(self) -> list[tuple[str, float]]:
+        """Patterns of cells with what their numbers are multiplied by; no cell fits two."""
+        backs: dict[float, list[str]] = {}
+        for back, factor in self.scales:
+            backs.setdefault(factor, []).append(back)
+        return [(self.ended(*alike), factor) for factor, alike in backs.items()]
+
+    @cached_property
+    def _scaled(self) -> list[tuple[re.Pattern[str], float]]:
+        return [(re.compile(pattern, re.ASCII), factor) for pattern, factor in self.scaled]
+
+    def _scale(self, text: str) -> float:
+        return next((factor for pattern, factor in self._scaled if pattern.fullmatch(text)), 1.0)
+
     @cached_property
     def _between(self) -> re.Pattern[str] | None:
         return re.compile(self.between, re.ASCII) if self.between else None
@@ -167,13 +189,21 @@ class NumberStyle:
             return read_clock(text, self.brief)
         usual, negated = self._patterns
         if found := usual.fullmatch(text):
-            return self._value("".join(found.groups("")))
+            return self._value("".join(found.groups(""))) * self._scale(text)
         if found := negated.fullmatch(text) if negated else None:
-            return -self._value("".join(found.groups("")))
+            return -self._value("".join(found.groups(""))) * self._scale(text)
         if found := self._between.fullmatch(text) if self._between else None:
-            least, most = map(self._value, found.groups())
-            return (least + most) / 2 if least <= most else math.nan
+            return self._middle(text, *found.groups())
         return math.nan
+
+    def _middle(self, text: str, first: str, second: str) -> float:
+        least, most = self._value(first), self._value(second)
+        if self.scales:
+            one, other = APART.split(text)
+            factor = self._scale(other)
+            most *= factor
+            least *= self._scale(one) if re.fullmatch(self.ended(*self.backs), one, re.ASCII) else factor
+        return (least + most) / 2 if least <= most else math.nan
 
     def _value(self, text: str) -> float:
         if self.thousands == " ":

@@ -11,6 +11,7 @@ import numpy as np
 from seedleaf.data.spec import Array, Labels
 from seedleaf.data.tables.cells import RawColumn, as_text
 from seedleaf.data.tables.column import KINDS, Column, Finding, Kind
+from seedleaf.data.tables.units import measures
 from seedleaf.errors import DataError
 
 __all__ = [
@@ -49,8 +50,12 @@ class Target:
 
     @property
     def unit(self) -> str:
-        """ " of hours" where numbers are, else ""."""
-        return " of hours" if self.column.style.clock else ""
+        """ " of hours" where numbers are, " in kg" where units were converted, else ""."""
+        style = self.column.style
+        if style.clock:
+            return " of hours"
+        converted = bool(style.scales) and style.suffix not in dict(style.scales)
+        return f" in {style.suffix}" if converted and measures(style.suffix) != "money" else ""
 
     def read(self, cells: RawColumn | Iterable[Any]) -> Array:
         """y (N): int64 labels (-1 = missing or no class of training), or float64 (NaN = missing)."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 import numpy as np
@@ -39,13 +38,23 @@ def read_numbers(g: Graph, cells: str, style: NumberStyle, silent: str) -> str:
         said = g.add("And", said, g.add("Not", looks(silent)))
     nothing = g.text("nan")
     if style.powers:
-        tiny = looks(style.usual(f"{style.digits()}{NO_POWER}|{ZERO.format(re.escape(style.decimal))}"))
+        tiny = looks(style.usual(f"{style.digits()}{NO_POWER}|{ZERO.format(f'[{style.decimal}]')}"))
         nothing = g.add("Where", tiny, g.text("0"), nothing)
     read = g.cast(g.add("Where", said, _bare(g, number, style), nothing), "float64")
     if negated:
         read = g.add("Where", minus, g.add("Neg", read), read)
+    if style.scales:
+        read = g.add("Mul", read, _scale(g, cells, style))
     bounded = g.add("LessOrEqual", g.add("Abs", read), g.constant(LARGEST))
     return g.add("Where", bounded, read, g.constant(np.nan))
+
+
+def _scale(g: Graph, cells: str, style: NumberStyle) -> str:
+    """What the numbers of cells are multiplied by."""
+    scale = g.constant(1.0)
+    for pattern, factor in style.scaled:
+        scale = g.add("Where", g.add("RegexFullMatch", cells, pattern=pattern), g.constant(factor), scale)
+    return scale
 
 
 def _middle(g: Graph, cells: str, style: NumberStyle, between: str, read: str) -> str:
@@ -56,7 +65,11 @@ def _middle(g: Graph, cells: str, style: NumberStyle, between: str, read: str) -
         for mark in BETWEEN:
             whole = swapped(g, whole, mark, "-")
         pieces = g.split(whole, "-")
-        least, most = (read_numbers(g, g.piece(pieces, k), style, "") for k in (0, 1))
+        one, other = g.piece(pieces, 0), g.piece(pieces, 1)
+        least, most = (read_numbers(g, end, style, "") for end in (one, other))
+        if style.scales:
+            own = g.add("RegexFullMatch", one, pattern=style.ended(*style.backs))
+            least = g.add("Where", own, least, g.add("Mul", least, _scale(g, other, style)))
         middle = g.add("Div", g.add("Add", least, most), g.constant(2.0))
         middle = g.add("Where", g.add("LessOrEqual", least, most), middle, g.constant(np.nan))
         return [g.add("Where", between, middle, read)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -14,12 +13,13 @@ from seedleaf.data.tables.audit.registry import audit
 from seedleaf.data.tables.audit.rows import clean_rows, overlap
 from seedleaf.data.tables.audit.sheet import Sheet
 from seedleaf.data.tables.cells import TOKEN_SET, RawTable, as_text
+from seedleaf.data.tables.fingerprint import fingerprint
 from seedleaf.data.tables.folds import holdout
 from seedleaf.data.tables.infer import infer_column, is_comma_file
 from seedleaf.data.tables.infer_target import infer_target
 from seedleaf.data.tables.positive import with_positive
 from seedleaf.data.tables.rest import read_test
-from seedleaf.data.tables.schema import Column, Finding, Frame, TableData, TableSchema, Target
+from seedleaf.data.tables.schema import Column, Finding, TableData, TableSchema, Target
 from seedleaf.data.tables.source import read_source
 from seedleaf.data.tables.words import plural
 from seedleaf.errors import DataError
@@ -232,21 +232,3 @@ def _sample(table: RawTable, schema: TableSchema) -> Mapping[str, tuple[str, ...
     n = min(len(table), SAMPLED_ROWS, SAMPLED_CELLS // len(schema.used) + 1)
     raw = {c.name: table.columns[c.name] for c in schema.used}
     return {name: tuple(column.values[k] for k in column.codes[:n]) for name, column in raw.items()}
-
-
-def fingerprint(schema: TableSchema, *parts: Frame | Array) -> str:
-    """32 hexadecimal digits that change with any cell as read, any name, any class."""
-    digest = blake2b(digest_size=16)
-    digest.update(
-        repr([(c.name, c.kind) for c in schema.used] + [(schema.target.classes, "")]).encode(
-            "utf-8", "replace"
-        )
-    )
-    for part in parts:
-        for array in part.values() if isinstance(part, Mapping) else [part]:
-            digest.update(f"|{len(array)}|".encode())
-            if array.dtype == object:
-                digest.update("\x1f".join(array).encode("utf-8", "replace"))
-            else:
-                digest.update(np.ascontiguousarray(array).view(np.uint8).data)
-    return digest.hexdigest()

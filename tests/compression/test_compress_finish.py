@@ -113,7 +113,7 @@ def test_what_is_unfinished_keeps_its_folder(error: RunError, stays: bool, tmp_p
 
 @pytest.mark.usefixtures("late")
 def test_a_control_that_learned_nothing_says_nothing_of_the_weights(opened: Opened) -> None:
-    """It is trained by a config for networks with BatchNorm, which others may not survive."""
+    """Some networks learn nothing in the time there is, at whatever rate."""
     run = opened({"params": 0.5})
     trained(run, 0.1)
     finish(run, 0.0, 0.0)

@@ -22,6 +22,7 @@ from seedleaf.compression.bench import (
 )
 from seedleaf.compression.deploy import probabilities, times_within
 from seedleaf.compression.distil import trainer_with
+from seedleaf.compression.rates import learnable
 from seedleaf.compression.recipe import Recipe
 from seedleaf.compression.registry import PASSES
 from seedleaf.compression.space import training_of
@@ -59,7 +60,8 @@ def finetune(
 ) -> dict[str, float]:
     """Train the network of `recipe` on train+valid for `steps` steps, ending by `deadline`; its checkpoint in `folder`.
 
-    `fresh` trains the same network from nothing, without a teacher, by the original's own training config: the control.
+    `fresh` trains the same network from nothing, without a teacher, by the original's own training config, somebody's module
+    at a rate at which it learns: the control.
     Where there is no time for a step, 0 steps: the checkpoint then holds the inherited weights with BatchNorm recalibrated;
     there is none of a control.
     """
@@ -80,7 +82,10 @@ def finetune(
             make = trainer_with(bench.original.net, {} if fresh else work.distil)
             feed = Feed.on(device, whole.data.x_train, whole.data.y_train, whole.train)
             done = {"steps": 0.0, "train_seconds": 0.0, "train_loss": float("nan")}
-            for m in train(copy.deepcopy(subject.net).to(device), training, feed, None, ctx, {}, make):
+            net = copy.deepcopy(subject.net).to(device)
+            if fresh and "module" in setup:  # somebody's: no search has found out how it is trained
+                training = dict(learnable(net, training, feed, ctx))
+            for m in train(net, training, feed, None, ctx, {}, make):
                 done["steps"] = float(m.step)
                 done["train_seconds"] += m.metrics["train_seconds"]
                 done["train_loss"] = m.metrics["train_loss"]

@@ -78,7 +78,8 @@ ALLOWED: dict[str, set[str]] = {
     "ledger": ZERO | {"store"},
     "loop": ZERO | {"executors"},
     "study": ZERO | {"space", "tuner", "executors", "store", "ledger", "loop"},
-    "view": ZERO | {"progress"},
+    "live_view": ZERO | {"progress"},
+    "view": ZERO | {"progress", "live_view"},
     "progress": ZERO,
     "predictor": ZERO | {"data", "inference"},  # the scale of training, applied to what is predicted
     "guard": ZERO,

@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from seedleaf import view
-from seedleaf.core import Event, History
+from seedleaf import live_view
+from seedleaf.core import Event, History, best_logged
+from seedleaf.live_view import LiveView
+from seedleaf.progress import clock, sparkline
 from seedleaf.space import Float
 from seedleaf.study import Study
-from seedleaf.view import LiveView, PlainView, SilentView, open_view, sparkline
+from seedleaf.view import PlainView, SilentView, open_view
 
 T0 = 1_000_000.0
 
@@ -110,7 +112,7 @@ def test_live_says_what_a_person_wants_to_know() -> None:
 
 def test_live_looks_at_the_history_at_most_four_times_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     target, feed, looks = console(), Feed(), []
-    monkeypatch.setattr(view, "best_logged", lambda history: looks.append(1))
+    monkeypatch.setattr(live_view, "best_logged", lambda history: looks.append(1))
     live = LiveView("x", 60.0, console=target)
     live.start({"started": T0})
     for i in range(1000):
@@ -166,7 +168,7 @@ def test_a_maximised_objective_has_its_best_at_the_top() -> None:
                 {"trial": i, "step": 1, "metrics": {"score": float(i)}, "seconds": 1},
             )
         )
-    best = view.best_logged(history)
+    best = best_logged(history)
     assert best is not None
     assert best.id == 2
 
@@ -184,19 +186,19 @@ def test_the_best_that_is_shown_is_the_one_that_the_study_holds() -> None:
         task = study.ask()
         assert task is not None
         study.tell(task, [{"error": error, "loss": loss, "bytes": size}])
-        shown = view.best_logged(study.history)
+        shown = best_logged(study.history)
         assert shown is study.best
     assert shown is study.trials[1]
 
 
 def test_without_a_finite_value_there_is_no_best() -> None:
     feed = Feed()
-    assert view.best_logged(feed.history) is None
+    assert best_logged(feed.history) is None
     feed.trial(0, math.nan)
-    assert view.best_logged(feed.history) is None
+    assert best_logged(feed.history) is None
     feed.trial(1, 0.5)
     feed.trial(2, 0.6, 0.5)
-    best = view.best_logged(feed.history)
+    best = best_logged(feed.history)
     assert best is not None
     assert best.id == 2, "the deeper of two equals"
 
@@ -210,5 +212,5 @@ def test_sparklines() -> None:
 
 
 def test_durations_read_like_a_clock() -> None:
-    assert [view.clock(s) for s in (0, 42.4, 185, 7800, -3)] == ["0s", "42s", "3:05", "2:10:00", "0s"]
-    assert re.fullmatch(r"\d+:\d\d", view.clock(600))
+    assert [clock(s) for s in (0, 42.4, 185, 7800, -3)] == ["0s", "42s", "3:05", "2:10:00", "0s"]
+    assert re.fullmatch(r"\d+:\d\d", clock(600))

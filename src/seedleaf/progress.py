@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from seedleaf.core import History, State, Trial, objective_of
 
 BLOCKS, ASCII = "▁▂▃▄▅▆▇█", "_.-=+*#@"
+REFRESH = 0.25  # seconds between two looks of a view at the history
 
 
 def history_unit(history: History) -> str:
@@ -98,3 +100,9 @@ def listed(info: Mapping[str, Any]) -> str:
         if k != "started" and v is not None
     ]
     return "".join(f" · {text}" for text in shown)
+
+
+def started_at(info: Mapping[str, Any]) -> float:
+    """When a run started, in seconds since the epoch: as its view was told, else now."""
+    told = info.get("started")
+    return float(told) if isinstance(told, (int, float)) else time.time()

@@ -51,6 +51,7 @@ TOP = {
     "summary",
     "table_estimator",
     "table_input",
+    "table_left_out",
     "table_predictor",
     "table_rows",
     "table_unread",

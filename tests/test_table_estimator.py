@@ -31,7 +31,7 @@ from seedleaf.folder import NewFolder
 from seedleaf.job import Job
 from seedleaf.learners.tables.source import open_source
 from seedleaf.modality.tables import Tables
-from seedleaf.table_estimator import _left_out
+from seedleaf.table_left_out import left_out
 from seedleaf.table_predictor import TablePredictor
 
 
@@ -116,11 +116,11 @@ def test_what_is_not_learned_from_is_told() -> None:
     )
     goal = (np.arange(200) * 7) % 5 * 1.5
     schema = load_table(frame.assign(target=goal), target="target", test="none").schema
-    assert _left_out(schema).startswith("not used: the 1 column name (it names the row")
+    assert left_out(schema).startswith("not used: the 1 column name (it names the row")
     plain = frame[["x", "z"]].assign(w=np.random.default_rng(0).normal(size=200), target=goal)
-    assert _left_out(load_table(plain, target="target", test="none").schema) == ""
+    assert left_out(load_table(plain, target="target", test="none").schema) == ""
     twice = load_table(pd.concat([plain, plain.head(20)]), target="target", test="none").schema
-    assert _left_out(twice) == "not used: 20 rows exactly like earlier ones (copies='keep' trains on them)"
+    assert left_out(twice) == "not used: 20 rows exactly like earlier ones (copies='keep' trains on them)"
 
 
 def test_of_the_columns_that_split_only_lost_rows_are_told() -> None:
@@ -129,10 +129,10 @@ def test_of_the_columns_that_split_only_lost_rows_are_told() -> None:
         {"who": np.arange(200) % 20, "x": rng.normal(size=200), "target": rng.normal(size=200)}
     )
     whole = load_table(frame, target="target", test="none", group="who").schema
-    assert _left_out(whole) == "", "a column that was asked for to split by is no loss"
+    assert left_out(whole) == "", "a column that was asked for to split by is no loss"
     frame["when"] = np.where(np.arange(200) < 3, np.nan, rng.permutation(200) // 4)
     timed = load_table(frame, target="target", test="none", order_by="when").schema
-    assert _left_out(timed) == "not used: 3 rows without a place in when"
+    assert left_out(timed) == "not used: 3 rows without a place in when"
 
 
 def folds_of(monkeypatch: pytest.MonkeyPatch, folder: Path, model: Any, X: pd.DataFrame, y: Any) -> Any:

@@ -17,15 +17,13 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, v
 from seedleaf.api import fit
 from seedleaf.data.spec import NO_TEST
 from seedleaf.data.tables.cells import SURE, as_text
-from seedleaf.data.tables.schema import TableSchema
-from seedleaf.data.tables.words import plural
 from seedleaf.estimator import seed_of
 from seedleaf.estimator_folder import run_folder
+from seedleaf.table_left_out import NAMED, left_out
 from seedleaf.table_predictor import TablePredictor
 
 Array = npt.NDArray[Any]
 FEWEST = 8  # rows: two folds of fewer say nothing
-NAMED = 5  # columns in a warning
 
 
 class _Tabular(BaseEstimator):  # type: ignore[misc]
@@ -95,8 +93,8 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]
                 command=f"{type(self).__name__}.fit",
             )
         self._model = self.result_.predictor  # opened now, so that it stays usable when the folder has gone
-        if isinstance(self._model, TablePredictor) and (left_out := _left_out(self._model.schema)):
-            warnings.warn(left_out, UserWarning, stacklevel=3)
+        if isinstance(self._model, TablePredictor) and (gone := left_out(self._model.schema)):
+            warnings.warn(gone, UserWarning, stacklevel=3)
 
     def _checked(self, X: Any, reset: bool) -> Any:
         """A frame as it is, its names and their number noted or compared; anything else as an array (N, D)."""
@@ -224,26 +222,6 @@ class TabularRegressor(RegressorMixin, _Tabular):  # type: ignore[misc]
         check_is_fitted(self)
         answer = self._model.predict(self._frame(self._checked(X, reset=False)))
         return np.asarray(answer, np.float64)
-
-
-def _left_out(schema: TableSchema) -> str:
-    """Which rows and columns of X are not learned from, though nobody said so."""
-    copies = sum(f.count for f in schema.findings if f.kind == "duplicate-rows" and "dropped" in f.action)
-    # Nothing is lost with a column that holds nothing or the same in every row.
-    idle = {f.column for f in schema.findings if f.kind in ("empty", "constant")}
-    idle.add(schema.group)  # it has been used
-    gone = {c.name: c.dropped for c in schema.columns if c.dropped and c.name not in idle}
-    late = sum(f.count for f in schema.findings if f.kind == "order")
-    named = ", ".join(f"{name} ({why})" for name, why in [*gone.items()][:NAMED])
-    more = f" and {len(gone) - NAMED} more" if len(gone) > NAMED else ""
-    parts = (
-        [f"{plural(copies, 'row')} exactly like earlier ones (copies='keep' trains on them)"]
-        if copies
-        else []
-    )
-    parts += [f"{plural(late, 'row')} without a place in {schema.order_by}"] if late else []
-    parts += [f"the {plural(len(gone), 'column')} {named}{more} (keep=[…] keeps them)"] if gone else []
-    return f"not used: {'; '.join(parts)}" if parts else ""
 
 
 def _enough(n: int) -> None:

@@ -35,6 +35,7 @@ from seedleaf.job import ARRAYS
 from seedleaf.learners.blocks import build
 from seedleaf.learners.trial import prepare_process
 from seedleaf.model_source import TakenRun, take_module, take_run
+from seedleaf.view import SilentView
 
 
 def digest(folder: Path) -> dict[str, str]:
@@ -201,6 +202,16 @@ def test_one_that_was_cut_off_after_its_search_goes_on_to_its_end(compressed: Pa
     history = read_history(again)
     assert history.note("final") is not None
     assert len(history.trials) == len(read_history(compressed).trials) == 3, "no trial beyond those asked for"
+
+
+def test_a_view_is_told_what_time_a_compression_has_that_goes_on(compressed: Path, tmp_path: Path) -> None:
+    class Told(SilentView):
+        def start(self, info: Any) -> None:
+            raise RunError(f"told {info['time_limit']:g}")
+
+    again = Path(shutil.copytree(compressed, tmp_path / "again"))
+    with pytest.raises(RunError, match="told 600"):
+        seedleaf.resume(again, time_limit="10m", view=Told())
 
 
 def test_a_compression_of_a_module_is_not_resumed_but_says_so(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import threading
 from pathlib import Path
 from typing import Any
@@ -338,8 +339,6 @@ def test_a_log_that_cannot_grow_is_one_clear_error(tmp_path: Path) -> None:
 
 
 def test_errors_of_the_system_say_how_to_go_on(finished: Finished, tmp_path: Path, monkeypatch: Any) -> None:
-    import shutil
-
     from seedleaf import run as module
 
     copy = Path(shutil.copytree(finished.folder, tmp_path / "copy"))
@@ -351,3 +350,13 @@ def test_errors_of_the_system_say_how_to_go_on(finished: Finished, tmp_path: Pat
     with pytest.raises(OSError, match="No space left") as caught:
         seedleaf.resume(copy, time_limit=50.0)
     assert caught.value.__notes__ == [f"go on with: seedleaf resume {copy}"]
+
+
+def test_a_view_is_told_what_time_a_run_has_that_goes_on(finished: Finished, tmp_path: Path) -> None:
+    class Told(SilentView):
+        def start(self, info: Any) -> None:
+            raise RunError(f"told {info['time_limit']:g}")
+
+    copy = Path(shutil.copytree(finished.folder, tmp_path / "copy"))
+    with pytest.raises(RunError, match="told 600"):
+        seedleaf.resume(copy, time_limit="10m", view=Told())

@@ -13,10 +13,10 @@ from rich.console import Console
 from seedleaf import live_view
 from seedleaf.core import Event, History, best_logged
 from seedleaf.live_view import LiveView
-from seedleaf.progress import clock, sparkline
+from seedleaf.progress import Lead, best_text, clock, sparkline
 from seedleaf.space import Float
 from seedleaf.study import Study
-from seedleaf.view import PlainView, SilentView, open_view
+from seedleaf.view import PlainView, SilentView, View, open_view
 
 T0 = 1_000_000.0
 
@@ -110,6 +110,21 @@ def test_live_says_what_a_person_wants_to_know() -> None:
         assert said in text, said
 
 
+@pytest.mark.parametrize("kind", ["plain", "live"])
+def test_a_run_that_goes_on_says_what_is_left_though_its_command_gave_no_time(kind: str) -> None:
+    """`seedleaf resume RUN` names no time: the run knows it."""
+    target, feed = console(), Feed()
+    stream = target.file
+    shown = PlainView("x", None, stream=stream) if kind == "plain" else LiveView("x", None, console=target)  # type: ignore[arg-type]
+    shown.start({"started": T0, "time_limit": 60.0, "workers": 2})
+    shown.update(feed.history, T0 + 18, "search")
+    shown.stop()
+    text = written(target)
+    assert ("x · 60s · 2 workers" if kind == "plain" else "42s left of 60s") in text
+    assert "so far" not in text
+    assert "time_limit" not in text
+
+
 def test_live_looks_at_the_history_at_most_four_times_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     target, feed, looks = console(), Feed(), []
     monkeypatch.setattr(live_view, "best_logged", lambda history: looks.append(1))
@@ -189,6 +204,58 @@ def test_the_best_that_is_shown_is_the_one_that_the_study_holds() -> None:
         shown = best_logged(study.history)
         assert shown is study.best
     assert shown is study.trials[1]
+
+
+def best_of(feed: Feed, lead: Lead) -> str:
+    best = best_logged(feed.history)
+    return f"{best_text(feed.history, best)}; {lead.lost(feed.history, best)}"
+
+
+def test_a_best_that_got_worse_says_why() -> None:
+    """A trial is judged by the weights that it has: training on can make them worse, and so the best."""
+    feed, lead = Feed(), Lead()
+    assert best_of(feed, lead) == "no result yet; "
+    feed.trial(0, 0.5)
+    feed.trial(1, 0.4, 0.2)
+    assert best_of(feed, lead) == "best error 0.2 (trial 1, epoch 2, 14,210 params); "
+    feed.add("measure", trial=1, step=3, metrics={"error": 0.6}, seconds=1.0)
+    assert best_of(feed, lead).endswith(
+        "(trial 0, epoch 1, 14,210 params); trial 1 had 0.2 at epoch 2, at epoch 3 it has 0.6"
+    )
+    feed.add("fail", trial=1, reason="diverged")
+    assert best_of(feed, lead).endswith("trial 1 had 0.2 at epoch 2 and failed")
+    feed.trial(2, 0.2)
+    assert best_of(feed, lead) == "best error 0.2 (trial 2, epoch 1, 14,210 params); "
+
+
+def test_both_views_say_why_the_best_got_worse() -> None:
+    target, out, feed = console(), io.StringIO(), Feed()
+    views: list[View] = [PlainView("x", 60.0, stream=out), LiveView("x", 60.0, console=target)]
+    feed.trial(0, 0.2)
+    for shown in views:
+        shown.start({"started": T0})
+        shown.update(feed.history, T0 + 11, "search")
+    feed.add("measure", trial=0, step=2, metrics={"error": 0.6}, seconds=1.0)
+    for shown in views:
+        shown.update(feed.history, T0 + 21, "search")
+        shown.stop()
+    said = "trial 0 had 0.2 at epoch 1, at epoch 2 it has 0.6"
+    assert said in out.getvalue()
+    assert said in written(target)
+
+
+def test_a_mean_over_few_folds_is_no_best_beside_one_over_more() -> None:
+    feed, lead = Feed(), Lead()
+    feed.add("study", objectives=[{"metric": "error"}], fidelity={"name": "fold", "low": 1, "high": 5})
+    feed.trial(0, 0.2, budget=5)
+    assert best_of(feed, lead) == "best error 0.2 (trial 0, fold 1, 14,210 params); "
+    feed.trial(1, 0.4, 0.3, budget=5)
+    feed.trial(2, 0.1, budget=5)
+    feed.trial(3, 0.1, 0.1, math.nan, budget=5)
+    assert (
+        best_of(feed, lead)
+        == "best error 0.3 (trial 1, fold 2, 14,210 params); trial 0 had 0.2 at fold 1 only"
+    )
 
 
 def test_without_a_finite_value_there_is_no_best() -> None:

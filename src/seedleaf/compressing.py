@@ -196,7 +196,7 @@ def _stages(
             original.mkdir(exist_ok=True)
             place = {"data": str((folder / "cache").resolve()), "seed": job.seed, "int8": INT8[job.int8]}
             setup = {**taken.place(original, data, scaling), **place}
-            view.start({"started": began, "workers": job.workers})
+            view.start({"started": began, "time_limit": job.time_limit, "workers": job.workers})
             found = probe(executor, setup, min(0.12 * job.time_limit, 40.0))
             planned = planned_before(history)
             if planned is None:

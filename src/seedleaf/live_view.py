@@ -13,10 +13,12 @@ from seedleaf.progress import (
     ASCII,
     BLOCKS,
     REFRESH,
+    Lead,
     best_text,
     clock,
     history_unit,
     is_unicode,
+    limit_of,
     listed,
     newest,
     number,
@@ -54,13 +56,14 @@ class LiveView:
         self._started: float | None = None
         self._drawn = -math.inf
         self._cells: tuple[int, ...] = ()
+        self._lead = Lead()
         self._fancy = is_unicode(self._console.encoding)
 
     def start(self, info: Mapping[str, Any]) -> None:
         from rich.live import Live
         from rich.text import Text
 
-        self._info, self._started = info, started_at(info)
+        self._info, self._started, self._limit = info, started_at(info), limit_of(info, self._limit)
         self._live = Live(Text(""), console=self._console, auto_refresh=False, transient=True, redirect_stdout=False,
                           redirect_stderr=False, vertical_overflow="crop")  # fmt: skip
         self._live.start()
@@ -97,8 +100,8 @@ class LiveView:
         lines.append(Text(states(history, self._info.get("workers"))))
         best = best_logged(history)
         lines.append(Text.assemble(best_text(history, best), style="green" if best else "dim"))
-        if held := yardsticks(history):
-            lines.append(Text(f"     {held}", style="dim"))
+        below = (self._lead.lost(history, best), yardsticks(history))
+        lines += [Text(f"     {said}", style="dim") for said in below if said]
         room = max(min(SPARK_ROWS, height - len(lines) - 2), 0)
         lines += [self._spark_line(t, history, width) for t in newest(history.running(), room)]
         for line in lines:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from seedleaf.core import History, State, Trial, objective_of
+from seedleaf.core import FOLD, History, State, Trial, objective_of
 
 BLOCKS, ASCII = "▁▂▃▄▅▆▇█", "_.-=+*#@"
 REFRESH = 0.25  # seconds between two looks of a view at the history
@@ -27,6 +27,35 @@ def best_text(history: History, best: Trial | None) -> str:
     inside = [f"trial {best.id}", f"{history_unit(history)} {best.step}"]
     inside += [f"{params:,.0f} params"] if math.isfinite(params) else []
     return f"best {objective.metric} {number(best.metrics[objective.metric])} ({', '.join(inside)})"
+
+
+class Lead:
+    """The best that a view has shown, to say why what it shows now is worse.
+
+    A trial is judged by its last step, as its weights are what that step left: so training on can make the best worse.
+    """
+
+    def __init__(self) -> None:
+        self._trial, self._step, self._value = -1, 0, math.nan
+
+    def lost(self, history: History, best: Trial | None) -> str:
+        """ "trial 3 had 0.04 at epoch 9, at epoch 12 it has 0.06"; empty while no better value was shown than that of
+        `best`, the best now."""
+        metric, sign = objective_of(history).metric, 1 if objective_of(history).direction == "min" else -1
+        value = math.nan if best is None else best.metrics[metric]
+        if best is not None and not sign * self._value < sign * value:  # NaN before the first
+            self._trial, self._step, self._value = best.id, best.step, value
+            return ""
+        before, unit = history.trials.get(self._trial), history_unit(history)
+        if before is None:
+            return ""
+        had = f"trial {before.id} had {number(self._value)} at {unit} {self._step}"
+        if before.state is State.FAILED:
+            return f"{had} and failed"
+        now = before.metrics.get(metric, math.nan)
+        if before.step > self._step and not sign * now <= sign * self._value:
+            return f"{had}, at {unit} {before.step} it has {number(now)}"
+        return f"{had} only" if unit == FOLD else ""
 
 
 def yardsticks(history: History) -> str:
@@ -93,11 +122,11 @@ def is_unicode(encoding: str | None) -> bool:
 
 
 def listed(info: Mapping[str, Any]) -> str:
-    """ " · 2 workers · data x": what a view was told of a run, but for when it started."""
+    """ " · 2 workers · data x": what a view was told of a run, but for its times."""
     shown = [
         f"{v} {k}" if k == "workers" else f"{k} {v}"
         for k, v in info.items()
-        if k != "started" and v is not None
+        if k not in ("started", "time_limit") and v is not None
     ]
     return "".join(f" · {text}" for text in shown)
 
@@ -106,3 +135,9 @@ def started_at(info: Mapping[str, Any]) -> float:
     """When a run started, in seconds since the epoch: as its view was told, else now."""
     told = info.get("started")
     return float(told) if isinstance(told, (int, float)) else time.time()
+
+
+def limit_of(info: Mapping[str, Any], given: float | None) -> float | None:
+    """How many seconds a run has in all: as its view was told when it began, else as `given`."""
+    told = info.get("time_limit")
+    return float(told) if isinstance(told, (int, float)) else given

@@ -86,7 +86,7 @@ def _stages(
                 workers, tight = share_memory(executor, job, memory, spec)
                 study, kept = modality.open_study(store, history, job, spec, executor, deadline)
                 study.note("session", began=began, used=used, time_limit=job.time_limit)
-                view.start({"started": began - used, "workers": workers})
+                view.start({"started": began - used, "time_limit": job.time_limit, "workers": workers})
                 if tight:
                     view.message(f"memory    {tight}")
                 if (why := why_no_cuda()) is not None:

@@ -15,8 +15,10 @@ from seedleaf.core import History, Trial, best_logged
 from seedleaf.live_view import LiveView
 from seedleaf.progress import (
     REFRESH,
+    Lead,
     best_text,
     clock,
+    limit_of,
     listed,
     speakable,
     started_at,
@@ -31,7 +33,8 @@ IMPROVEMENTS = 2  # more of them, when the best improves in between
 class View(Protocol):
     """`start` and `stop` enclose any number of `update` and `message`; `stop` may be called twice, or without `start`.
 
-    `info` may hold "started" (seconds since the epoch) and "workers"; what else it holds is shown as it is. `now` is
+    `info` may hold "started" (seconds since the epoch), "time_limit" (seconds; a run that goes on knows it, its command
+    may not) and "workers"; what else it holds is shown as it is. `now` is
     seconds since the epoch, `phase` a word on what the run is at ("search", "refit", "export").
     """
 
@@ -79,9 +82,10 @@ class PlainView:
         self._improvements_left = IMPROVEMENTS
         self._last_line = self._looked = -math.inf
         self._shown: int | None = None
+        self._lead = Lead()
 
     def start(self, info: Mapping[str, Any]) -> None:
-        self._started = started_at(info)
+        self._started, self._limit = started_at(info), limit_of(info, self._limit)
         limit = "" if self._limit is None else f" · {clock(self._limit)}"
         self.message(f"{self._title}{limit}{listed(info)}")
 
@@ -91,6 +95,7 @@ class PlainView:
             return
         self._looked, spent = now, now - self._started
         best = best_logged(history)
+        lost = self._lead.lost(history, best)
         improved = best is not None and best.id != self._shown
         span = self._limit or max(spent, 60.0)
         # The first line waits a moment, so that it is not spent on an empty study.
@@ -99,14 +104,14 @@ class PlainView:
             self._improvements_left -= 1
             due = True
         if due:
-            self._line(history, best, spent, phase)
+            self._line(history, best, lost, spent, phase)
             self._last_line, self._shown = now, None if best is None else best.id
             step = span / LINES
             self._next_line = (math.floor(spent / step) + 1) * step if self._limit else max(10.0, spent * 2)
 
-    def _line(self, history: History, best: Trial | None, spent: float, phase: str) -> None:
-        parts = [f"{clock(spent):>6}", phase, states(history), best_text(history, best), yardsticks(history)]
-        self.message(" · ".join(p for p in parts if p))
+    def _line(self, history: History, best: Trial | None, lost: str, spent: float, phase: str) -> None:
+        told = [states(history), best_text(history, best), lost, yardsticks(history)]
+        self.message(" · ".join(p for p in [f"{clock(spent):>6}", phase, *told] if p))
 
     def message(self, text: str) -> None:
         print(speakable(text, self._stream.encoding), file=self._stream, flush=True)

@@ -1,6 +1,7 @@
 """What every room shares: the frozen types (types.py) and the fold of a log (history.py)."""
 
 from seedleaf.core.best import (
+    FOLD,
     best_logged,
     incumbent,
     keeps_logged_limits,
@@ -35,6 +36,7 @@ from seedleaf.core.types import (
 
 __all__ = [
     "DECISIONS",
+    "FOLD",
     "KINDS",
     "TIE",
     "Body",

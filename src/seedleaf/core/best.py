@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from seedleaf.core.history import History, Trial
 from seedleaf.core.types import Objective, State
 
+FOLD = "fold"  # what a step of a trial on a table is called
 SCORED = (State.DONE, State.PAUSED, State.RUNNING, State.STOPPED)  # a failed trial is never the best
 
 
@@ -54,5 +55,15 @@ def keeps_logged_limits(history: History, trial: Trial) -> bool:
 
 
 def best_logged(history: History) -> Trial | None:
-    """The incumbent by the log alone: what a report or a view of a run in any state calls the best."""
-    return incumbent(history, objective_of(history), lambda trial: keeps_logged_limits(history, trial))
+    """The incumbent by the log alone: what a report or a view of a run in any state calls the best.
+
+    Where steps are folds, of those only that were judged on the most folds: a mean over one fold that happened to be easy
+    is no match for a mean over five.
+    """
+    objective = objective_of(history)
+    if (history.header.get("fidelity") or {}).get("name") != FOLD:
+        return incumbent(history, objective, lambda trial: keeps_logged_limits(history, trial))
+    able = [t for t in history.in_state(*SCORED) if keeps_logged_limits(history, t)]
+    able = [t for t in able if t.measurements and objective.loss(t.metrics) < math.inf]
+    most = max((t.step for t in able), default=0)
+    return incumbent(history, objective, trials=[t for t in able if t.step == most])

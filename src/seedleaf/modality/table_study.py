@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from seedleaf import __version__
-from seedleaf.core import Fidelity, History
+from seedleaf.core import FOLD, Fidelity, History
 from seedleaf.errors import RunError, SpaceError, StudyError, first_line
 from seedleaf.executors.local import LocalExecutor
 from seedleaf.folder import STUDY
@@ -59,7 +59,7 @@ def open_study(
             space,
             minimize=goal.name if goal.direction == "min" else None,
             maximize=goal.name if goal.direction == "max" else None,
-            fidelity=Fidelity("fold", 1, spec.folds, eta=2),
+            fidelity=Fidelity(FOLD, 1, spec.folds, eta=2),
             limits=dict(job.limits),
             seed=job.seed,
             sampler=PortfolioSampler(first, TpeSampler()) if job.sampler == "auto" else job.sampler,

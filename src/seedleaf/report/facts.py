@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from seedleaf.core import (
+    FOLD,
     Body,
     Config,
     Fidelity,
@@ -84,7 +85,7 @@ class Facts:
     def scored(self) -> list[Row]:
         """Trials that did not fail and have a finite objective, best first; those that break a limit come last. Means over
         fewer folds are no match for means over more."""
-        folds = self.steps_name == "fold"
+        folds = self.steps_name == FOLD
         return sorted(
             (r for r in self.rows if r.scored), key=lambda r: (not r.keeps, -r.step * folds, r.order)
         )

@@ -81,6 +81,21 @@ def test_plain_lines_stay_few_however_often_the_best_improves() -> None:
     assert "600 running" not in lines[0]
 
 
+def test_a_line_that_would_say_the_same_is_not_printed_again() -> None:
+    """The best improves a moment before the line that is due at ten seconds."""
+    out, feed = io.StringIO(), Feed()
+    plain = PlainView("x", 60.0, stream=out)
+    plain.start({"started": T0})
+    feed.trial(0, 0.5)
+    plain.update(feed.history, T0 + 1, "search")
+    feed.trial(1, 0.4)
+    plain.update(feed.history, T0 + 9.6, "search")
+    plain.update(feed.history, T0 + 10.2, "search")
+    feed.trial(2, 0.3)
+    plain.update(feed.history, T0 + 20.2, "search")
+    assert [line.split()[0] for line in out.getvalue().splitlines()[1:]] == ["1s", "10s", "20s"]
+
+
 @pytest.mark.parametrize("limit", [None, 60.0])
 def test_a_study_in_which_nothing_happens_says_little(limit: float | None) -> None:
     out, feed = io.StringIO(), Feed()
@@ -115,7 +130,7 @@ def test_a_run_that_goes_on_says_what_is_left_though_its_command_gave_no_time(ki
     """`seedleaf resume RUN` names no time: the run knows it."""
     target, feed = console(), Feed()
     stream = target.file
-    shown = PlainView("x", None, stream=stream) if kind == "plain" else LiveView("x", None, console=target)  # type: ignore[arg-type]
+    shown = PlainView("x", None, stream=stream) if kind == "plain" else LiveView("x", None, console=target)
     shown.start({"started": T0, "time_limit": 60.0, "workers": 2})
     shown.update(feed.history, T0 + 18, "search")
     shown.stop()

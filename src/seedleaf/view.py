@@ -82,6 +82,7 @@ class PlainView:
         self._improvements_left = IMPROVEMENTS
         self._last_line = self._looked = -math.inf
         self._shown: int | None = None
+        self._said = ""
         self._lead = Lead()
 
     def start(self, info: Mapping[str, Any]) -> None:
@@ -111,7 +112,10 @@ class PlainView:
 
     def _line(self, history: History, best: Trial | None, lost: str, spent: float, phase: str) -> None:
         told = [states(history), best_text(history, best), lost, yardsticks(history)]
-        self.message(" · ".join(p for p in [f"{clock(spent):>6}", phase, *told] if p))
+        line = " · ".join(p for p in [f"{clock(spent):>6}", phase, *told] if p)
+        if line != self._said:  # the best may improve a moment before a line is due
+            self.message(line)
+        self._said = line
 
     def message(self, text: str) -> None:
         print(speakable(text, self._stream.encoding), file=self._stream, flush=True)

@@ -16,6 +16,7 @@ from seedleaf.timing import (
     MOST_EPOCHS,
     PRESETS,
     delivery_seconds,
+    format_ms,
     format_seconds,
     parse_count,
     parse_seconds,
@@ -185,3 +186,12 @@ def test_the_clock_starts_with_the_process() -> None:
     )
     assert before - 0.1 <= told <= time.time() - 0.3
     assert process_started() < before
+
+
+@pytest.mark.parametrize(
+    ("ms", "text"),
+    [(0.01342, "0.0134 ms"), (0.02, "0.02 ms"), (3.0, "3 ms"), (12.34, "12.3 ms"), (120.4, "120 ms"),
+     (1234.5, "1,234 ms"), (2e7, "20,000,000 ms"), (9e-6, "0.000009 ms"), (0.0, "0 ms"), (math.nan, "nan ms")],
+)  # fmt: skip
+def test_a_latency_is_never_written_with_a_power_of_ten(ms: float, text: str) -> None:
+    assert format_ms(ms) == text

@@ -16,6 +16,7 @@ from seedleaf.export import LATENCY_RUNS
 from seedleaf.finish import Run, call_all
 from seedleaf.job import LATENCY
 from seedleaf.members import milliseconds
+from seedleaf.timing import format_ms
 
 OPENING = 0.05  # seconds that it takes to open a network to be measured
 
@@ -42,7 +43,7 @@ def judged(
         if row["folder"] in kept:
             _write(run, folder, row)
             continue
-        took = f"{milliseconds(row):.3g} ms an image, no less than a more accurate network"
+        took = f"{format_ms(milliseconds(row))} an image, no less than a more accurate network"
         run.view.message(f"{folder.name} is not in front/: it takes {took}")
         shutil.rmtree(folder, ignore_errors=True)
     return [row for row in rows if row["folder"] in kept]

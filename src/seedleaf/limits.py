@@ -11,6 +11,7 @@ from seedleaf.errors import LimitError
 from seedleaf.finish import Run, call_all
 from seedleaf.horizon import most_promising
 from seedleaf.planning import step_share
+from seedleaf.timing import format_ms
 
 TRIED = 12  # trials whose latency is measured before a limit on it is given up
 
@@ -38,7 +39,7 @@ def winner_within(run: Run, trials: Iterable[Trial] | None = None) -> Trial:
             return trial
         quickest = min(quickest, took)
         run.view.message(
-            f"trial {trial.id} takes {took:.3g} ms an image, more than the limit: the next best is taken"
+            f"trial {trial.id} takes {format_ms(took)} an image, more than the limit: the next best is taken"
         )
         left.remove(trial)
     raise LimitError(

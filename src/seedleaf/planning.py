@@ -208,7 +208,7 @@ def describe(spec: ImageSpec, study: Study) -> list[str]:
     bounds = ", ".join(f"{x.metric} <= {_bound(x.at_most)}" for x in problem.limits)
     steps = problem.fidelity.name if problem.fidelity else "step"
     lines.append(
-        f"search    {len(problem.space)} parameters, {study.sampler.name} + {study.scheduler.name}, "
+        f"search    {len(problem.space)} hyper-parameters, {study.sampler.name} + {study.scheduler.name}, "
         f"up to {problem.full} {steps}s a trial, {bounds}"
     )
     if steps != "epoch":

@@ -10,7 +10,7 @@ from seedleaf.core import objectives_of
 from seedleaf.data.tables.words import part_of_folds
 from seedleaf.members import SPEED, given_for, milliseconds
 from seedleaf.report import leaderboard
-from seedleaf.timing import format_seconds
+from seedleaf.timing import format_ms, format_seconds
 
 if TYPE_CHECKING:
     from seedleaf.result import Result
@@ -67,7 +67,7 @@ def _seen(metrics: Mapping[str, Any]) -> str:
     return (
         f"test accuracy {test['accuracy']:.4f} ({test['low']:.4f} to {test['high']:.4f}), "
         f"{metrics['params']:,} params, {metrics['macs']:,} MACs, {metrics['bytes'] / 1000:.0f} kB, "
-        f"{metrics['latency_ms']['median']:.3g} ms an image"
+        f"{format_ms(metrics['latency_ms']['median'])} an image"
     )
 
 
@@ -88,7 +88,7 @@ def _smaller(result: Result, front: list[dict[str, Any]]) -> str:
     lightest, best = front[0], max(front, key=lambda row: row["test_accuracy"])
     shown = [lightest] if lightest is best else [lightest, best]
     quick = given_for(objectives_of(result.history)) == SPEED
-    costs = [f"{milliseconds(x):.3g} ms" if quick else f"{x['macs']:,} MACs" for x in shown]
+    costs = [format_ms(milliseconds(x)) if quick else f"{x['macs']:,} MACs" for x in shown]
     said = ", ".join(f"{cost} {x['test_accuracy']:.4f}" for cost, x in zip(costs, shown, strict=True))
     return f"front   {len(front)} {'quicker' if quick else 'lighter'} in {result.folder / 'front'}: {said}"
 

@@ -56,6 +56,7 @@ def test_a_leak_is_told_first_and_so_is_what_is_not_used(tmp_path: Path) -> None
     assert "column dropped as a leak (and 2 findings more: seedleaf check)" in noticed
     [unused] = [line for line in lines if line.startswith("not used")]
     assert all(f"{name} (" in unused for name in ("id", "same", "state"))
+    assert f" {len(study.problem.space)} hyper-parameters, " in lines[-1], "not those of a model"
     plain = describe(spec_of(frame()[["x", "y"]], tmp_path / "plain"), study)
     assert not [line for line in plain if line.startswith(("noticed", "not used"))]
 

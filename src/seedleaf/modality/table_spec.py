@@ -132,7 +132,7 @@ def describe(spec: TableSpec, study: Study) -> list[str]:
     lines.append(f"baseline  {base.get('what')}: {goal.name} {base.get(goal.name, float('nan')):.4g}")
     space = study.problem.space
     lines.append(
-        f"search    {', '.join(families_of(space))}: {len(space)} parameters, {study.sampler.name} + "
+        f"search    {', '.join(families_of(space))}: {len(space)} hyper-parameters, {study.sampler.name} + "
         f"{study.scheduler.name}, {spec.folds} folds, {goal.name}"
     )
     return lines

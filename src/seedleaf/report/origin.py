@@ -96,7 +96,9 @@ def _entries(facts: Facts) -> list[tuple[str, str]]:
         ("scheduler", name_of(facts.header.get("scheduler"))),
         (
             "space",
-            f"{plural(len(facts.space), 'parameter')}, {facts.space.fingerprint()}" if facts.space else "",
+            f"{plural(len(facts.space), 'hyper-parameter')}, {facts.space.fingerprint()}"
+            if facts.space
+            else "",
         ),
         ("data", str(print_ or "")),
         ("ended", facts.finished or ""),

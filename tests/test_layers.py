@@ -87,7 +87,7 @@ ALLOWED: dict[str, set[str]] = {
     "report": ZERO | {"space", "store", "tuner", "writing"},
     "cli": TOP
     | ZERO
-    | {"timing", "view", "guard", "", "data", "optuna_bridge"},  # data: what `predict` reads
+    | {"timing", "view", "progress", "guard", "", "data", "optuna_bridge"},  # data: what `predict` reads
     "": set(),  # the package itself imports by name, when a name is first used
 }
 TORCHLESS = {"core", "errors", "seeds", "space", "tuner", "executors", "store", "ledger", "loop", "study"}

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+from typing import Any
+
+import pytest
+
+from seedleaf.cli.shared import show_result
 from seedleaf.summary import _seen
 
 
@@ -17,3 +23,22 @@ def test_a_latency_is_neither_rounded_away_nor_written_with_a_power_of_ten() -> 
     assert _seen(metrics).endswith("26 kB, 0.0134 ms an image")
     slow = {**metrics, "latency_ms": {"median": 1234.4}}
     assert _seen(slow).endswith("26 kB, 1,234 ms an image")
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_the_last_lines_break_between_words_on_a_terminal_alone(
+    terminal: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = [
+        "it is " + 9 * "long, very " + "long, with 12,345,678 MACs",
+        "next    seedleaf predict " + "a/b c/" * 15,
+    ]
+    result: Any = None
+    monkeypatch.setattr("seedleaf.summary.as_lines", lambda result: said)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
+    show_result(result, as_json=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == said[-1], "a command is to be copied"
+    assert (max(map(len, lines[:-1])) <= 80) is terminal
+    assert " ".join(lines[:-1]) == said[0]

@@ -13,7 +13,7 @@ from rich.console import Console
 from seedleaf import live_view
 from seedleaf.core import Event, History, best_logged
 from seedleaf.live_view import LiveView
-from seedleaf.progress import Lead, best_text, clock, sparkline
+from seedleaf.progress import Lead, best_text, clock, sparkline, wrapped
 from seedleaf.space import Float
 from seedleaf.study import Study
 from seedleaf.view import PlainView, SilentView, View, open_view
@@ -164,6 +164,44 @@ def test_no_terminal_is_too_small_and_no_locale_too_plain(size: tuple[int, int],
     live.stop()
     assert "\x07" not in written(target)
     assert "\x1b[31m" not in written(target)
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 83, 100, 120])
+def test_what_is_told_is_broken_between_words(width: int) -> None:
+    """A terminal by itself breaks where its line ends: 359 into 3 and 59."""
+    told = "noticed   No test part: 20% of the images, stratified by class with seed 0, were held out as test: 359"
+    target = console(width)
+    live = LiveView("x", 60.0, console=target)
+    live.start({"started": T0})
+    live.message(told)
+    live.stop()
+    lines = [
+        line for line in re.sub(r"\x1b\[[?\d;]*[A-Za-z]", "", written(target)).splitlines() if line.strip()
+    ]
+    assert max(map(len, lines)) <= width
+    assert " ".join(line.strip() for line in lines).split() == told.split()
+    assert all(line.startswith(" " * 10) for line in lines[1:])
+
+
+def test_lines_are_wrapped_between_words() -> None:
+    assert wrapped("", 10) == ""
+    assert wrapped("a line\n  and more", 10) == "a line\n  and more"
+    assert wrapped("took 5s; report /a/very/long/path", 12) == "took 5s;\nreport\n/a/very/long/path"
+    assert wrapped("data      a b c d e f g", 22) == "data      a b c d e f\n          g"
+    assert wrapped("data      a b c d", 14) == "data      a b\nc d", "too narrow to be set in"
+    assert wrapped("up to 9 epochs, params <= 20,000", 27) == "up to 9 epochs,\nparams <= 20,000"
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_a_long_path_leaves_room_for_what_goes_on(width: int) -> None:
+    target, feed = console(width), Feed()
+    live = LiveView("seedleaf fit /a/path/" + 9 * "of/many/folders/" + "table.csv", 60.0, console=target)
+    live.start({"started": T0, "workers": 2})
+    live.update(feed.history, T0 + 1, "search")
+    live.stop()
+    line = next(line for line in written(target).splitlines() if "seedleaf fit" in line)
+    assert "…" in line
+    assert "/table.csv  search · 2 workers" in line
 
 
 def test_the_cursor_comes_back_once() -> None:

@@ -22,10 +22,12 @@ from seedleaf.progress import (
     listed,
     newest,
     number,
+    shortened,
     sparkline,
     speakable,
     started_at,
     states,
+    wrapped,
     yardsticks,
 )
 
@@ -79,7 +81,7 @@ class LiveView:
     def message(self, text: str) -> None:
         from rich.text import Text
 
-        self._console.print(Text(self._say(text)), soft_wrap=True)
+        self._console.print(Text(wrapped(self._say(text), max(self._console.width, 1))), soft_wrap=True)
 
     def stop(self) -> None:
         if self._live is not None:
@@ -95,7 +97,10 @@ class LiveView:
 
         width, height = self._console.size
         self._take_back_wrapped(width)
-        lines = [Text.assemble((self._title, "bold"), ("  " + phase, "green"), (listed(self._info), "dim"))]
+        rest = listed(self._info)
+        room = width - 1 - len(f"  {phase}{rest}")
+        title = shortened(self._title, max(room, 20), "…" if self._fancy else "...")
+        lines = [Text.assemble((title, "bold"), ("  " + phase, "green"), (rest, "dim"))]
         lines.append(self._bar(spent, width))
         lines.append(Text(states(history, self._info.get("workers"))))
         best = best_logged(history)

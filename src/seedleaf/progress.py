@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+import textwrap
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -115,6 +117,30 @@ def speakable(text: str, encoding: str | None) -> str:
     plain = text if is_unicode(encoding) else text.replace(" · ", ", ").replace("±", "+-")
     plain = "".join(c if c.isprintable() or c == "\n" else " " for c in plain)
     return plain.encode(encoding, "replace").decode(encoding)
+
+
+def wrapped(text: str, width: int) -> str:
+    """`text` in lines of at most `width`, broken between words only: a terminal breaks 359 into 3 and 59.
+
+    What follows a line that begins with a label ("data      digits: …") is set in under what the label stands before.
+    """
+    label = re.match(r"\S+ {2,}", text)
+    inset = " " * label.end() if label and label.end() < width // 2 else ""
+    held = re.sub(r" (<=|±) ", "\xa0\\1\xa0", text)  # a bound stays beside what it bounds
+    lines = (
+        textwrap.wrap(line, width, subsequent_indent=inset, break_long_words=False, break_on_hyphens=False,
+                      replace_whitespace=False) or [""]
+        for line in held.split("\n")
+    )  # fmt: skip
+    return "\n".join(piece for pieces in lines for piece in pieces).replace("\xa0", " ")
+
+
+def shortened(text: str, room: int, gap: str) -> str:
+    """`text` without its middle where it is longer than `room`: the ends of a command and of a path say most."""
+    if len(text) <= room:
+        return text
+    kept = max(room - len(gap), 2)
+    return text[: kept // 3] + gap + text[len(text) - (kept - kept // 3) :]
 
 
 def is_unicode(encoding: str | None) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -36,10 +37,16 @@ def command_line() -> str:
 
 
 def show_result(result: Result, as_json: bool) -> None:
+    from seedleaf.progress import wrapped
     from seedleaf.summary import as_body, as_lines
 
     if as_json:
         typer.echo(json.dumps(as_body(result), ensure_ascii=False))
         return
-    for line in as_lines(result):
+    lines = as_lines(result)
+    if sys.stdout.isatty():
+        width = shutil.get_terminal_size().columns
+        # A command is to be copied: a line end within it would start half of it.
+        lines = [line if line.startswith("next ") else wrapped(line, width) for line in lines]
+    for line in lines:
         typer.echo(line)

@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from synthetic import SHAPES, many
+from synthetic import SHAPES, many, whole
 
 from seedleaf.report import write_report
 from seedleaf.report.text import duration, esc, figure, script_json, short, size, table
@@ -200,6 +200,18 @@ def test_importing_the_report_is_cheap() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_head_of_the_front_takes_one_line_however_narrow_the_page(tmp_path: Path) -> None:
+    log = whole()
+    member = {"test": {"accuracy": 0.9, "low": 0.8, "high": 0.95}, "params": 900, "macs": 9e4, "bytes": 4000}
+    log.note("front", members=[{**member, "folder": "front/0003-w50"}, {**member, "folder": "best"}])
+    text = write_report(log.history(), tmp_path / "report.html").read_text(encoding="utf-8")
+    [table] = re.findall(r'<table class="front">.*?</table>', text)
+    heads = re.findall(r"<th [^>]*>(.*?)</th>", table)
+    assert heads[:2] == ["folder", "test accuracy"]
+    assert max(map(len, heads)) <= 14
+    assert re.search(r"\.front th[^{]*\{[^}]*white-space: nowrap", text)
 
 
 def test_text_helpers() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from seedleaf.core import State
 from seedleaf.report.board import baseline_value
+from seedleaf.report.ends import end_labels, with_room
 from seedleaf.report.facts import Facts, Row, number
 from seedleaf.report.plot import UNITS, Scale, dot, fit_scale, frame, label, path, robust_top, rule
 from seedleaf.report.text import count, duration, esc, figure, plural, short, table
@@ -37,9 +38,9 @@ def learning_curves(facts: Facts) -> Chart | None:
     if not any(len(r.curve) > 1 for r in drawn):
         return None
     values = [v for r in drawn for _, v in r.curve]
-    ys = _objective_scale(facts, values)
     last = max(r.step for r in drawn)
     xs = Scale(0 if last > 3 else 0.5, last + (0 if last > 3 else 0.5))
+    ys = with_room(_objective_scale(facts, values), facts, xs)
     keep = max(POINTS // len(drawn), 12)
     order = {"winner": 2, "default": 1, "": 0}
     drawn.sort(key=lambda r: (order[facts.role(r)], r.state is State.DONE))
@@ -65,7 +66,7 @@ def learning_curves(facts: Facts) -> Chart | None:
             xs,
             ys,
             f'<g style="{faint}">{base_svg}{lines}</g>',
-            base_mark + _ends(facts, xs, ys),
+            base_mark + end_labels(facts, xs, ys),
             x_name=f"{facts.steps_name} →",
             y_name=_better(facts, ys),
             tall=True,
@@ -231,20 +232,6 @@ def thin(curve: tuple[tuple[int, float], ...], keep: int) -> list[tuple[int, flo
     if len(curve) <= keep:
         return list(curve)
     return [curve[round(i * (len(curve) - 1) / (keep - 1))] for i in range(keep)]
-
-
-def _ends(facts: Facts, xs: Scale, ys: Scale) -> str:
-    """Labels at the last points of the default and the winner, unless they would lie on each other."""
-    shown, marks = [r for r in (facts.winner, facts.default) if r is not None and math.isfinite(r.value)], ""
-    taken: list[tuple[float, float]] = []
-    for row in shown:
-        spot = (xs.unit(row.step), ys.unit(row.value))
-        if all(abs(spot[0] - x) > 0.25 or abs(spot[1] - y) > 0.07 for x, y in taken):
-            role = facts.role(row)
-            name = f"winner: trial {row.id}" if role == "winner" else "default config"
-            marks += label(row.step, row.value, xs, ys, f"{name}, {figure(row.value, 3)}", role)
-            taken.append(spot)
-    return marks
 
 
 def _rung_table(facts: Facts) -> str:

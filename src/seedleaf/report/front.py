@@ -18,7 +18,7 @@ def front_section(facts: Facts) -> str:
         return ""
     heads = (
         "folder",
-        "right on the test part",
+        "test accuracy",
         "95 % interval",
         "params",
         "multiply-adds",

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from seedleaf.report.text import esc, figure, short
 
 UNITS = 1000  # the side of the SVG's square
+SIDE = 0.6  # of the width: a label of a point further to the right stands to its left
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,14 @@ class Scale:
         else:
             raw = math.log(value / self.low) / math.log(self.high / self.low)
         return min(max(raw, 0.0), 1.0)
+
+    def with_room(self, value: float, room: float) -> Scale:
+        """This scale, its lower end so far down that `value` stands at `room` of the height, where that can be."""
+        if self.unit(value) >= room or (self.log and value <= 0):
+            return self
+        if self.log:
+            return replace(self, low=(value / self.high**room) ** (1 / (1 - room)))
+        return replace(self, low=(value - room * self.high) / (1 - room))
 
     def ticks(self, n: int = 6) -> list[float]:
         """About `n` round values inside the scale."""
@@ -104,7 +113,7 @@ def rule(ys: Scale, value: float, text: str, css: str) -> tuple[str, str]:
 def label(x: float, y: float, xs: Scale, ys: Scale, text: str, css: str) -> str:
     """A label beside a point, on the side where there is room."""
     left = xs.unit(x)
-    side = "left" if left < 0.6 else "right"
+    side = "left" if left < SIDE else "right"
     place = f"left:{100 * left:.2f}%" if side == "left" else f"right:{100 * (1 - left):.2f}%"
     return (
         f'<span class="mark {css} {side}" style="bottom:{100 * ys.unit(y):.2f}%;{place}">{esc(text)}</span>'

@@ -221,6 +221,7 @@ def test_quoted_cells_may_hold_separators_quotes_and_line_breaks(tmp_path: Path)
         (b"a,b\n", "names and no rows"),
         (b"a,b\n1,2\n", "'2' in every row"),
         (b"x,y\n1,c\n2,c\n3,c\n", "'c' in every row"),
+        (b"x,z,y\n1,4,c\n2,5,c\n3,6,c\n", "nothing to learn; choose another --target: x, z"),
         (b"x,y\n1,?\n2,\n3,NA\n", "column y has no known value"),
         (b"x,y\n1,p\n2,q\n", "class of its own"),
         (b"id,y\n" + b"".join(b"%d,%d\n" % (i, i % 2) for i in range(40)), "no column is left"),
@@ -239,6 +240,11 @@ def test_what_is_no_table_is_one_error_that_names_the_file(body: bytes, said: st
         load_table(path)
     assert said in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+def test_no_other_target_is_advised_where_none_would_do(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"there is nothing to learn$"):
+        load_table(save(tmp_path, b"x,z,y\n1,4,c\n2,4,c\n3,4,c\n"))
 
 
 @pytest.mark.parametrize("source", ["/nope.csv", "/", "x\0y", 3, None, pd.DataFrame(), {"a": 3, "b": [1]}])

@@ -21,6 +21,7 @@ ABSURD = (
     10.0  # interquartile ranges from the median, and on a logarithmic scale twice as far as any other number
 )
 ABSURD_ROWS = 30  # rows below which nothing is said of it
+NAMED = 8  # columns that an error lists
 
 
 def clean_rows(
@@ -159,8 +160,17 @@ def _enough(table: RawTable, goal: Target) -> None:
         return
     only = goal.classes[int(found[0])] if goal.classes else f"{found[0]:g}"
     raise DataError(
-        f"{table.source}: the target {goal.name} is {only!r} in every row: there is nothing to learn"
+        f"{table.source}: the target {goal.name} is {only!r} in every row: there is nothing to learn{_instead(table, goal)}"
     )
+
+
+def _instead(table: RawTable, goal: Target) -> str:
+    """Which columns could be the target; empty where fewer than two vary, as one is needed to learn from."""
+    vary = [name for name, raw in table.columns.items() if name != goal.name and len(raw.values) > 1]
+    if len(vary) < 2:
+        return ""
+    more = f" and {len(vary) - NAMED} more" if len(vary) > NAMED else ""
+    return f"; choose another --target: {', '.join(vary[:NAMED])}{more}"
 
 
 def overlap(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from seedleaf.cli.shared import show_result
-from seedleaf.summary import _seen
+from seedleaf.core import Event, History
+from seedleaf.summary import _seen, as_body
 
 
 def test_a_latency_is_neither_rounded_away_nor_written_with_a_power_of_ten() -> None:
@@ -42,3 +45,15 @@ def test_the_last_lines_break_between_words_on_a_terminal_alone(
     assert lines[-1] == said[-1], "a command is to be copied"
     assert (max(map(len, lines[:-1])) <= 80) is terminal
     assert " ".join(lines[:-1]) == said[0]
+
+
+def test_recipes_that_are_out_of_reach_are_not_counted_as_failed() -> None:
+    events = [Event(1, 0.0, "study", {})]
+    for trial, reason in enumerate(
+        ("out of reach: latency_ms 0.2 > 0.1", "diverged", "out of reach: params")
+    ):
+        for kind, body in (("start", {"config": {}, "budget": 1}), ("fail", {"reason": reason})):
+            events.append(Event(len(events) + 1, 0.0, kind, {"trial": trial, **body}))
+    best = SimpleNamespace(path=Path("run/best"), metrics={}, config={})
+    result: Any = SimpleNamespace(history=History.fold(events), folder=Path("run"), best=best, front_rows=[])
+    assert as_body(result)["trials"] == {"out_of_reach": 2, "failed": 1}

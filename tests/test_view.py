@@ -13,7 +13,7 @@ from rich.console import Console
 from seedleaf import live_view
 from seedleaf.core import Event, History, best_logged
 from seedleaf.live_view import LiveView
-from seedleaf.progress import Lead, best_text, clock, sparkline, wrapped
+from seedleaf.progress import Lead, best_text, clock, sparkline, states, wrapped
 from seedleaf.space import Float
 from seedleaf.study import Study
 from seedleaf.view import PlainView, SilentView, View, open_view
@@ -138,6 +138,17 @@ def test_a_run_that_goes_on_says_what_is_left_though_its_command_gave_no_time(ki
     assert ("x · 60s · 2 workers" if kind == "plain" else "42s left of 60s") in text
     assert "so far" not in text
     assert "time_limit" not in text
+
+
+def test_recipes_that_are_out_of_reach_have_not_failed() -> None:
+    feed = Feed()
+    for trial, reason in enumerate(
+        ("out of reach: latency_ms 0.15 > 0.13", "diverged", "out of reach: params")
+    ):
+        feed.trial(trial)
+        feed.add("fail", trial=trial, reason=reason)
+    assert states(feed.history) == "1 failed · 2 out of reach"
+    assert states(feed.history, 2) == "0 of 2 workers busy · 1 failed · 2 out of reach"
 
 
 def test_live_looks_at_the_history_at_most_four_times_a_second(monkeypatch: pytest.MonkeyPatch) -> None:

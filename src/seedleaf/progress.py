@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from seedleaf.core import FOLD, History, State, Trial, objective_of
+from seedleaf.core import FOLD, OUT_OF_REACH, History, State, Trial, objective_of, out_of_reach
 
 BLOCKS, ASCII = "▁▂▃▄▅▆▇█", "_.-=+*#@"
 REFRESH = 0.25  # seconds between two looks of a view at the history
@@ -73,10 +73,16 @@ def yardsticks(history: History) -> str:
 
 
 def states(history: History, workers: object = None) -> str:
-    """ "2 running (of 2 workers) · 34 paused · 3 done · 1 failed": only the states that occur."""
+    """ "2 running (of 2 workers) · 34 paused · 3 done · 1 failed": only the states that occur.
+
+    A recipe that cannot keep the bounds of a compression is out of reach: nothing has failed.
+    """
     counts = {s: sum(1 for _ in history.in_state(s)) for s in State}
+    beyond = sum(out_of_reach(t) for t in history.in_state(State.FAILED))
+    counts[State.FAILED] -= beyond
     order = (State.RUNNING, State.QUEUED, State.PAUSED, State.STOPPED, State.DONE, State.FAILED)
     shown = [f"{counts[s]} {s.value}" for s in order if counts[s]]
+    shown += [f"{beyond} {OUT_OF_REACH}"] if beyond else []
     if workers is not None:
         busy = f"{counts[State.RUNNING]} of {workers} workers busy"
         shown = [busy, *(s for s in shown if not s.endswith(" running"))]

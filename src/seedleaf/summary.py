@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from seedleaf.core import objectives_of
+from seedleaf.core import objectives_of, out_of_reach
 from seedleaf.data.tables.words import part_of_folds
 from seedleaf.members import SPEED, given_for, milliseconds
 from seedleaf.report import leaderboard
@@ -21,7 +21,8 @@ def as_body(result: Result) -> dict[str, Any]:
     history = result.history
     states: dict[str, int] = {}
     for trial in history.trials.values():
-        states[str(trial.state)] = states.get(str(trial.state), 0) + 1
+        state = "out_of_reach" if out_of_reach(trial) else str(trial.state)
+        states[state] = states.get(state, 0) + 1
     verdict = history.note("verdict") or {}
     shares = history.note("shares") or {}
     return {

@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from synthetic import SHAPES, many, whole
+from synthetic import SHAPES, Log, header, many, whole
 
 from seedleaf.report import write_report
 from seedleaf.report.text import duration, esc, figure, script_json, short, size, table
@@ -200,6 +200,28 @@ def test_importing_the_report_is_cheap() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def beyond(trials: int, also: str = "") -> Log:
+    """A compression in which so many recipes were out of reach, and one failed for the reason `also`."""
+    log = Log()
+    log.add("study", **header())
+    for trial in range(trials + bool(also)):
+        log.add("start", trial=trial, config={}, budget=1)
+        why = also if trial == trials else f"out of reach: latency_ms 0.1{trial} > 0.1"
+        log.add("fail", trial=trial, reason=why)
+    return log
+
+
+def test_a_recipe_that_is_out_of_reach_is_no_failure(tmp_path: Path) -> None:
+    text = write_report(beyond(3).history(), tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "<h1>3 recipes, and none keeps the bounds.</h1>" in text
+    assert 'id="failures"' not in text
+    assert "3 of 3 recipes: as measured they do not keep the bounds" in text
+    assert text.count("<span class='state'>out of reach</span>") == 3
+    both = write_report(beyond(3, "diverged").history(), tmp_path / "both.html").read_text(encoding="utf-8")
+    assert "1 of 4 trials failed." in both
+    assert "3 of 4 recipes: as measured" in both
 
 
 def test_the_head_of_the_front_takes_one_line_however_narrow_the_page(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from seedleaf.compression.recipe import Recipe, Step, Work, applied
 from seedleaf.compression.registry import PASSES
 from seedleaf.compression.shop import towards
 from seedleaf.compression.space import steps_of
-from seedleaf.core import Config
+from seedleaf.core import OUT_OF_REACH, Config
 from seedleaf.errors import LimitError, TrialError
 
 RECIPE = "recipe.json"
@@ -80,7 +80,7 @@ def resolve(
             break
         aimed = eased
     if best is None:
-        raise TrialError(why)
+        raise TrialError(f"{OUT_OF_REACH}: {why}")
     return best[1:]
 
 

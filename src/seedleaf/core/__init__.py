@@ -10,6 +10,7 @@ from seedleaf.core.best import (
     order,
 )
 from seedleaf.core.history import History, Trial, config_key
+from seedleaf.core.reach import OUT_OF_REACH, out_of_reach
 from seedleaf.core.types import (
     DECISIONS,
     KINDS,
@@ -38,6 +39,7 @@ __all__ = [
     "DECISIONS",
     "FOLD",
     "KINDS",
+    "OUT_OF_REACH",
     "TIE",
     "Body",
     "Config",
@@ -66,4 +68,5 @@ __all__ = [
     "objective_of",
     "objectives_of",
     "order",
+    "out_of_reach",
 ]

@@ -108,6 +108,8 @@ def _remark(facts: Facts, row: Row) -> str:
         same = facts.default is not None and row.id == facts.default.id
         return "winner, the default config itself" if same else "winner"
     if row.state is State.FAILED:
+        if row.out_of_reach:
+            return row.reason
         return f"failed: {row.reason}" if row.reason else "failed"
     if not row.keeps:
         return "breaks a limit"

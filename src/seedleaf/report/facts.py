@@ -21,6 +21,7 @@ from seedleaf.core import (
     keeps_logged_limits,
     objectives_of,
     order,
+    out_of_reach,
 )
 from seedleaf.errors import SpaceError
 from seedleaf.space import Space
@@ -49,6 +50,7 @@ class Row:
     started: float
     ended: float
     step_times: tuple[float, ...]  # seconds since the epoch
+    out_of_reach: bool  # failed only because its config cannot keep the bounds
 
     @property
     def scored(self) -> bool:
@@ -193,4 +195,5 @@ def _row(trial: Trial, objective: Objective, keeps: bool) -> Row:
         started=trial.started_at,
         ended=trial.ended_at,
         step_times=tuple(m.at for m in trial.measurements),
+        out_of_reach=out_of_reach(trial),
     )

@@ -42,6 +42,8 @@ def title(facts: Facts) -> str:
         small = f" with {count(params)} parameters" if math.isfinite(params) else ""
         return f"Best {esc(facts.objective.metric)}: <em>{figure(winner.value)}</em>{small}."
     failed = [r for r in facts.rows if r.state is State.FAILED]
+    if failed and all(r.out_of_reach for r in facts.rows):
+        return f"{plural(len(failed), 'recipe')}, and none keeps the bounds."
     if failed and len(failed) == len(facts.rows):
         return f"All {plural(len(failed), 'trial')} failed." if len(failed) > 1 else "The only trial failed."
     return "No result yet." if facts.rows else "Nothing has run yet."
@@ -90,7 +92,7 @@ def _compared(facts: Facts) -> list[str]:
 def _reached(facts: Facts, row: Row) -> str:
     """Its objective, and how far it was trained where that is not the whole way: the two must not be taken as equals."""
     if row.state is State.FAILED:
-        return "failed"
+        return "is out of reach" if row.out_of_reach else "failed"
     full = facts.fidelity.high if facts.fidelity else 1
     return figure(row.value, 3) + (
         f" after {row.step} of {plural(full, facts.steps_name)}" if row.step < full else ""

@@ -19,7 +19,7 @@ from seedleaf.report.headline import headline
 from seedleaf.report.landscape import landscape
 from seedleaf.report.origin import origin_section, use_section
 from seedleaf.report.text import MISSING, count, duration, esc, figure, moment, table
-from seedleaf.report.trials import configs_json, failures, trial_table, winner_config
+from seedleaf.report.trials import configs_json, failures, trial_table, unreached, winner_config
 
 LEAF = (
     '<svg viewBox="0 0 24 24" aria-hidden="true"><path d="M11 22v-7.2C6.4 14.7 3 11.6 2.4 6.6c5-.3 8.3 2 9.6 5.7 '
@@ -127,6 +127,7 @@ SECTIONS: Sequence[tuple[str, str, str, Callable[[Facts], str]]] = (
     ("data", "Data", "The data as it was understood", data_section),
     ("mistakes", "Mistakes", "Where it goes wrong", confusion_section),
     ("trials", "Trials", "All trials", trial_table),
+    ("unreached", "Out of reach", "Recipes that are out of reach", unreached),
     ("failures", "Failures", "Failures by reason", failures),
     ("origin", "Origin", "Where this came from", origin_section),
 )

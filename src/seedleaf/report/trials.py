@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Sequence
 
-from seedleaf.core import State
+from seedleaf.core import OUT_OF_REACH, State
 from seedleaf.report.facts import Facts, Row
 from seedleaf.report.text import MISSING, count, duration, esc, figure, plural, script_json, setting, table
 
@@ -40,11 +40,12 @@ def _head(name: str, order: str) -> str:
 
 def _tr(facts: Facts, row: Row, index: int, sized: bool, noted: bool) -> str:
     role = facts.role(row)
-    css = " ".join(x for x in (role, row.state.value, "late" if index >= PRINTED else "") if x)
+    state = OUT_OF_REACH if row.out_of_reach else row.state.value
+    css = " ".join(x for x in (role, state.replace(" ", "-"), "late" if index >= PRINTED else "") if x)
     badge = f' <span class="badge {role}">{role}</span>' if role else ""
     cells = [
         _td(row.id, f"{row.id}{badge}"),
-        f"<td><span class='state'>{row.state.value}</span></td>",
+        f"<td><span class='state'>{state}</span></td>",
         _td(row.step, count(row.step)),
     ]
     cells.append(_td(row.value, figure(row.value)))
@@ -70,17 +71,27 @@ def configs_json(facts: Facts) -> str:
 
 
 def failures(facts: Facts) -> str:
-    """Failed trials by reason; reasons that differ in their numbers only are one. Empty where none failed."""
+    """Failed trials by reason. Empty where none failed."""
+    failed = [r for r in facts.rows if r.state is State.FAILED and not r.out_of_reach]
+    rest = "; the study went on without them" if facts.scored else ""
+    return _by_reason(failed, f"{len(failed):,} of {plural(len(facts.rows), 'trial')} failed{rest}.")
+
+
+def unreached(facts: Facts) -> str:
+    """Recipes of a compression that cannot keep its bounds, which is no failure. Empty where there is none."""
+    beyond = [r for r in facts.rows if r.out_of_reach]
+    said = "as measured they do not keep the bounds, so they were not trained. Nothing went wrong."
+    return _by_reason(beyond, f"{len(beyond):,} of {plural(len(facts.rows), 'recipe')}: {said}")
+
+
+def _by_reason(found: Sequence[Row], head: str) -> str:
+    """A table of trials by reason; reasons that differ in their numbers only are one."""
     groups: dict[str, list[Row]] = {}
-    for row in facts.rows:
-        if row.state is State.FAILED:
-            groups.setdefault(re.sub(r"\d[\d.,]*", "#", row.reason) or "no reason given", []).append(row)
+    for row in found:
+        groups.setdefault(re.sub(r"\d[\d.,]*", "#", row.reason) or "no reason given", []).append(row)
     if not groups:
         return ""
     lines = [_group(rows) for _, rows in sorted(groups.items(), key=lambda g: -len(g[1]))]
-    total = sum(len(rows) for rows in groups.values())
-    rest = "; the study went on without them" if facts.scored else ""
-    head = f"{total:,} of {plural(len(facts.rows), 'trial')} failed{rest}."
     return f'<p class="lede">{head}</p>' + table(("trials", "reason", "which", "lost"), lines)
 
 

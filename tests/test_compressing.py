@@ -259,7 +259,7 @@ def test_one_is_brought_below_bytes_and_time_in_int8_with_a_front_of_its_own(
         max_bytes=size,
         max_latency=1000.0,
         int8="always",
-        tradeoff="latency_ms",
+        tradeoff="latency",  # as `fit` is told it
         time_limit="150s",
         max_trials=2,
         out=out,

@@ -35,7 +35,7 @@ from seedleaf.folder import (
     sole_driver,
     used_seconds,
 )
-from seedleaf.job import ARRAYS, name_of
+from seedleaf.job import ARRAYS, name_of, tradeoff_of
 from seedleaf.result import Result
 from seedleaf.store import SqlStore
 from seedleaf.timing import parse_bytes, parse_count, parse_milliseconds, parse_seconds
@@ -78,8 +78,9 @@ def compress(
     `seedleaf.fit` takes; a run's own where it is left out.
     Bounds: `speedup` over the original as ONNX Runtime measures it, `max_latency` (ms an image: 0.5 or "0.5ms"),
     `max_params`, `max_macs`, `max_bytes`. `max_drop` (percent points of accuracy) is what the verdict holds the result
-    against. `int8`: "auto" (searched), "always", "never". With `tradeoff` "latency_ms", "params", "macs" or "bytes" the
-    whole front of error against that is searched, from the bounds on, and other networks of it are delivered to front/.
+    against. `int8`: "auto" (searched), "always", "never". With `tradeoff` "latency_ms" (or "latency"), "params", "macs" or
+    "bytes" the whole front of error against that is searched, from the bounds on, and other networks of it are delivered
+    to front/.
     `max_trials` ends the search early.
     Raises DataError, LimitError (with what could be reached), BudgetError, RunError.
     """
@@ -102,7 +103,7 @@ def compress(
         at_most=at_most,
         max_drop=float(max_drop),
         int8=int8,
-        tradeoff=tradeoff,
+        tradeoff=tradeoff_of(tradeoff),
         max_trials=max_trials,
         workers=count,
         seed=int(seed),

@@ -117,3 +117,9 @@ def test_heads_cost_what_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_weights_that_burst_are_told() -> None:
     with pytest.raises(TrialError, match="diverged"):
         Training({**OWN, "heads": 3, "rate": 1e30}, rows(2), None, Effort(time.time() + 60, 1, 3)).run()
+
+
+def test_a_training_that_the_clock_ends_early_is_judged_and_no_divergence() -> None:
+    late = Effort(time.time() - 1, seed=1, rounds=400)  # so long a one is looked at only after more steps than there are
+    net = MlpFamily().fit({**OWN, "heads": 1}, rows(3), rows(3, 100, seed=4), late)
+    assert np.isfinite(net.predict(rows(3, 20, seed=5).x)).all()

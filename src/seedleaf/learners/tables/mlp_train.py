@@ -135,7 +135,8 @@ class Training:
         total, step, begun = wanted, 0, time.time()
         every = max(wanted // LOOKS, PROBE)
         order = torch.randperm(n, generator=generator)
-        while step < total and bad < PATIENCE and (step < PROBE or self.effort.left() > 0):
+        ends = False
+        while not ends and bad < PATIENCE:
             if step % a_round == 0:
                 order = torch.randperm(n, generator=generator)
             place = step % a_round * batch
@@ -146,7 +147,8 @@ class Training:
             elif step % PROBE == 0:
                 total = self._allowed(step, wanted, (time.time() - begun) / (step - PROBE))
                 every = max(total // LOOKS, 1)
-            if self.valid is not None and (step % every == 0 or step == total):
+            ends = step >= total or (step >= PROBE and self.effort.left() <= 0)
+            if self.valid is not None and (step % every == 0 or ends):
                 loss = self._judge(self.valid)
                 bad += 1
                 if loss < best_loss:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 from runs import Finished
 from searched import STEPS, searched_run, told, with_executor
 from seedleaf import load
-from seedleaf.core import Limit, Measurement, State, Trial
+from seedleaf.core import Limit, Measurement, Objective, State, Trial
 from seedleaf.deliver import copy_delivery
 from seedleaf.errors import LimitError
 from seedleaf.export import untrained_latency
@@ -25,6 +26,7 @@ from seedleaf.members import fitting, narrower, pick
 from seedleaf.predictor import Predictor
 from seedleaf.report import write_report
 from seedleaf.stopwatch import made as made_spec
+from seedleaf.timing import LONGEST_REFIT
 
 
 def made(number: int, error: float, macs: float, params: float, state: State = State.PAUSED) -> Trial:
@@ -154,6 +156,22 @@ def test_members_are_trained_to_the_end_where_there_is_time(
         ).read_text(encoding="utf-8")
 
 
+def test_a_front_that_was_sought_is_trained_as_long_as_a_winner_may_be(
+    searched: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, _ = with_executor(searched)
+    problem = run.study.problem
+    run.study.problem = replace(problem, objectives=(*problem.objectives, Objective("macs")))
+    monkeypatch.setattr("seedleaf.front._worst", lambda *_: 1.0)
+    monkeypatch.setattr("seedleaf.front._seconds", lambda *_: 10.0)
+    deliver_front(run, time.time() + 70)  # of two workers: too little for two trainings of 40 s each
+    beside = [row for row in told(run)["members"] if row["folder"] != "best"]
+    assert [(row["steps"], row["trained_on"]) for row in beside] == [(2 * STEPS, "train+valid")] * len(beside)
+    deliver_front(run, time.time() + 500)
+    beside = [row for row in told(run)["members"] if row["folder"] != "best"]
+    assert [row["steps"] for row in beside] == [LONGEST_REFIT * STEPS] * len(beside)
+
+
 def test_without_time_there_is_no_front_and_an_old_one_goes(
     searched: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -172,8 +190,6 @@ def test_without_time_there_is_no_front_and_an_old_one_goes(
 
 def limited(run: Run, **limits: float) -> Run:
     """`run` with these limits, all of which its trials are thought to keep."""
-    from dataclasses import replace
-
     wanted = tuple(Limit(k, v) for k, v in limits.items())
     problem = replace(run.study.problem, limits=wanted, costs=lambda config: dict.fromkeys(limits, 0.0))
     run.study.problem = problem

@@ -26,7 +26,7 @@ from seedleaf.learners.base import Learner, learner_of
 from seedleaf.limits import check_limits, latency_limit
 from seedleaf.members import MEMBERS, SPEED, Member, fitting, given_for, milliseconds, narrower, pick
 from seedleaf.planning import step_share
-from seedleaf.timing import refit_step_seconds
+from seedleaf.timing import LONGEST_REFIT, refit_step_seconds
 from seedleaf.train import CHECKPOINT
 from seedleaf.train.ramp import Ramp
 
@@ -108,8 +108,10 @@ def _train(run: Run, members: Sequence[Member], end: float) -> dict[str, Trained
         if m.share == 1 and saw_whole_pictures(run, m.trial)
     }
     seconds = end - time.time() - _delivery(run, min(len(members), MEMBERS))
-    short = {m.name: m for m in members if m.share < 1 or m.trial.step < run.study.problem.full}
-    steps, chosen = _as_long_as_fits(run, short, seconds)
+    sought = len(run.study.problem.objectives) > 1
+    short = {m.name: m for m in members if sought or m.share < 1 or m.trial.step < run.study.problem.full}
+    longest = LONGEST_REFIT if sought else 1.0
+    steps, chosen = _as_long_as_fits(run, short, seconds, int(longest * run.study.problem.full))
     possible = [m.name for m in members if m.name in chosen or m.name in ready][:MEMBERS]
     calls: dict[str, tuple[str, dict[str, Any]]] = {}
     folders = {name: run.folder / "refit" / f"front-{name}-{steps}" for name in chosen if name in possible}
@@ -132,15 +134,20 @@ def _train(run: Run, members: Sequence[Member], end: float) -> dict[str, Trained
     return {name: ready[name] for name in possible if name in ready and ready[name].checkpoint.exists()}
 
 
-def _as_long_as_fits(run: Run, short: Mapping[str, Member], seconds: float) -> tuple[int, list[str]]:
-    """For how many steps to train and whom: the longest training that leaves time for the winner at smaller widths."""
+def _as_long_as_fits(
+    run: Run, short: Mapping[str, Member], seconds: float, longest: int
+) -> tuple[int, list[str]]:
+    """For how many steps to train and whom: the longest training that leaves time for the winner at smaller widths, one
+    beyond that of the search for all."""
     full = run.study.problem.full
     wanted = sum(m.share < 1 for m in short.values()) or 1
-    steps, chosen = full, list[str]()
+    steps, chosen = longest, list[str]()
     while steps >= SHORTEST:
         needs = {name: steps / full * _seconds(run, m) for name, m in short.items()}
         chosen = fitting(needs, seconds, run.workers)
-        if sum(name in chosen for name in list(short)[:wanted]) >= min(wanted, run.workers):
+        first, least = (MEMBERS, MEMBERS) if steps > full else (wanted, run.workers)
+        asked = list(short)[:first]
+        if sum(name in chosen for name in asked) >= min(len(asked), least):
             break
         steps //= 2
     return steps, chosen if steps >= SHORTEST else []

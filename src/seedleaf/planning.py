@@ -21,8 +21,10 @@ from seedleaf.machine import cores
 from seedleaf.store import SqlStore
 from seedleaf.study import Study
 from seedleaf.timing import (
+    FRONT_SHARE,
     LONGEST_REFIT,
     PRESETS,
+    SOUGHT_SHARE,
     delivery_seconds,
     plan_time,
     refit_step_seconds,
@@ -82,7 +84,9 @@ def open_study(
         delivery = delivery_seconds(spec.n_test, spec.n_train, epoch, executor.start_seconds)
         left = deadline - time.time()
         ramp = () if axis == "epochs" else thirds
-        plan = plan_time(left, job.workers, epoch, delivery, PRESETS[job.preset], job.time_limit - left, ramp)
+        share = SOUGHT_SHARE if job.tradeoff else FRONT_SHARE
+        spent = job.time_limit - left
+        plan = plan_time(left, job.workers, epoch, delivery, PRESETS[job.preset], spent, ramp, share)
         fidelity, limits = plan.fidelity, dict(job.limits)
         if "macs" not in limits:
             limits["macs"] = MACS_OVER_DEFAULT * learner.costs(spec, default)["macs"]

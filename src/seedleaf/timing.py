@@ -21,6 +21,7 @@ FIRST_RUNG_SECONDS = 1.0  # shorter first rungs spend more on hand-over than on 
 MOST_EPOCHS = 200
 LONGEST_SHARE = 0.4  # of the search, for one full training
 FRONT_SHARE = 0.1  # of the time for training, for the other networks of the front
+SOUGHT_SHARE = 0.25  # the same where the front is what was asked for
 EPOCHS_WANTED = (
     30.0  # of the final training on ROWS_OF_THOSE images; fewer images need more, as there are fewer batches
 )
@@ -76,12 +77,13 @@ def plan_time(
     preset: Preset,
     spent: float = 0.0,
     thirds: Sequence[float] = (),
+    front_share: float = FRONT_SHARE,
 ) -> TimePlan:
     """Share out `left` seconds of wall time, given that one epoch of the default config takes `epoch_seconds`.
 
     `thirds` are the seconds of a step in each third of a training where they differ: steps that are cheap at first make
-    room for more of them. BudgetError, with the time that would do, where too few seconds are left after the `spent` ones
-    of the start.
+    room for more of them. `front_share` of the time goes to the networks beside the winner. BudgetError, with the time that
+    would do, where too few seconds are left after the `spent` ones of the start.
     """
     first, step = (thirds[0], sum(thirds) / len(thirds)) if thirds else (epoch_seconds, epoch_seconds)
     usable = left - delivery
@@ -90,7 +92,7 @@ def plan_time(
             f"one epoch takes {epoch_seconds:.1f} s here and {max(usable, 0):.0f} s are left for training: "
             f"give at least --time {format_seconds(math.ceil(spent + delivery + 12 * epoch_seconds))}"
         )
-    front = FRONT_SHARE * usable if usable >= FRONT_FROM else 0.0
+    front = front_share * usable if usable >= FRONT_FROM else 0.0
     refit = preset.refit_share * (usable - front)
     search = usable - front - refit
     full = int(search * workers / preset.trainings / step)

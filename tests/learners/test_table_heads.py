@@ -120,6 +120,8 @@ def test_weights_that_burst_are_told() -> None:
 
 
 def test_a_training_that_the_clock_ends_early_is_judged_and_no_divergence() -> None:
-    late = Effort(time.time() - 1, seed=1, rounds=400)  # so long a one is looked at only after more steps than there are
+    late = Effort(
+        time.time() - 1, seed=1, rounds=400
+    )  # so long a one is looked at only after more steps than there are
     net = MlpFamily().fit({**OWN, "heads": 1}, rows(3), rows(3, 100, seed=4), late)
     assert np.isfinite(net.predict(rows(3, 20, seed=5).x)).all()

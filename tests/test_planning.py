@@ -95,6 +95,31 @@ def test_the_first_network_grows_until_an_epoch_takes_what_is_affordable(
         assert longer or ConvNet().costs(SPEC, config)["params"] > 250_000
 
 
+def test_a_network_that_proves_too_slow_is_followed_by_a_lighter_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Machine(1.5, 1.6)  # seconds grow faster than the work
+    monkeypatch.setattr(growing, "probe", machine.probe)
+    job = Job("x", 900, limits={"params": 500_000.0})
+    room, thirds = growing.grown(machine, job, SPEC, ConvNet(), time.time() + 900)  # type: ignore[arg-type]
+    affordable = affordable_epoch(890, 5, 60_000, PRESETS["good"])
+    slow, second = machine.probed[1:3]
+    assert machine.first * (slow / machine.probed[0]) ** 1.6 > growing.TOO_SLOW * affordable
+    assert machine.probed[0] < second < slow
+    assert room > 1
+    assert 1.5 < thirds[-1] <= growing.TOO_SLOW * affordable
+
+
+def test_a_deeper_network_of_as_much_work_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Machine(6.0, 1.0)
+    monkeypatch.setattr(growing, "probe", machine.probe)
+    job = Job("x", 900, limits={"params": 50_000.0})
+    left = 6.0 * 30 / PRESETS["good"].refit_share * 1.2  # a fifth more work is affordable
+    room, _ = growing.grown(machine, job, SPEC, ConvNet(), time.time() + left)  # type: ignore[arg-type]
+    first, second = (ConvNet().default(SPEC, [Limit("params", 50_000)], r) for r in (1.0, room))
+    assert len(machine.probed) == 2
+    assert machine.probed[1] < growing.WORTH_GROWING * machine.probed[0]
+    assert (first["stage1.repeats"], second["stage1.repeats"]) == (1, 2)
+
+
 def test_where_time_is_short_only_the_first_network_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     for left, looks in ((8.0, 1), (200.0, 2)):
         machine = Machine(0.05, 0.3)
@@ -118,7 +143,7 @@ def test_a_gpu_takes_what_is_nearly_free_though_epochs_are_short(
     assert (room > 1) == leaps
     assert (thirds[-1] > 12.0) == leaps
     if leaps:
-        assert machine.probed[-1] > 2 * machine.probed[0]
+        assert machine.probed[-1] > 1.8 * machine.probed[0]
 
 
 def test_what_is_nearly_free_is_left_where_it_would_leave_too_few_epochs(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
-from seedleaf.core import Limit
+from seedleaf.core import Config, Limit
 from seedleaf.data.spec import ImageSpec
 from seedleaf.errors import StudyError
 from seedleaf.executors.base import OWN_DEVICE, Returned
@@ -68,16 +69,20 @@ def grown(
     """
     asked = tuple(Limit(k, v) for k, v in job.limits.items())
 
+    @cache
+    def network(room: float) -> Config:
+        return learner.default(spec, asked, room)
+
     def macs(room: float) -> float:
-        return float(learner.costs(spec, learner.default(spec, asked, room))["macs"])
+        return float(learner.costs(spec, network(room))["macs"])
 
     def tried(more: float) -> list[float] | None:
         try:
-            return probe(executor, job, learner.default(spec, asked, more))
+            return probe(executor, job, network(more))
         except StudyError:  # that this one cannot be trained (memory, say) ends nothing: the lighter one can
             return None
 
-    room, power, first = 1.0, POWER, learner.default(spec, asked)
+    room, power, most, first = 1.0, POWER, LARGEST, network(1.0)
     thirds = probe(executor, job, first)
     epoch = max(spec.n_train / float(first["batch_size"] or 1), 1.0)  # in batches
 
@@ -89,9 +94,10 @@ def grown(
         left = deadline - time.time()
         delivery = delivery_seconds(spec.n_test, spec.n_train, thirds[-1], executor.start_seconds)
         wanted = affordable_epoch(left, delivery, spec.n_train, PRESETS[job.preset])
-        more = min(room * (wanted / thirds[-1]) ** (1 / power), LARGEST)
+        more = min(room * (wanted / thirds[-1]) ** (1 / power), most)
         growth = macs(more) / macs(room)
-        if more <= room or growth < WORTH_GROWING:
+        # The first step may lead to a deeper network of as much work.
+        if more <= room or network(more) == network(room) or (room > 1 and growth < WORTH_GROWING):
             break
         if look(growth * thirds[-1]) > PROBE_SHARE * left:
             break  # with so little time, what a look at a larger one costs is worth more
@@ -99,8 +105,11 @@ def grown(
         if taken is None:
             return room, thirds
         if taken[-1] > wanted * TOO_SLOW:
-            break
-        power = min(max(math.log(max(taken[-1] / thirds[-1], 1.0)) / math.log(growth), LEAST_POWER), POWER)
+            most = more * (wanted / taken[-1]) ** (1 / POWER)
+            continue
+        if growth >= WORTH_GROWING:
+            slower = math.log(max(taken[-1] / thirds[-1], 1.0))
+            power = min(max(slower / math.log(growth), LEAST_POWER), POWER)
         room, thirds = more, taken
     left, dearer, more = deadline - time.time(), NEARLY_FREE * thirds[-1], min(LEAP * room, LARGEST)
     delivery = delivery_seconds(spec.n_test, spec.n_train, dearer, executor.start_seconds)

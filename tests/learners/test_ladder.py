@@ -7,6 +7,8 @@ import pytest
 from seedleaf.core import Limit
 from seedleaf.data.spec import ImageSpec
 from seedleaf.learners.base import learner_named
+from seedleaf.learners.ladder import worth
+from seedleaf.learners.netspace import stem_strides
 
 LEARNER = learner_named("convnet")
 
@@ -23,16 +25,26 @@ def test_with_more_room_the_default_is_larger_and_keeps_all_limits(
 ) -> None:
     spec, limits = spec_of(*shape), [Limit("params", params)]
     plain = LEARNER.costs(spec, LEARNER.default(spec, limits))
-    sizes = []
+    worths = []
     for room in (1.0, 2.0, 5.0, 30.0):
         config = LEARNER.default(spec, limits, room)
         assert LEARNER.space(spec, limits).contains(config)
         found = LEARNER.costs(spec, config)
         assert found["params"] <= params
         assert found["macs"] <= room * plain["macs"]
-        sizes.append(found["params"] * found["macs"])
-    assert sizes == sorted(sizes)
-    assert sizes[0] == plain["params"] * plain["macs"]
+        worths.append(worth(found, config))
+        fine = config["stem_stride"] < max(stem_strides(spec))
+        assert not fine or found["params"] > 0.8 * params, "what is allowed goes into weights before maps"
+        assert room > 1 or config == LEARNER.default(spec, limits)
+    assert worths == sorted(worths)
+
+
+def test_where_there_is_time_two_narrow_blocks_a_stage_go_before_one_wide() -> None:
+    spec, limits = spec_of(32, 32, 3), [Limit("params", 50_000)]
+    plain, roomy = (LEARNER.default(spec, limits, room) for room in (1.0, 2.0))
+    assert (plain["stage1.repeats"], roomy["stage1.repeats"]) == (1, 2)
+    assert roomy["stage1.width"] < plain["stage1.width"]
+    assert LEARNER.costs(spec, roomy)["params"] > 45_000
 
 
 def test_with_all_the_room_it_fills_half_of_a_large_limit() -> None:

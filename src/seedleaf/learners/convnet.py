@@ -62,8 +62,8 @@ class ConvNet:
         if room <= 1:
             return plain
         within = [*limits, Limit("macs", room * found["macs"])]
-        able = [c for c in map(placed, heavier(spec)) if self.keeps(spec, c, within)]
-        return max([plain, *able], key=lambda config: worth(self.costs(spec, config)))
+        able = heavier(spec, placed, lambda config: self.keeps(spec, config, within))
+        return max([plain, *able], key=lambda config: worth(self.costs(spec, config), config))
 
     @property
     def tells_latency(self) -> bool:

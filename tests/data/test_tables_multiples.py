@@ -12,6 +12,7 @@ import pytest
 from seedleaf.data.tables import Column, TableData, load_table
 from seedleaf.data.tables.cells import RawColumn
 from seedleaf.data.tables.infer import infer_column
+from seedleaf.data.tables.multiples import shorts
 from seedleaf.data.tables.units import OF_UNIT, SIZES, factor
 
 N = 160
@@ -114,6 +115,13 @@ NAMES: dict[str, list[str]] = {
 @pytest.mark.parametrize("cells", NAMES.values(), ids=NAMES)
 def test_names_with_such_letters_stay_names(cells: list[str]) -> None:
     assert column(cells).kind == "category"
+
+
+def test_a_long_cell_with_a_long_gap_comes_to_an_end() -> None:
+    """Where parts of the pattern could share blanks or letters it tried every way to: for days."""
+    for filler in (" " * 20_000, "a" * 50_000, " '" * 10_000):
+        assert shorts(f"5{filler}x1 5k") == []
+    assert shorts(f"$ {' ' * 20_000}5{' ' * 20_000}k")[0].size == 1e3
 
 
 def load(y: Sequence[object], name: str = "y") -> TableData:

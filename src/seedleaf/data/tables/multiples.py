@@ -31,10 +31,11 @@ WORDS = {
 }
 MEANING = {word: size for size, words in WORDS.items() for word in words.split()}
 SAYS = {size: words.split()[0] for size, words in WORDS.items()}
+# Nothing in it is tried twice, however many blanks or letters a text has: what ends a part cannot stand in it.
 SHORT = re.compile(
-    rf"(?P<mark>(?:[~≈<>≤≥]=?)?){BLANK}*(?P<front>[^\d+\-.,~≈<>≤≥=]*?){BLANK}*"
-    rf"(?P<number>[+-]?[\d.,](?:[\d.,' \u00a0\u202f]*[\d.,])?){BLANK}*"
-    rf"(?P<back>(?P<word>[A-Za-z]*)\.?{BLANK}*(?P<behind>[^\d.,]*?)\.?)",
+    rf"(?P<mark>(?:[~≈<>≤≥]=?)?)(?P<front>[^\d+\-.,~≈<>≤≥=]*+)"
+    rf"(?P<number>[+-]?(?>[\d.,](?:[\d.,' \u00a0\u202f]*[\d.,])?)){BLANK}*+"
+    rf"(?P<back>(?P<word>[A-Za-z]*+)\.?(?P<behind>[^\d.,]*+)\.?)",
     re.ASCII,
 )
 ANY = re.compile(

@@ -64,6 +64,14 @@ READ: dict[str, tuple[list[str], Any]] = {
         [f"{v} MEUR" if i % 2 else f"{v} kEUR" for i, v in enumerate(A)],
         [v * (1e6 if i % 2 else 1e3) for i, v in enumerate(A)],
     ),
+    "kronor": (
+        [f"{v} mkr" if i % 2 else f"{v} kkr" for i, v in enumerate(A)],
+        [v * (1e6 if i % 2 else 1e3) for i, v in enumerate(A)],
+    ),
+    "m after 999,999": (
+        [f"{A[i]}M" if i % 2 else f"{w * 2000:,}" for i, w in enumerate(WHOLE)],
+        [A[i] * 1e6 if i % 2 else w * 2000.0 for i, w in enumerate(WHOLE)],
+    ),
     "lakh": (
         [f"₹ {v} Lakh" if i % 2 else f"₹ {v} Cr" for i, v in enumerate(A)],
         [v * (1e5 if i % 2 else 1e7) for i, v in enumerate(A)],
@@ -93,6 +101,10 @@ KEPT: dict[str, list[str]] = {
     "gold": [f"{v % 24}k" for v in WHOLE],
     "kelvin beside bare": [f"{v} K" if i % 2 else f"{v}" for i, v in enumerate(A)],
     "kelvin beside whole ones": [f"{v + 250} K" if i % 2 else f"{int(v) + 250}" for i, v in enumerate(A)],
+    "metres beside millimetres": [f"{v / 60:.1f}m" if i % 2 else f"{v * 50:.0f}" for i, v in enumerate(A)],
+    "thousandths of an inch": [f"{v} mils" for v in A],
+    "thousandths of a second": [f"{v} msek" for v in A],
+    "bytes": [f"{w}B" if i % 3 == 0 else f"{A[i]}{'KM'[i % 2]}" for i, w in enumerate(WHOLE)],
 }
 
 

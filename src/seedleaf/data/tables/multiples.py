@@ -17,7 +17,7 @@ import numpy as np
 
 from seedleaf.data.spec import Array
 from seedleaf.data.tables.numbers import APART, BLANK, MARKS, NumberStyle, read_all
-from seedleaf.data.tables.units import measures
+from seedleaf.data.tables.units import CODES, measures
 
 # Of these the currency or the other cells must tell; a "T" is rather a tonne, and "MM" millimetres.
 LETTERS = {"k": 1e3, "m": 1e6, "mn": 1e6, "b": 1e9, "cr": 1e7}
@@ -90,7 +90,7 @@ def _short(text: str) -> Short | None:
         return None
     word, behind = found["word"], found["behind"].strip()
     size = MEANING.get(word.lower()) or LETTERS.get(word.lower(), 0.0)
-    if not size and word[:1] in ("k", "K", "M", "m") and measures(word[1:]) == "money":  # "MEUR"
+    if not size and word[:1] in ("k", "K", "M", "m") and _joined(word[1:]):  # "MEUR"
         word, behind, size = word[0], word[1:] + behind, LETTERS[word[0].lower()]
     elif not size:
         word, behind, size = "", f"{word}{behind}", 1.0
@@ -99,6 +99,11 @@ def _short(text: str) -> Short | None:
         return None
     currency = beside[0] if beside else ""
     return Short(found["mark"], currency, found["front"].strip(), found["number"], found["back"], word, size)
+
+
+def _joined(mark: str) -> bool:
+    """Whether this is money right behind a letter. No code in small letters is: "mils" are lengths, "msek" times."""
+    return measures(mark) == "money" and (mark.upper() not in CODES.split() or mark.isupper())
 
 
 def multiplied_style(
@@ -132,7 +137,15 @@ def _believed(cells: Sequence[Short], n: int) -> bool:
         return False
     if 2 * sum(c.currency != "" or c.word.lower() in MEANING for c in short) >= len(short):
         return True
-    return n >= FEWEST and (_two_sizes(short, RARE * n) or _goes_on(short, bare))
+    if n < FEWEST or _bytes(short):
+        return False
+    return _two_sizes(short, RARE * n) or _goes_on(short, bare)
+
+
+def _bytes(short: Sequence[Short]) -> bool:
+    """Whether a "B" counts bytes, as sizes of files are written ("512B", "4.0K", "1.2M"): whole numbers up to a thousand."""
+    plain = [c for c in short if c.word in ("B", "b")]
+    return len(plain) > 1 and not any(c.fraction for c in plain) and max(c.value for c in plain) >= 100
 
 
 def _two_sizes(short: Sequence[Short], least: float) -> bool:
@@ -156,6 +169,8 @@ def _goes_on(short: Sequence[Short], bare: Sequence[Short]) -> bool:
     usual = float(np.median(small))
     apart = abs(math.log(np.median(large) / usual))
     multiplied = abs(math.log(np.median(_sizes(short, multiplied=True)) / usual))
+    if all(c.word == "m" for c in short):
+        multiplied *= 2  # "1.7m" beside "2500" are metres and millimetres
     thousands = {c.size for c in short} == {1e3} and any(c.fraction for c in short)
     ends = 100 <= small.max() < 1000 and not any(c.fraction for c in bare) and large.max() < 1000
     return multiplied < apart or (thousands and ends and usual >= 3 * float(np.median(large)))

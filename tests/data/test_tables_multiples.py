@@ -183,6 +183,14 @@ def test_units_that_can_not_be_keep_their_numbers() -> None:
     assert (degrees.kind, degrees.scales) == ("number", ())
 
 
+def test_money_that_is_multiplied_is_not_said_to_be_converted() -> None:
+    cells = [f"{v} {('€', '$', 'K€', 'K$')[i % 4]}" for i, v in enumerate(A)]
+    data = load(cells)
+    assert data.schema.target.column.read(["7 K$", "7 $", "7 €"]).tolist() == [7000, 7, 7]
+    assert "nothing is converted" in told(data, "y")
+    assert "converted to" not in told(data, "y")
+
+
 def test_factors_are_of_known_units() -> None:
     for kind, units in SIZES.items():
         for unit in units.split():

@@ -11,6 +11,7 @@ from seedleaf.data.tables.infer import unsigned
 from seedleaf.data.tables.loose import parts_of
 from seedleaf.data.tables.multiples import LETTERS, SAYS, is_multiple, shorts
 from seedleaf.data.tables.numbers import EITHER, NumberStyle
+from seedleaf.data.tables.units import measures
 from seedleaf.data.tables.words import plural
 
 
@@ -71,7 +72,7 @@ def _of_units(units: Counter[str], style: NumberStyle) -> list[str]:
     if len(units) > 1:
         each = ", ".join(f"{unit!r} in {plural(rows, 'cell')}" for unit, rows in units.most_common(4))
         done = "nothing is converted: make them one if they differ"
-        if style.scales and units.keys() <= set(style.backs):
+        if style.scales and "money" not in map(measures, units):
             done = f"converted to {style.suffix!r}"
         said.append(f"units are mixed ({each}), and {done}")
     elif units.keys() & {style.suffix} and style.suffix.lower() in LETTERS:

@@ -128,6 +128,13 @@ NUMBERS_WRITTEN = {
         "$37K-$66K", "$37-66K", "$ 37 - $66 K", "37 to 66K", "~$5K", "US$ 1,234.5M", "$66K-$37K", "5M-7", "900K-1M",
         "900-1M", "-$5K-7K", "5-7", "($5K)", "~5", "K-M", "5-K",
     ],
+    (".", ",", "MXN", "M", ("~",), ("K", "X"), True, (("M", 1e6), ("K", 1e3))): [
+        "MXN 78.3M", "MXN101K", "~MXN 5", "7M", "MXN 1,234", "-MXN 3M", "MXN 1K-MXN 2M", "(MXN 5M)", "MXNM", "5 MXN",
+        "MXN 5 X", "MXN MXN 5M", "MXN 5-7M", "M5",
+    ],
+    (".", "", "kr", "k", (), ("m",), False, (("k", 1e3), ("m", 1e6))): [
+        "kr 5k", "kr5 m", "5k", "kr 7", "-kr 7k", "kr(7k)", "kr (7) k", "k5r", "kr k", "5 kr", "kr 7k-",
+    ],
     (".", "", "", "m2", (), ("cm2", "m", "ha"), True, (("cm2", 1e-4), ("ha", 1e4))): [
         "5 m2", "5cm2", "300 cm2", "1.5 ha", "5 m", "5 m2-7 m2", "5-7 ha", "5 cm2 to 1 m2", "7", "(5 ha)",
         "5 m2-1 ha", "5 ha-",
@@ -314,5 +321,7 @@ def test_a_unit_that_may_be_part_of_a_number_is_told() -> None:
     assert unreadable(schema(Column("a", "number", suffix="%"))) == ""
     assert "part of a number" in unreadable(schema(Column("a", "number", suffix="e")))
     column = Column("a", "number", prefix="km", suffix="k")
+    assert unreadable(schema(column)) == ""
+    column = replace(column, behind=("km2",))
     assert "part of 'km'" in unreadable(schema(column))
     assert unreadable(schema(replace(column, dropped="constant"))) == ""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from itertools import product
 
 from onnx import TensorProto, helper
 
@@ -19,7 +18,7 @@ from seedleaf.learners.tables.block import Layout
 from seedleaf.learners.tables.graph import NUMBERS, TEXTS, Graph
 from seedleaf.learners.tables.reader_clock import read_clocks
 from seedleaf.learners.tables.reader_dates import read_dates
-from seedleaf.learners.tables.reader_numbers import read_numbers
+from seedleaf.learners.tables.reader_numbers import read_numbers, within
 from seedleaf.learners.tables.reader_text import anywhere
 
 INSIDE_NUMBERS = set("eE+-' ")
@@ -34,9 +33,8 @@ def unreadable(schema: TableSchema) -> str:
                 continue
             if column.kind == "number" and mark and set(mark) <= INSIDE_NUMBERS:
                 return f"{column.name}: {mark!r} may be a unit or part of a number"
-        for back, front in product(backs, fronts):
-            if back in front:
-                return f"{column.name}: the unit {back!r} is part of {front!r}"
+        if (tangled := within(backs, fronts)) and within(fronts, backs):  # neither can go first
+            return f"{column.name}: the unit {tangled[0]!r} is part of {tangled[1]!r}"
     return ""
 
 

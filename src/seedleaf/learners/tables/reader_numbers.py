@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 from onnx import TensorProto
@@ -18,6 +20,12 @@ LARGE_POWER = r"[1-9](?:\.\d{0,60})?[eE][+-]?[12]\d\d"
 NO_POWER = r"[eE]-\d{3,}"
 ZERO = r"(?:0{{1,100}}(?:{0}0{{0,100}})?|{0}0{{1,100}})[eE][+-]?\d+"
 HARD_BLANKS = ("\u00a0", "\u202f")
+
+
+def within(some: Sequence[str], others: Sequence[str]) -> tuple[str, str] | None:
+    """One of `some` that is a part of one of the others, and that; None where there is none. Marks are cut off by their
+    text, so those that others are a part of must go first."""
+    return next(((one, other) for one, other in product(some, others) if one in other), None)
 
 
 def read_numbers(g: Graph, cells: str, style: NumberStyle, silent: str) -> str:
@@ -100,9 +108,12 @@ def _unsigned(g: Graph, cells: str, style: NumberStyle, minus: str) -> str:
 def _bare(g: Graph, cells: str, style: NumberStyle) -> str:
     """The number alone, as programs write it, in cells that say one with a sign of programs."""
     fronts, backs = ((), ()) if style.negative else (style.fronts, style.backs)
+    fronts_first = within(backs, fronts) is not None  # "MXN 5M"
+    for prefix in fronts if fronts_first else ():
+        cells = without(g, cells, prefix, 1 + bool(style.before))
     for suffix in backs:
         cells = before(g, cells, suffix)
-    for prefix in fronts:
+    for prefix in () if fronts_first else fronts:
         cells = without(g, cells, prefix, 1 + bool(style.before))
     spaced = style.thousands == " "
     if fronts or spaced:

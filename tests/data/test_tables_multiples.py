@@ -197,7 +197,7 @@ def test_factors_are_of_known_units() -> None:
             assert OF_UNIT[unit.rsplit("=", 1)[0].replace("_", " ")] == kind
     assert (factor("kg", "g"), factor("g", "kg"), factor("KG", "g")) == (1000, 0.001, 1000)
     assert factor("h", "min") == 60
-    assert factor("years", "months") == 12
+    assert (factor("years", "months"), factor("ft", "in"), factor("m/s", "km/h")) == (12, 12, 3.6)
     assert np.isnan([factor("EUR", "USD"), factor("°C", "°F"), factor("M", "m")]).all()
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 import re
+from fractions import Fraction
 
 CURRENCY = re.compile(r"[$\u00a2-\u00a5\u20a0-\u20cf]|Rs|[Kk]r|Fr")
 CODES = (
@@ -49,7 +50,7 @@ SIZES = {
     "bytes": "kb=1e3 mb=1e6 gb=1e9 tb=1e12 kib=1024 mib=1048576 gib=1073741824 tib=1099511627776",
 }
 SIZE = {
-    unit.replace("_", " "): float(size)
+    unit.replace("_", " "): Fraction(size)  # exact, as a foot is 12 inches and no bit more
     for sizes in SIZES.values()
     for unit, size in (said.rsplit("=", 1) for said in sizes.split())
 }
@@ -68,5 +69,7 @@ def measures(unit: str) -> str:
 
 def factor(unit: str, base: str) -> float:
     """How many of `base` one `unit`, which measures the same, is: a kg is 1000 g. NaN where that is not known."""
-    one, other = (SIZE.get(u if len(u) == 1 else u.lower().rstrip("."), math.nan) for u in (unit, base))
-    return 1.0 if unit == base else one / other
+    if unit == base:
+        return 1.0
+    one, other = (SIZE.get(u if len(u) == 1 else u.lower().rstrip(".")) for u in (unit, base))
+    return math.nan if one is None or other is None else float(one / other)

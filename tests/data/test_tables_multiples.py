@@ -121,6 +121,8 @@ NAMES: dict[str, list[str]] = {
     "seats": [f"{v}{'BKM'[i % 3]}" for i, v in enumerate(WHOLE)],
     "houses": [f"{v}{'b' * (i % 3 == 0)}" for i, v in enumerate(R.integers(1, 99, N))],
     "few": ["0", "1k", "2k", "5k"] * 40,
+    "few with a mark": ["<$50K", ">$50K", "$50K"] * 40,
+    "few that are ranges": ["<$25K", "$25K-$50K", "$50K-$100K", ">$100K"] * 40,
 }
 
 

@@ -41,7 +41,7 @@ SHORT = re.compile(
 ANY = re.compile(
     rf"\d{BLANK}{{0,2}}(?:[kKmMbB]|cr|Cr|CR|[lL]a|[tT][rshn])", re.ASCII
 )  # for the many columns without
-FEWEST = 20  # different cells, where no currency or word tells
+FEWEST = 20  # different cells, where no currency or word tells, or where some are ranges or have marks
 RARE = 0.01  # of them have a letter that may be a slip
 MOST = 8  # endings; each costs the delivered graph a few operators
 
@@ -117,6 +117,8 @@ def multiplied_style(
     cells = [one for cell in found for one in cell]
     if len(found) < need * len(known) or not _believed(cells, len(known)):
         return None
+    if len(known) < FEWEST and any(len(cell) > 1 or cell[0].mark for cell in found):
+        return None  # "<$50K" and ">$50K": of a few, each is a category
     fronts = [front for front, _ in Counter(c.front for c in cells if c.front).most_common(MOST)]
     sizes = {c.back: c.size for c in cells}
     backs = [back for back, _ in Counter(c.back for c in cells if c.back).most_common(MOST)]

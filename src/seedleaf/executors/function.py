@@ -56,9 +56,8 @@ def measurements(result: Any, ctx: Context) -> Iterable[Measurement]:
     """
     if isinstance(result, (Measurement, Mapping, SupportsFloat)):
         result = [result]
-    if not isinstance(result, Iterable) or isinstance(
-        result, (str, bytes)
-    ):  # a text would pass for its letters
+    text = isinstance(result, (str, bytes))  # which would pass for its letters
+    if text or not isinstance(result, Iterable):
         raise TrialError(
             f"the training function gave {result!r:.60}; it should yield or return a number or a mapping of metrics"
         )

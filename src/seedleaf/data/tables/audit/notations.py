@@ -58,7 +58,7 @@ def _of_multiples(style: NumberStyle, raw: RawColumn) -> list[str]:
             ranges += rows * (len(cell) > 1)
     bare = words.pop(("", 1.0), 0)
     each = [f"{word!r} as {SAYS[size]} ({plural(n, 'cell')})" for (word, size), n in words.most_common(4)]
-    said = [f"taken are {', '.join(each)}"]
+    said = [f"taken for multiples: {', '.join(each)}"]
     if bare:
         said.append(
             f"{plural(bare, 'cell has', 'cells have')} no such letter and {_be(bare)} read as written"

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from light.cells import cell_network, signature
+from light.firsts import network
 from light.known import KNOWN, Fixed
 from light.latency import power_law
 from light.nb201 import Chosen
@@ -130,3 +131,14 @@ def test_the_table_shows_the_middle_of_the_seeds() -> None:
         other = {"method": "resnet", "accuracy": 0.6, "params": params, "macs": macs}
         told = next(line for line in show([*ours, *({**r, **other} for r in ours)]) if "| resnet |" in line)
         assert told.endswith(f"| {said} |")
+
+
+@pytest.mark.parametrize("fine", [False, True])
+def test_each_depth_is_as_wide_as_the_limit_allows(fine: bool) -> None:
+    spec = made(32, 32, 3)
+    for blocks in (1, 2, 3):
+        config = network(spec, 100_000, blocks, fine)
+        assert (config["stage1.repeats"], config["stem_stride"]) == (blocks, 1 if fine else 2)
+        assert 85_000 < ConvNet().costs(spec, config)["params"] <= 100_000
+    with pytest.raises(SystemExit, match="no network of 3 blocks a stage has at most 1,000 parameters"):
+        network(spec, 1_000, 3, fine)

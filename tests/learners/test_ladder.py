@@ -39,12 +39,14 @@ def test_with_more_room_the_default_is_larger_and_keeps_all_limits(
     assert worths == sorted(worths)
 
 
-def test_where_there_is_time_two_narrow_blocks_a_stage_go_before_one_wide() -> None:
-    spec, limits = spec_of(32, 32, 3), [Limit("params", 50_000)]
-    plain, roomy = (LEARNER.default(spec, limits, room) for room in (1.0, 2.0))
-    assert (plain["stage1.repeats"], roomy["stage1.repeats"]) == (1, 2)
+@pytest.mark.parametrize(("params", "blocks"), [(20_000, 2), (50_000, 2), (100_000, 3), (200_000, 3)])
+def test_where_there_is_time_blocks_go_before_width(params: int, blocks: int) -> None:
+    """Three a stage only where those are not narrow."""
+    spec, limits = spec_of(32, 32, 3), [Limit("params", params)]
+    plain, roomy = (LEARNER.default(spec, limits, room) for room in (1.0, 3.0))
+    assert (plain["stage1.repeats"], roomy["stage1.repeats"]) == (1, blocks)
     assert roomy["stage1.width"] < plain["stage1.width"]
-    assert LEARNER.costs(spec, roomy)["params"] > 45_000
+    assert LEARNER.costs(spec, roomy)["params"] > 0.9 * params
 
 
 def test_with_all_the_room_it_fills_half_of_a_large_limit() -> None:

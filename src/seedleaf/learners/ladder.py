@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 from seedleaf.core import Config, Value
@@ -22,10 +23,10 @@ LIGHT = (1.0, 0.85, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2)
 NARROWEST, WIDEST, HALVINGS = 0.15, 5.0, 9  # the scale is found to within a hundredth
 REPEATS = (1, 2, 3)
 TWICE_AS_DEEP = 0.8  # of the widths, where blocks are repeated: half of the work goes into depth
-# Of two networks that are allowed, that with more params^this · macs^(1 - this) is begun with, times what its depth is worth
-# (blocks a stage; three take half as long again as two for as many multiply-adds).
+# Of two networks that are allowed, that with more params^this · macs^(1 - this) is begun with, times what its blocks a stage
+# are worth. Where three would be narrow, they take half as long again as two for as many multiply-adds, and learn less.
 PARAMS_WEIGH = 0.85
-DEPTH = {1: 1.0, 2: 2.0, 3: 1.7}
+DEPTH, NARROW, NARROW_AND_DEEP = {1: 1.0, 2: 2.0, 3: 2.4}, 16, 0.7
 
 
 def light(spec: ImageSpec) -> Iterator[dict[str, Value]]:
@@ -38,17 +39,25 @@ def heavier(
 ) -> Iterator[Config]:
     """The widest network that keeps the limits of each depth and fineness."""
     fine = (False, True) if len(stem_strides(spec)) > 1 else (False,)
-    for repeats, finer in itertools.product(REPEATS, fine):
-        found, low, high = None, NARROWEST, WIDEST
-        for _ in range(HALVINGS):
-            scale = math.sqrt(low * high)
-            config = placed(sized(spec, scale, repeats, finer))
-            if keeps(config):
-                found, low = config, scale
-            else:
-                high = scale
-        if found is not None:
-            yield found
+
+    def made(repeats: int, finer: bool, scale: float) -> Config:
+        return placed(sized(spec, scale, repeats, finer))
+
+    each = (widest(partial(made, *shape), keeps) for shape in itertools.product(REPEATS, fine))
+    return (config for config in each if config is not None)
+
+
+def widest(made: Callable[[float], Config], keeps: Callable[[Config], bool]) -> Config | None:
+    """Of the configs that are `made` by scale, the largest that `keeps` the limits; None where none does."""
+    found, low, high = None, NARROWEST, WIDEST
+    for _ in range(HALVINGS):
+        scale = math.sqrt(low * high)
+        config = made(scale)
+        if keeps(config):
+            found, low = config, scale
+        else:
+            high = scale
+    return found
 
 
 def sized(spec: ImageSpec, scale: float, repeats: int = 1, finer: bool = False) -> dict[str, Value]:
@@ -74,4 +83,5 @@ def sized(spec: ImageSpec, scale: float, repeats: int = 1, finer: bool = False) 
 def worth(costs: Mapping[str, float], config: Config) -> float:
     """Of two networks that are allowed, the one with more of it is begun with."""
     size = math.pow(costs["params"], PARAMS_WEIGH) * math.pow(costs["macs"], 1 - PARAMS_WEIGH)
-    return size * DEPTH.get(int(config["stage1.repeats"] or 1), 1.0)
+    repeats, width = int(config["stage1.repeats"] or 1), float(config["stage1.width"] or 0)
+    return size * DEPTH.get(repeats, 1.0) * (NARROW_AND_DEEP if repeats > 2 and width < NARROW else 1.0)

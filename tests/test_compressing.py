@@ -33,8 +33,10 @@ from seedleaf.errors import BudgetError, DataError, LimitError, RunError, Seedle
 from seedleaf.folder import read_history
 from seedleaf.job import ARRAYS
 from seedleaf.learners.blocks import build
+from seedleaf.learners.convnet import ConvNet
 from seedleaf.learners.trial import prepare_process
 from seedleaf.model_source import TakenRun, take_module, take_run
+from seedleaf.train import checkpoint
 from seedleaf.view import SilentView
 
 
@@ -165,15 +167,17 @@ def with_structure(run: Path, structure: dict[str, Any], copy: Path) -> Path:
 
 
 def test_a_pruned_run_can_be_compressed_again(compressed: Path, finished: Finished, tmp_path: Path) -> None:
-    """Whatever the first run found, here it is a plan: the one that it began with."""
-    original = take_run(finished.folder)
-    assert isinstance(original, TakenRun)
-    again = with_structure(compressed, {"plan": plan_to_json(original.plan)}, tmp_path / "again")
-    shutil.copy(finished.folder / "best" / "weights.pt", again / "best" / "weights.pt")
+    """Whatever the first run found, here it is a plan: that of the default network, whose channels go one way."""
+    learner, spec = ConvNet(), load_images(finished.data).spec
+    plain = learner.plan(spec, learner.default(spec))
+    state = build(plain).state_dict()
+    again = with_structure(compressed, {"plan": plan_to_json(plain)}, tmp_path / "again")
+    checkpoint.save(again / "best" / "weights.pt", {"model": state})
     taken = take_run(again)
     assert isinstance(taken, TakenRun)
-    assert taken.plan == original.plan
-    for name, tensor in original.state.items():
+    assert taken.plan == plain
+    assert taken.state.keys() == state.keys()
+    for name, tensor in state.items():
         assert torch.equal(taken.state[name], tensor)
     assert taken.training["optimizer"], "its control trains as the first original did"
 

@@ -114,7 +114,7 @@ def test_members_are_delivered_as_their_trials_left_them_where_time_is_short(
     searched: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run, here = with_executor(searched)
-    monkeypatch.setattr("seedleaf.front.fitting", lambda *_: [])
+    monkeypatch.setattr("seedleaf.front_training.fitting", lambda *_: [])
     monkeypatch.setattr("seedleaf.front._worst", lambda *_: 1.0)
     deliver_front(run, time.time() + 60)
     rows = told(run)["members"]
@@ -163,13 +163,36 @@ def test_a_front_that_was_sought_is_trained_as_long_as_a_winner_may_be(
     problem = run.study.problem
     run.study.problem = replace(problem, objectives=(*problem.objectives, Objective("macs")))
     monkeypatch.setattr("seedleaf.front._worst", lambda *_: 1.0)
-    monkeypatch.setattr("seedleaf.front._seconds", lambda *_: 10.0)
+    monkeypatch.setattr("seedleaf.front_training._seconds", lambda *_: 10.0)
     deliver_front(run, time.time() + 70)  # of two workers: too little for two trainings of 40 s each
     beside = [row for row in told(run)["members"] if row["folder"] != "best"]
     assert [(row["steps"], row["trained_on"]) for row in beside] == [(2 * STEPS, "train+valid")] * len(beside)
     deliver_front(run, time.time() + 500)
     beside = [row for row in told(run)["members"] if row["folder"] != "best"]
     assert [row["steps"] for row in beside] == [LONGEST_REFIT * STEPS] * len(beside)
+    for row in beside:
+        said = (run.folder / row["folder"] / "README.md").read_text(encoding="utf-8")
+        assert "Trained for 16 steps, where the search trained for 4 at most, on all that is not" in said
+
+
+def test_a_front_that_was_sought_is_never_trained_for_fewer_steps_than_a_trial_had(
+    searched: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, _ = with_executor(searched)
+    problem = run.study.problem
+    run.study.problem = replace(problem, objectives=(*problem.objectives, Objective("macs")))
+    monkeypatch.setattr("seedleaf.front._worst", lambda *_: 1.0)
+    monkeypatch.setattr("seedleaf.front_training.SHORTEST", 1)
+    # Time for one step of all, which the trials have had.
+    monkeypatch.setattr(
+        "seedleaf.front_training._seconds", lambda _, member: 80.0 if member.share < 1 else 20.0
+    )
+    deliver_front(run, time.time() + 38)
+    beside = [row for row in told(run)["members"] if row["folder"] != "best"]
+    own = [(row["trained_on"], row["steps"]) for row in beside if row["share_of_widths"] == 1]
+    assert own
+    assert set(own) == {("train", 1)}
+    assert all(row["trained_on"] == "train+valid" for row in beside if row["share_of_widths"] < 1)
 
 
 def test_without_time_there_is_no_front_and_an_old_one_goes(

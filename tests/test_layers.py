@@ -33,6 +33,7 @@ TOP = {
     "folder",
     "front",
     "front_speed",
+    "front_training",
     "growing",
     "horizon",
     "inspection",

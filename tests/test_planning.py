@@ -108,6 +108,25 @@ def test_a_network_that_proves_too_slow_is_followed_by_a_lighter_one(monkeypatch
     assert 1.5 < thirds[-1] <= growing.TOO_SLOW * affordable
 
 
+def test_the_next_try_starts_from_what_a_network_that_was_too_slow_really_had(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    machine = Machine(1.5, 1.6)
+    monkeypatch.setattr(growing, "probe", machine.probe)
+    job = Job("x", 900, limits={"params": 100_000.0})  # which end what the room would allow
+    found = growing.Growing(machine, job, SPEC, ConvNet(), time.time() + 900)  # type: ignore[arg-type]
+    wanted = affordable_epoch(890, 5, 60_000, PRESETS["good"])
+    found.power = 0.2  # so that far more is hoped for than there is
+    found.fill()
+    slow = machine.probed[1] / machine.probed[0]
+    if 1.5 * slow**1.6 > growing.TOO_SLOW * wanted:
+        assert found.most <= slow
+        assert len(machine.probed) > 2, "it was followed by a lighter one"
+        assert machine.probed[2] < machine.probed[1]
+    else:
+        pytest.fail(f"{slow:.1f} times the work is not too slow")
+
+
 def test_a_deeper_network_of_as_much_work_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     machine = Machine(6.0, 1.0)
     monkeypatch.setattr(growing, "probe", machine.probe)

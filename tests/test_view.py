@@ -320,6 +320,9 @@ def test_a_mean_over_few_folds_is_no_best_beside_one_over_more() -> None:
         best_of(feed, lead)
         == "best error 0.3 (trial 1, fold 2, 14,210 params); trial 0 had 0.2 at fold 1 only"
     )
+    feed.add("measure", trial=1, step=3, metrics={"error": 0.4}, seconds=1.0)
+    feed.add("measure", trial=0, step=2, metrics={"error": 0.1}, seconds=1.0)
+    assert best_of(feed, lead).endswith("trial 0 had 0.2 at fold 1, it is at fold 2 only")
 
 
 def test_without_a_finite_value_there_is_no_best() -> None:

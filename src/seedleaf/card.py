@@ -97,7 +97,10 @@ def model_card(spec: ImageSpec, final: Mapping[str, Any], told: Mapping[str, Any
 
 def member_card(spec: ImageSpec, row: Mapping[str, Any], given_for: str = "size") -> str:
     """The card of a member of the front: how it was trained stands where the winner's has the verdict."""
-    how = f"Trained for {row['steps']} of {row['full']} steps"
+    steps, full = int(row["steps"]), int(row["full"])
+    how = f"Trained for {steps} of {full} steps"
+    if steps > full:
+        how = f"Trained for {steps} steps, where the search trained for {full} at most"
     if row["share_of_widths"] < 1:
         how = f"The widths of the best network, cut to {row['share_of_widths']:.0%}. {how}"
     whole = "all that is not the test part" if row["trained_on"] == "train+valid" else "the training part"

@@ -14,25 +14,17 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from seedleaf.card import member_card
 from seedleaf.core import Trial
 from seedleaf.errors import LimitError
-from seedleaf.executors.base import OWN_DEVICE, Returned
+from seedleaf.executors.base import Returned
 from seedleaf.finish import Run, call_all, swap
 from seedleaf.front_speed import judged, judging_seconds
-from seedleaf.learners.base import Learner, learner_of
+from seedleaf.front_training import Trained, learner_in, train_members
 from seedleaf.limits import check_limits, latency_limit
-from seedleaf.members import MEMBERS, SPEED, Member, fitting, given_for, milliseconds, narrower, pick
-from seedleaf.planning import step_share
-from seedleaf.timing import LONGEST_REFIT, refit_step_seconds
-from seedleaf.train import CHECKPOINT
-from seedleaf.train.ramp import Ramp
-
-SHORTEST = 3  # steps of a training that is worth its time
-ENOUGH = 0.5  # of the steps asked for: a shorter final training is worth less than what the trial had learned
-SLOWER = 0.5  # a network with a tenth of the multiply-adds takes more than a tenth of the time: their share to this power
+from seedleaf.members import MEMBERS, SPEED, Member, given_for, milliseconds, narrower, pick
 
 
 def deliver_front(run: Run, end: float) -> None:
@@ -41,18 +33,16 @@ def deliver_front(run: Run, end: float) -> None:
     best = run.study.history.trials[int(final["trial"])]
     costs = given_for(run.study.problem.objectives)
     chosen = pick(run.study.trials, best, _worst(run, best), costs=costs)
-    wanted = [*narrower(_learner(run), run.spec, best, costs), *chosen]
+    wanted = [*narrower(learner_in(run), run.spec, best, costs), *chosen]
     winner, spare = _best_row(final), 0.0
     if costs == SPEED:
         spare = judging_seconds(winner, min(len(wanted), MEMBERS))
-    trained = _train(run, wanted, end - spare)
+    trained = train_members(run, wanted, end - spare - _delivery(run, min(len(wanted), MEMBERS)))
     members = [m for m in wanted if m.name in trained]
-    if any(
-        t.whole for t in trained.values()
-    ):  # beside these, what was stopped early says nothing of its size
-        members = [
-            m for m in members if trained[m.name].whole or trained[m.name].steps >= run.study.problem.full
-        ]
+    anew = [t.steps for t in trained.values() if t.whole]
+    if anew:  # beside these, what was stopped earlier says nothing of its size
+        least = min(run.study.problem.full, *anew)
+        members = [m for m in members if trained[m.name].whole or trained[m.name].steps >= least]
     staged = run.folder / ".front.part"
     shutil.rmtree(staged, ignore_errors=True)
     rows = _deliver(run, members, trained, staged, end - spare)
@@ -76,100 +66,10 @@ def deliver_front(run: Run, end: float) -> None:
     run.study.note("front", members=order, left_out=left_out, slower=slower)
 
 
-def _learner(run: Run) -> Learner:
-    """The run's family, which tells latencies where the log holds the machine's pace."""
-    return learner_of({**run.setup, "pace": (run.study.history.note("plan") or {}).get("pace")})
-
-
 def _worst(run: Run, best: Trial) -> float:
     """Half-way from the best to always giving the most frequent class: above that a network is of no use."""
     trivial = float((run.study.history.note("baseline") or {}).get("error", 1.0))
     return (trivial + best.metrics.get("error", 0.0)) / 2
-
-
-# --- training ---
-
-
-class Trained(NamedTuple):
-    """What a member is delivered from; `whole`: on all that is not the test part, the validation part (`seen`: the error
-    there) included."""
-
-    checkpoint: Path
-    steps: int
-    whole: bool
-    seen: float = 0.0
-
-
-def _train(run: Run, members: Sequence[Member], end: float) -> dict[str, Trained]:
-    """What each member is delivered from, MEMBERS at most; nothing for one that there is nothing of."""
-    ready = {
-        m.name: Trained(Path(run.trial_folder(m.trial)) / CHECKPOINT, m.trial.step, whole=False)
-        for m in members
-        if m.share == 1 and saw_whole_pictures(run, m.trial)
-    }
-    seconds = end - time.time() - _delivery(run, min(len(members), MEMBERS))
-    sought = len(run.study.problem.objectives) > 1
-    short = {m.name: m for m in members if sought or m.share < 1 or m.trial.step < run.study.problem.full}
-    longest = LONGEST_REFIT if sought else 1.0
-    steps, chosen = _as_long_as_fits(run, short, seconds, int(longest * run.study.problem.full))
-    possible = [m.name for m in members if m.name in chosen or m.name in ready][:MEMBERS]
-    calls: dict[str, tuple[str, dict[str, Any]]] = {}
-    folders = {name: run.folder / "refit" / f"front-{name}-{steps}" for name in chosen if name in possible}
-    for name, folder in folders.items():
-        arguments = {
-            "config": dict(short[name].config),
-            "setup": dict(run.setup),
-            "folder": str(folder.resolve()),
-            "steps": steps,
-            "deadline": time.time() + seconds,
-            "threads": 1,
-            "device": OWN_DEVICE,
-        }
-        calls[name] = ("seedleaf.learners.refit:refit", arguments)
-    answers = call_all(run, calls, "front", needed=set()) if calls else {}
-    for name, answer in answers.items():
-        if answer.error is None and answer.value["steps"] >= ENOUGH * steps:
-            steps_done, seen = int(answer.value["steps"]), float(answer.value["valid_error"])
-            ready[name] = Trained(folders[name] / CHECKPOINT, steps_done, whole=True, seen=seen)
-    return {name: ready[name] for name in possible if name in ready and ready[name].checkpoint.exists()}
-
-
-def _as_long_as_fits(
-    run: Run, short: Mapping[str, Member], seconds: float, longest: int
-) -> tuple[int, list[str]]:
-    """For how many steps to train and whom: the longest training that leaves time for the winner at smaller widths, one
-    beyond that of the search for all."""
-    full = run.study.problem.full
-    wanted = sum(m.share < 1 for m in short.values()) or 1
-    steps, chosen = longest, list[str]()
-    while steps >= SHORTEST:
-        needs = {name: steps / full * _seconds(run, m) for name, m in short.items()}
-        chosen = fitting(needs, seconds, run.workers)
-        first, least = (MEMBERS, MEMBERS) if steps > full else (wanted, run.workers)
-        asked = list(short)[:first]
-        if sum(name in chosen for name in asked) >= min(len(asked), least):
-            break
-        steps //= 2
-    return steps, chosen if steps >= SHORTEST else []
-
-
-def _seconds(run: Run, member: Member) -> float:
-    """About how long its whole training takes, on one thread."""
-    share = step_share(run.study.history)
-    whole = run.study.problem.full * refit_step_seconds(member.trial, share)
-    if member.share == 1:
-        return whole
-    lighter, macs = (_learner(run).costs(run.spec, c)["macs"] for c in (member.config, member.trial.config))
-    return float(whole * (lighter / macs) ** SLOWER)
-
-
-def saw_whole_pictures(run: Run, trial: Trial) -> bool:
-    """A trial that was stopped while pictures were small does not know them at their size."""
-    ramp = Ramp(str(run.setup.get("fidelity", "epochs")), run.study.problem.full)
-    return ramp.at(trial.step).side == 1
-
-
-# --- delivery ---
 
 
 def _delivery(run: Run, members: int) -> float:
@@ -218,7 +118,7 @@ def _call(run: Run, member: Member, checkpoint: Path, staged: Path) -> tuple[str
 def _broken(run: Run, member: Member, delivered: Mapping[str, Any]) -> str | None:
     """Which limit the exported network breaks, if any."""
     try:
-        check_limits(run, {**_learner(run).costs(run.spec, member.config), **delivered})
+        check_limits(run, {**learner_in(run).costs(run.spec, member.config), **delivered})
     except LimitError as error:
         return str(error)
     return None
@@ -226,7 +126,7 @@ def _broken(run: Run, member: Member, delivered: Mapping[str, Any]) -> str | Non
 
 def _keep(run: Run, member: Member, answer: Returned, trained: Trained, staged: Path) -> dict[str, Any]:
     """Write the member's metrics and card; its row of the front."""
-    costs = _learner(run).costs(run.spec, member.config)
+    costs = learner_in(run).costs(run.spec, member.config)
     row = {
         "trial": member.trial.id,
         "share_of_widths": member.share,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 
 from seedleaf.core import Config, Limit
@@ -67,56 +66,94 @@ def grown(
     A GPU takes hardly longer for a network of ten times the work, a CPU about as much longer, so what a larger one takes
     is measured before it is begun with.
     """
-    asked = tuple(Limit(k, v) for k, v in job.limits.items())
+    growing = Growing(executor, job, spec, learner, deadline)
+    growing.fill()
+    if devices() != CPU:
+        growing.leap()
+    return growing.room, growing.thirds
 
-    @cache
-    def network(room: float) -> Config:
-        return learner.default(spec, asked, room)
 
-    def macs(room: float) -> float:
-        return float(learner.costs(spec, network(room))["macs"])
+class Growing:
+    """The network that a run would begin with so far: that of `room`, an epoch of which takes `thirds`."""
 
-    def tried(more: float) -> list[float] | None:
+    def __init__(
+        self, executor: LocalExecutor, job: Job, spec: ImageSpec, learner: Learner, deadline: float
+    ) -> None:
+        self.executor, self.job, self.spec, self.learner, self.deadline = (
+            executor,
+            job,
+            spec,
+            learner,
+            deadline,
+        )
+        self.asked = tuple(Limit(k, v) for k, v in job.limits.items())
+        self._networks = dict[float, Config]()
+        first = self.network(1.0)
+        self.room, self.thirds = 1.0, probe(executor, job, first)
+        self.batches = max(spec.n_train / float(first["batch_size"] or 1), 1.0)  # an epoch
+        self.power, self.most = POWER, LARGEST
+
+    def fill(self) -> None:
+        """Grow until an epoch takes about what is affordable; what proves too slow is followed by something lighter."""
+        for _ in range(GROWTHS):
+            left, wanted = self._left(), self._affordable()
+            more = min(self.room * (wanted / self.thirds[-1]) ** (1 / self.power), self.most)
+            growth = self.macs(more) / self.macs(self.room)
+            # The first step may lead to a deeper network of as much work.
+            same = more <= self.room or self.network(more) == self.network(self.room)
+            if same or (self.room > 1 and growth < WORTH_GROWING):
+                return
+            if self._look(growth * self.thirds[-1]) > PROBE_SHARE * left:
+                return  # with so little time, what a look at a larger one costs is worth more
+            taken = self._tried(more)
+            if taken is None:
+                return
+            if taken[-1] > wanted * TOO_SLOW:
+                # The network of so much room may have less work than that: limits end it, widths are whole numbers.
+                had = min(more, self.room * growth)
+                self.most = max(had, self.room) * (wanted / taken[-1]) ** (1 / POWER)
+                continue
+            if growth >= WORTH_GROWING:
+                slower = math.log(max(taken[-1] / self.thirds[-1], 1.0))
+                self.power = min(max(slower / math.log(growth), LEAST_POWER), POWER)
+            self.room, self.thirds = more, taken
+
+    def leap(self) -> None:
+        """Take several times the work where that is nearly free, and what is left after it is still a run."""
+        dearer, more = NEARLY_FREE * self.thirds[-1], min(LEAP * self.room, LARGEST)
+        if self.macs(more) < WORTH_GROWING * self.macs(self.room):
+            return
+        left = self._left()
+        able = left - self._delivery(dearer) >= FEWEST_EPOCHS * dearer
+        taken = self._tried(more) if able and self._look(dearer) <= PROBE_SHARE * left else None
+        if taken is not None and taken[-1] <= dearer:
+            self.room, self.thirds = more, taken
+
+    def network(self, room: float) -> Config:
+        if room not in self._networks:
+            self._networks[room] = self.learner.default(self.spec, self.asked, room)
+        return self._networks[room]
+
+    def macs(self, room: float) -> float:
+        return float(self.learner.costs(self.spec, self.network(room))["macs"])
+
+    def _tried(self, room: float) -> list[float] | None:
         try:
-            return probe(executor, job, network(more))
+            return probe(self.executor, self.job, self.network(room))
         except StudyError:  # that this one cannot be trained (memory, say) ends nothing: the lighter one can
             return None
 
-    room, power, most, first = 1.0, POWER, LARGEST, network(1.0)
-    thirds = probe(executor, job, first)
-    epoch = max(spec.n_train / float(first["batch_size"] or 1), 1.0)  # in batches
-
-    def look(step: float) -> float:
+    def _look(self, epoch: float) -> float:
         """Seconds that a look takes at a network of so many seconds an epoch."""
-        return AROUND + PROBED * step / epoch
+        return AROUND + PROBED * epoch / self.batches
 
-    for _ in range(GROWTHS):
-        left = deadline - time.time()
-        delivery = delivery_seconds(spec.n_test, spec.n_train, thirds[-1], executor.start_seconds)
-        wanted = affordable_epoch(left, delivery, spec.n_train, PRESETS[job.preset])
-        more = min(room * (wanted / thirds[-1]) ** (1 / power), most)
-        growth = macs(more) / macs(room)
-        # The first step may lead to a deeper network of as much work.
-        if more <= room or network(more) == network(room) or (room > 1 and growth < WORTH_GROWING):
-            break
-        if look(growth * thirds[-1]) > PROBE_SHARE * left:
-            break  # with so little time, what a look at a larger one costs is worth more
-        taken = tried(more)
-        if taken is None:
-            return room, thirds
-        if taken[-1] > wanted * TOO_SLOW:
-            most = more * (wanted / taken[-1]) ** (1 / POWER)
-            continue
-        if growth >= WORTH_GROWING:
-            slower = math.log(max(taken[-1] / thirds[-1], 1.0))
-            power = min(max(slower / math.log(growth), LEAST_POWER), POWER)
-        room, thirds = more, taken
-    left, dearer, more = deadline - time.time(), NEARLY_FREE * thirds[-1], min(LEAP * room, LARGEST)
-    delivery = delivery_seconds(spec.n_test, spec.n_train, dearer, executor.start_seconds)
-    # It is affordable where what is left after it is still a run, and a look at it costs little of that.
-    able = look(dearer) <= PROBE_SHARE * left and left - delivery >= FEWEST_EPOCHS * dearer
-    if devices() != CPU and able and macs(more) >= WORTH_GROWING * macs(room):
-        taken = tried(more)
-        if taken is not None and taken[-1] <= dearer:
-            return more, taken
-    return room, thirds
+    def _left(self) -> float:
+        return self.deadline - time.time()
+
+    def _delivery(self, epoch: float) -> float:
+        return delivery_seconds(self.spec.n_test, self.spec.n_train, epoch, self.executor.start_seconds)
+
+    def _affordable(self) -> float:
+        """Seconds of an epoch that what is left has enough of."""
+        delivery = self._delivery(self.thirds[-1])
+        return affordable_epoch(self._left(), delivery, self.spec.n_train, PRESETS[self.job.preset])

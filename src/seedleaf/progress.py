@@ -57,7 +57,10 @@ class Lead:
         now = before.metrics.get(metric, math.nan)
         if before.step > self._step and not sign * now <= sign * self._value:
             return f"{had}, at {unit} {before.step} it has {number(now)}"
-        return f"{had} only" if unit == FOLD else ""
+        if unit != FOLD:
+            return ""
+        # It may have gone on since, though not as far as the best now.
+        return f"{had} only" if before.step <= self._step else f"{had}, it is at {unit} {before.step} only"
 
 
 def yardsticks(history: History) -> str:

@@ -14,7 +14,7 @@ from seedleaf.data.tables import folds, load_table
 from seedleaf.learners.tables.deliver import deliver, refit
 from seedleaf.learners.tables.registry import space_of
 from seedleaf.learners.tables.source import open_source, save
-from seedleaf.table_predictor import TablePredictor
+from seedleaf.predicting.tables import TablePredictor
 
 NAMES = ["code", "size", "when", "x", "note", "y"]
 

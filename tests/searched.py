@@ -21,7 +21,7 @@ from seedleaf.modality.registry import MODALITIES
 from seedleaf.planning import trivial_baseline
 from seedleaf.store import SqlStore
 from seedleaf.study import Study
-from seedleaf.view import SilentView
+from seedleaf.views.view import SilentView
 
 STEPS = 4
 

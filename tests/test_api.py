@@ -15,7 +15,7 @@ from seedleaf import Choice, Fidelity, Float, Int
 from seedleaf.core import Context
 from seedleaf.errors import RunError, SpaceError, StudyError, StudyFailed
 from seedleaf.tuning import _by_name_or_value
-from seedleaf.view import SilentView
+from seedleaf.views.view import SilentView
 
 SPACE = {"x": Float(-1.0, 1.0), "how": Choice(plain={}, curved={"power": Int(1, 3)})}
 

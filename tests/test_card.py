@@ -13,7 +13,7 @@ from seedleaf.executors.base import Returned
 from seedleaf.finish import Run
 from seedleaf.space import Float, Space
 from seedleaf.study import Study
-from seedleaf.view import SilentView
+from seedleaf.views.view import SilentView
 
 
 def run_of(study: Study) -> Run:

@@ -19,7 +19,7 @@ from typer.testing import CliRunner, Result
 from runs import CLASSES, SECONDS, Finished, draw, draw_folder, seedleaf
 from seedleaf import __version__
 from seedleaf.cli import app
-from seedleaf.predictor import Predictor
+from seedleaf.predicting.images import Predictor
 
 
 @pytest.fixture(autouse=True)

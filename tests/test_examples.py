@@ -22,7 +22,7 @@ def test_a_module_and_a_search_keep_one_limit(
 ) -> None:
     monkeypatch.chdir(tmp_path)  # runs are written where it is started
     monkeypatch.setattr("seedleaf.timing.MOST_EPOCHS", 2)
-    monkeypatch.setattr("seedleaf.compressing.LOOKING", 0.01)  # of the time: one look for each worker
+    monkeypatch.setattr("seedleaf.compressing.run.LOOKING", 0.01)  # of the time: one look for each worker
     found = runpy.run_path(str(EXAMPLES / "compress_module.py"))
     found["main"]("150s", "30s", max_trials=1)
     out = capsys.readouterr().out

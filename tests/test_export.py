@@ -19,7 +19,7 @@ from seedleaf.export import accuracy_interval, compare_on_test, deliver, latency
 from seedleaf.learners.base import learner_named
 from seedleaf.learners.refit import refit
 from seedleaf.learners.trial import load_model
-from seedleaf.predictor import Predictor
+from seedleaf.predicting.images import Predictor
 
 LIMITS = (Limit("params", 6000.0),)
 

@@ -16,46 +16,26 @@ ZERO = {"core", "errors", "seeds"}
 TOP = {
     "api",
     "card",
-    "compress_card",
-    "compress_finish",
-    "compress_front",
-    "compress_limits",
-    "compress_job",
-    "compress_late",
-    "compress_plan",
     "compressing",
     "crew",
-    "deliver",
-    "estimator",
-    "estimator_folder",
+    "estimators",
     "export",
     "finish",
     "folder",
     "front",
-    "front_speed",
-    "front_training",
     "growing",
     "horizon",
     "inspection",
     "job",
     "limits",
-    "members",
     "modality",
-    "model_source",
     "planning",
-    "predictor",
-    "replaying",
+    "predicting",
     "report",
     "result",
     "run",
     "stopwatch",
     "summary",
-    "table_estimator",
-    "table_input",
-    "table_left_out",
-    "table_predictor",
-    "table_rows",
-    "table_unread",
     "tuning",
     "workers",
 }
@@ -74,25 +54,30 @@ ALLOWED: dict[str, set[str]] = {
     "tuner": ZERO | {"space", "distances"},
     "train": ZERO | {"space", "data", "writing"},
     "learners": ZERO | {"space", "data", "train", "distances", "inference", "writing"},
-    "compression": ZERO | {"space", "data", "train", "learners", "export", "predictor"},
+    "compression": ZERO | {"space", "data", "train", "learners", "export", "predicting"},
     "executors": ZERO,
     "store": ZERO,
     "ledger": ZERO | {"store"},
     "loop": ZERO | {"executors"},
     "study": ZERO | {"space", "tuner", "executors", "store", "ledger", "loop"},
-    "live_view": ZERO | {"progress"},
-    "view": ZERO | {"progress", "live_view"},
-    "progress": ZERO,
-    "predictor": ZERO | {"data", "inference"},  # the scale of training, applied to what is predicted
+    "views": ZERO,
+    # data: the scale of training, applied to what is predicted; learners: how the cells of a table become a row
+    "predicting": ZERO | {"data", "inference", "learners"},
     "guard": ZERO,
     "report": ZERO | {"space", "store", "tuner", "writing"},
     "cli": TOP
     | ZERO
-    | {"timing", "view", "progress", "guard", "", "data", "optuna_bridge"},  # data: what `predict` reads
+    | {"timing", "views", "guard", "", "data", "optuna_bridge"},  # data: what `predict` reads
     "": set(),  # the package itself imports by name, when a name is first used
 }
 TORCHLESS = {"core", "errors", "seeds", "space", "tuner", "executors", "store", "ledger", "loop", "study"}
-BETWEEN_ROOMS = {"study": {"executors.base"}, "loop": {"executors.base"}, "report": {"tuner.pareto"}}
+BETWEEN_ROOMS = {
+    "study": {"executors.base"},
+    "loop": {"executors.base"},
+    "report": {"tuner.pareto"},
+    "predicting": {"learners.tables.block"},
+    "compression": {"predicting.images"},
+}
 
 
 def modules() -> dict[str, ast.Module]:
@@ -220,7 +205,7 @@ assert "fit" in out.getvalue()
         ("import seedleaf", {"torch", "numpy", "pandas", "sklearn", "sqlalchemy", "scipy"}),
         (HELP, {"torch", "numpy", "pandas", "sklearn", "sqlalchemy", "onnxruntime"}),
         ("import seedleaf.study, seedleaf.tuner.registry", {"torch", "pandas", "sklearn", "onnxruntime"}),
-        ("import seedleaf.predictor", {"torch", "pandas", "sklearn", "sqlalchemy", "scipy"}),
+        ("import seedleaf.predicting.images", {"torch", "pandas", "sklearn", "sqlalchemy", "scipy"}),
     ],
     ids=["seedleaf", "help", "study", "predictor"],
 )

@@ -13,7 +13,7 @@ import pytest
 import seedleaf
 from seedleaf import machine
 from seedleaf.machine import cores, devices, free_memory, why_no_cuda
-from seedleaf.view import SilentView
+from seedleaf.views.view import SilentView
 
 GIB = 2**30
 

@@ -25,7 +25,7 @@ from runs import Finished, children, draw_folder, lives, log_of, seedleaf
 from seedleaf.cli import app
 from seedleaf.core import Event, History
 from seedleaf.errors import RunError, SeedleafError
-from seedleaf.predictor import Predictor
+from seedleaf.predicting.images import Predictor
 from seedleaf.result import Result
 from seedleaf.run import ARRAYS, read_history, used_seconds
 from seedleaf.run import resume as resume_run

@@ -21,7 +21,7 @@ from seedleaf.finish import Run, call_all
 from seedleaf.folder import NewFolder, new_folder, sole_driver
 from seedleaf.run import Job, begin, default_workers, devices, memory_per_worker
 from seedleaf.store import NewEvent, SqlStore
-from seedleaf.view import SilentView
+from seedleaf.views.view import SilentView
 
 # --- folders ---
 

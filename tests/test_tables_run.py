@@ -21,8 +21,8 @@ from messy import messy
 from seedleaf.cli import app
 from seedleaf.errors import DataError, RunError, StudyError
 from seedleaf.modality import table_finish
+from seedleaf.predicting.tables import TablePredictor
 from seedleaf.result import Result
-from seedleaf.table_predictor import TablePredictor
 
 SRC = Path(__file__).parents[1] / "src"
 

@@ -18,12 +18,12 @@ _WHERE = {
     "check": "seedleaf.inspection",
     "tune": "seedleaf.tuning",
     "resume": "seedleaf.api",
-    "compress": "seedleaf.compressing",
+    "compress": "seedleaf.compressing.run",
     "load": "seedleaf.api",
-    "replay": "seedleaf.replaying",
-    "ImageClassifier": "seedleaf.estimator",
-    "TabularClassifier": "seedleaf.table_estimator",
-    "TabularRegressor": "seedleaf.table_estimator",
+    "replay": "seedleaf.compressing.replaying",
+    "ImageClassifier": "seedleaf.estimators.images",
+    "TabularClassifier": "seedleaf.estimators.tables",
+    "TabularRegressor": "seedleaf.estimators.tables",
     "Study": "seedleaf.study",
     "Fidelity": "seedleaf.core",
     "Measurement": "seedleaf.core",
@@ -64,16 +64,16 @@ __all__ = [
 
 if TYPE_CHECKING:
     from seedleaf.api import fit, load, resume
-    from seedleaf.compressing import compress
+    from seedleaf.compressing.replaying import replay
+    from seedleaf.compressing.run import compress
     from seedleaf.core import Fidelity, Measurement
     from seedleaf.errors import SeedleafError
-    from seedleaf.estimator import ImageClassifier
+    from seedleaf.estimators.images import ImageClassifier
+    from seedleaf.estimators.tables import TabularClassifier, TabularRegressor
     from seedleaf.inspection import check
-    from seedleaf.replaying import replay
     from seedleaf.result import Result
     from seedleaf.space import Bool, Choice, Const, Float, Int, Space
     from seedleaf.study import Study
-    from seedleaf.table_estimator import TabularClassifier, TabularRegressor
     from seedleaf.tuning import tune
 
 

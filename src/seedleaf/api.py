@@ -17,7 +17,7 @@ from seedleaf.result import Result
 from seedleaf.run import begin
 from seedleaf.run import resume as _resume
 from seedleaf.timing import parse_bytes, parse_count, parse_milliseconds, parse_seconds
-from seedleaf.view import View
+from seedleaf.views.view import View
 from seedleaf.workers import at_least_one, default_workers
 
 
@@ -128,8 +128,8 @@ def fit(
 
 def resume(run: str | Path, *, time_limit: str | float | None = None, view: View | None = None) -> Result:
     """Go on with a run that was cut off; with a larger `time_limit` also one that had finished."""
-    from seedleaf.compress_job import is_compression
-    from seedleaf.compressing import resume as resume_compression
+    from seedleaf.compressing.job import is_compression
+    from seedleaf.compressing.run import resume as resume_compression
 
     go_on = resume_compression if is_compression(Path(run)) else _resume
     return go_on(Path(run), None if time_limit is None else parse_seconds(time_limit), view)

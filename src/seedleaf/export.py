@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from seedleaf.core import Config
 from seedleaf.errors import RunError
-from seedleaf.predictor import Predictor, open_session
+from seedleaf.predicting.images import Predictor, open_session
 from seedleaf.writing import replacing
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from seedleaf.errors import RunError
 from seedleaf.executors.base import Executor, Returned
 from seedleaf.report import write_board, write_report
 from seedleaf.study import Study
-from seedleaf.view import View
+from seedleaf.views.view import View
 
 if TYPE_CHECKING:
     from seedleaf.modality.base import Modality

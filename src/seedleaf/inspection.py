@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, TextIO
 
-from seedleaf.progress import speakable
+from seedleaf.views.progress import speakable
 
 if TYPE_CHECKING:
     from seedleaf.data.tables import Finding, TableSchema

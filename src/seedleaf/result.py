@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from seedleaf.core import Config, History, Trial
 from seedleaf.errors import RunError, first_line
 from seedleaf.folder import read_history
-from seedleaf.predictor import Floats, Predictor
-from seedleaf.table_predictor import TablePredictor, is_table
+from seedleaf.predicting.images import Floats, Predictor
+from seedleaf.predicting.tables import TablePredictor, is_table
 
 if TYPE_CHECKING:
     import numpy.typing as npt

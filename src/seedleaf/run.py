@@ -34,7 +34,7 @@ from seedleaf.modality import check_job, modality_named
 from seedleaf.result import Result
 from seedleaf.store import SqlStore
 from seedleaf.timing import format_seconds
-from seedleaf.view import SilentView, View
+from seedleaf.views.view import SilentView, View
 from seedleaf.workers import (
     default_workers,
     devices,

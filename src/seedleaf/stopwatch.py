@@ -26,7 +26,7 @@ from seedleaf.data.spec import ImageSpec
 from seedleaf.learners.convnet import ConvNet
 from seedleaf.learners.ops import NetPlan
 from seedleaf.learners.pace import Pace, quantities
-from seedleaf.predictor import session_of
+from seedleaf.predicting.images import session_of
 from seedleaf.seeds import rng_for
 from seedleaf.writing import replacing
 

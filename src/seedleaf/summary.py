@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from seedleaf.core import objectives_of, out_of_reach
 from seedleaf.data.tables.words import part_of_folds
-from seedleaf.members import SPEED, given_for, milliseconds
+from seedleaf.front.members import SPEED, given_for, milliseconds
 from seedleaf.report import leaderboard
 from seedleaf.timing import format_ms, format_seconds
 

@@ -25,7 +25,7 @@ from seedleaf.space.problem import Costs, no_costs
 from seedleaf.study import Study
 from seedleaf.timing import parse_seconds
 from seedleaf.tuner.base import Sampler, Scheduler
-from seedleaf.view import SilentView, View
+from seedleaf.views.view import SilentView, View
 from seedleaf.workers import at_least_one, devices, memory_per_worker, why_no_cuda
 
 if TYPE_CHECKING:

@@ -12,15 +12,15 @@ import pytest
 import zoo
 from opened import Here, Opened
 
-from seedleaf.compress_finish import Compressing
-from seedleaf.compress_job import CompressJob
-from seedleaf.compress_plan import open_study, plan
+from seedleaf.compressing.finish import Compressing
+from seedleaf.compressing.job import CompressJob
+from seedleaf.compressing.plan import open_study, plan
 from seedleaf.compression.analyse import analyse
 from seedleaf.compression.deploy import times
 from seedleaf.data.spec import ImageData
 from seedleaf.folder import LOG
 from seedleaf.store import SqlStore
-from seedleaf.view import SilentView
+from seedleaf.views.view import SilentView
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +42,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def late(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not even the seconds that a late run has for its fine-tuning."""
-    monkeypatch.setattr("seedleaf.compress_finish.LEFT_TO_REFIT", 0.0)
+    monkeypatch.setattr("seedleaf.compressing.finish.LEFT_TO_REFIT", 0.0)
 
 
 @pytest.fixture

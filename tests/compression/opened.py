@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
-from seedleaf.compress_finish import Compressing
+from seedleaf.compressing.finish import Compressing
 from seedleaf.compression.scout import look
 from seedleaf.compression.trial import run as run_trial
 from seedleaf.core import Context, Measurement, Trial

@@ -15,18 +15,18 @@ from opened import EVEN, Opened, delivered, looks, trained, verdict_of
 from torch import Tensor
 
 import seedleaf
-from seedleaf.compress_card import verdict
-from seedleaf.compress_finish import finish
-from seedleaf.compress_front import beside
-from seedleaf.compress_job import CompressJob
-from seedleaf.compress_limits import broken_bounds
+from seedleaf.compressing.card import verdict
+from seedleaf.compressing.finish import finish
+from seedleaf.compressing.front import beside
+from seedleaf.compressing.job import CompressJob
+from seedleaf.compressing.limits import broken_bounds
 from seedleaf.compression.own import OwnNet
 from seedleaf.core import Measurement, State, Trial
 from seedleaf.data.images import load_images
 from seedleaf.data.spec import ImageData
 from seedleaf.errors import RunError, Unfinished
 from seedleaf.folder import beginning, new_folder
-from seedleaf.predictor import Predictor
+from seedleaf.predicting.images import Predictor
 from seedleaf.summary import as_lines
 
 # --- time ran out ---
@@ -56,7 +56,7 @@ def test_where_no_trial_finished_the_least_harmful_recipe_is_delivered_as_it_is(
 def test_the_time_that_is_left_is_spent_on_that_recipe(
     opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("seedleaf.compress_finish.refit_steps", lambda *_: 2)
+    monkeypatch.setattr("seedleaf.compressing.finish.refit_steps", lambda *_: 2)
     run = opened({"params": 0.5})
     looks(run, {})
     finish(run, 0.0, time.time() + 200.0)
@@ -216,7 +216,7 @@ def test_a_recipe_is_replayed_and_undone(
             assert isinstance(found, OwnNet)
             return found
 
-    monkeypatch.setattr("seedleaf.model_source.take_module", lambda module: Taken())
+    monkeypatch.setattr("seedleaf.compressing.model_source.take_module", lambda module: Taken())
     net = original_net(looked)
 
     def answers(found: Any) -> Tensor:
@@ -250,8 +250,8 @@ def test_a_recipe_is_replayed_and_undone(
     ],
 )
 def test_recipes_that_are_none(text: str, said: str, tmp_path: Path) -> None:
+    from seedleaf.compressing.model_source import take_module
     from seedleaf.compression.recipe import fingerprint
-    from seedleaf.model_source import take_module
 
     data = load_images((*zoo.pictures(160), *zoo.pictures(40)))
     torch.manual_seed(0)

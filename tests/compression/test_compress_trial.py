@@ -15,8 +15,8 @@ import zoo
 from onnxruntime import InferenceSession
 from torch import nn
 
-from seedleaf.compress_job import CompressJob
-from seedleaf.compress_plan import open_study, plan
+from seedleaf.compressing.job import CompressJob
+from seedleaf.compressing.plan import open_study, plan
 from seedleaf.compression.allocate import narrowest
 from seedleaf.compression.analyse import analyse
 from seedleaf.compression.bench import device_of, measured, open_bench

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seedleaf.compress_card import kept_by_control
+from seedleaf.compressing.card import kept_by_control
+from seedleaf.compressing.model_source import take_module
 from seedleaf.compression.restart import untrained
 from seedleaf.compression.suitable import check_foreign, check_traceable
 from seedleaf.data.images import load_images
@@ -19,7 +20,6 @@ from seedleaf.data.spec import ImageSpec
 from seedleaf.errors import RunError
 from seedleaf.learners.blocks import Net
 from seedleaf.learners.trial import prepare_process
-from seedleaf.model_source import take_module
 
 
 @pytest.fixture(scope="module")

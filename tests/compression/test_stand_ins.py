@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from opened import EVEN, Opened, looks, trained, verdict_of
 
-from seedleaf.compress_finish import finish
+from seedleaf.compressing.finish import finish
 from seedleaf.errors import LimitError
 from seedleaf.executors.base import Returned
 
@@ -21,10 +21,10 @@ def breaking(
 ) -> None:
     """Trials that break a bound when they are written, before the last training or only once it is over."""
     monkeypatch.setattr(
-        "seedleaf.compress_limits._missed", lambda _, trial: MISSED if trial.id in before else ""
+        "seedleaf.compressing.limits._missed", lambda _, trial: MISSED if trial.id in before else ""
     )
     answers = iter([MISSED if after else ""] * len(after) + [""])
-    monkeypatch.setattr("seedleaf.compress_finish.broken_bounds", lambda *_: next(answers))
+    monkeypatch.setattr("seedleaf.compressing.finish.broken_bounds", lambda *_: next(answers))
 
 
 MISSED = "bytes is 2,000, over 1,000"
@@ -49,7 +49,7 @@ def test_where_the_least_harmful_recipe_breaks_a_bound_the_next_is_delivered(
 def test_so_it_is_where_it_breaks_one_only_after_its_training(
     opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("seedleaf.compress_finish.refit_steps", lambda *_: 1)
+    monkeypatch.setattr("seedleaf.compressing.finish.refit_steps", lambda *_: 1)
     run = opened({"params": 0.5})
     first, second = np.argsort(looks(run, {}, EVEN))
     breaking(monkeypatch, after=[first])
@@ -90,7 +90,7 @@ def test_a_recipe_that_was_only_looked_at_stands_in_for_those_that_were_trained(
 def test_a_winner_that_is_replaced_after_its_training_is_told_with_its_control(
     opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("seedleaf.compress_finish.refit_steps", lambda *_: 1)
+    monkeypatch.setattr("seedleaf.compressing.finish.refit_steps", lambda *_: 1)
     run = opened({"params": 0.5})
     best, other = trained(run, 0.1), trained(run, 0.3, **EVEN)
     breaking(monkeypatch, after=[best.id])
@@ -122,8 +122,8 @@ def test_a_control_that_is_not_there_says_why(
         found = call_all(run, {k: v for k, v in calls.items() if k != "control"}, *rest, **more)
         return found | ({"control": answer} if "control" in calls else {})
 
-    monkeypatch.setattr("seedleaf.compress_finish.refit_steps", lambda *_: 1)
-    monkeypatch.setattr("seedleaf.compress_finish.call_all", answered)
+    monkeypatch.setattr("seedleaf.compressing.finish.refit_steps", lambda *_: 1)
+    monkeypatch.setattr("seedleaf.compressing.finish.call_all", answered)
     run = opened({"params": 0.5})
     trained(run, 0.1)
     finish(run, time.time() + 200.0, time.time() + 200.0)

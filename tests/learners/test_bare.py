@@ -15,7 +15,7 @@ from seedleaf.data.spec import ImageSpec
 from seedleaf.export import traced
 from seedleaf.learners.bare import bare, short_names
 from seedleaf.learners.blocks import Net
-from seedleaf.predictor import session_of
+from seedleaf.predicting.images import session_of
 
 SPEC = ImageSpec("made", 8, 8, 1, 7, tuple("abcdefg"), 700, 70, (100,) * 7, (), "0" * 32)
 

@@ -14,7 +14,7 @@ from seedleaf.export import traced
 from seedleaf.learners import graph
 from seedleaf.learners.base import LEARNERS
 from seedleaf.learners.blocks import ACTIVATIONS, Net
-from seedleaf.predictor import session_of
+from seedleaf.predicting.images import session_of
 from seedleaf.seeds import rng_for
 
 

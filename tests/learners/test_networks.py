@@ -21,7 +21,7 @@ from seedleaf.learners.fold import RepConv, folded, n_parameters
 from seedleaf.learners.graph import write
 from seedleaf.learners.ops import Conv, Head, Join, Resize
 from seedleaf.learners.plan import BLOCKS, plan_network, stage_strides
-from seedleaf.predictor import open_session
+from seedleaf.predicting.images import open_session
 from seedleaf.seeds import rng_for
 
 LEARNER = LEARNERS["convnet"]

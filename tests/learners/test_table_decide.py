@@ -21,7 +21,7 @@ from seedleaf.learners.tables.metrics import METRICS, fits, metric_for
 from seedleaf.learners.tables.registry import space_of
 from seedleaf.learners.tables.source import open_source, save
 from seedleaf.modality.table_spec import TableSpec, baseline
-from seedleaf.table_predictor import TablePredictor
+from seedleaf.predicting.tables import TablePredictor
 
 TUNED = ("f1", "macro_f1", "balanced_accuracy", "mcc")
 

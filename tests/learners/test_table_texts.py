@@ -21,7 +21,7 @@ from seedleaf.learners.tables.registry import space_of
 from seedleaf.learners.tables.running import session
 from seedleaf.learners.tables.source import kind_of, open_source, save
 from seedleaf.learners.tables.texts import HOW, Grams
-from seedleaf.table_predictor import TablePredictor
+from seedleaf.predicting.tables import TablePredictor
 
 PARTS = ("Good", "good,", "GOOD", "bad", "parcel", "late!", "(late)", "日本", "é", "a  b", "", "n1")
 UNSEEN = [

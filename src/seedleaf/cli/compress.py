@@ -58,7 +58,7 @@ def compress(
     from seedleaf.timing import process_started
 
     def work() -> Result:
-        from seedleaf.compressing import compress as compress_model
+        from seedleaf.compressing.run import compress as compress_model
 
         return compress_model(
             model,

@@ -48,7 +48,7 @@ def export(
     """Check a run's delivered model and copy it, with its card, to another folder."""
 
     def work() -> None:
-        from seedleaf.deliver import copy_delivery
+        from seedleaf.predicting.deliver import copy_delivery
 
         for path in copy_delivery(run, out):
             typer.echo(path)

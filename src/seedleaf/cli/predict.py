@@ -24,7 +24,7 @@ def predict(
     """Predict with a run's model. Only ONNX Runtime, numpy and (for images) Pillow are loaded."""
 
     def work() -> None:
-        from seedleaf.table_predictor import is_table
+        from seedleaf.predicting.tables import is_table
 
         write, n = (_rows if is_table(run) else _images)(run, source)
         if out is None:
@@ -41,7 +41,7 @@ def predict(
 def _images(run: Path, source: str) -> tuple[Callable[[IO[str]], None], int]:
     """What writes the predictions for images, and how many they are."""
     from seedleaf.data.predict_input import read_inputs
-    from seedleaf.predictor import Predictor, write_predictions
+    from seedleaf.predicting.images import Predictor, write_predictions
 
     model = Predictor.open(run)
     names, images, findings = read_inputs(source, *model.shape, model.scale)
@@ -53,7 +53,7 @@ def _images(run: Path, source: str) -> tuple[Callable[[IO[str]], None], int]:
 
 def _rows(run: Path, source: str) -> tuple[Callable[[IO[str]], None], int]:
     """The same for the rows of a table."""
-    from seedleaf.table_predictor import TablePredictor, write_answers
+    from seedleaf.predicting.tables import TablePredictor, write_answers
 
     model = TablePredictor.open(run)
 

@@ -13,7 +13,7 @@ import typer
 
 if TYPE_CHECKING:
     from seedleaf.result import Result
-    from seedleaf.view import View
+    from seedleaf.views.view import View
 
 TIME = typer.Option("--time", help="Wall time for the whole command: 90s, 10m, 1h30m.")
 Time = Annotated[str | None, TIME]
@@ -27,7 +27,7 @@ RunPath = Annotated[Path, typer.Argument(help="A run's folder, e.g. runs/digits-
 
 def view_of(title: str, time: str | None, as_json: bool) -> View:
     from seedleaf.timing import parse_seconds
-    from seedleaf.view import open_view
+    from seedleaf.views.view import open_view
 
     return open_view(title, None if time is None else parse_seconds(time), silent=as_json)
 
@@ -37,8 +37,8 @@ def command_line() -> str:
 
 
 def show_result(result: Result, as_json: bool) -> None:
-    from seedleaf.progress import wrapped
     from seedleaf.summary import as_body, as_lines
+    from seedleaf.views.progress import wrapped
 
     if as_json:
         typer.echo(json.dumps(as_body(result), ensure_ascii=False))

@@ -16,7 +16,7 @@ import numpy as np
 
 from seedleaf.compression.skeleton import Layer
 from seedleaf.errors import first_line
-from seedleaf.predictor import session_of
+from seedleaf.predicting.images import session_of
 
 SHARES = (0.125, 0.25, 0.5, 0.75, 1.0)  # of a layer's channels, at which it is measured
 RUN_SECONDS = 0.012  # of each measurement, after the warm-up

@@ -19,7 +19,7 @@ from seedleaf.compression.quantise import write_int8
 from seedleaf.errors import RunError, first_line
 from seedleaf.export import AGAIN
 from seedleaf.learners.graph import write
-from seedleaf.predictor import open_session
+from seedleaf.predicting.images import open_session
 
 if TYPE_CHECKING:
     from seedleaf.compression.recipe import Body

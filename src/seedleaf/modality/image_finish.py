@@ -14,7 +14,7 @@ from seedleaf.core import Trial
 from seedleaf.errors import RunError
 from seedleaf.executors.base import OWN_DEVICE, Returned
 from seedleaf.finish import call_all
-from seedleaf.front_training import saw_whole_pictures
+from seedleaf.front.training import saw_whole_pictures
 from seedleaf.learners.base import learner_of
 from seedleaf.limits import check_limits, latency_limit, winner_within
 from seedleaf.modality.base import Made

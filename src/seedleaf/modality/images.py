@@ -11,7 +11,7 @@ from seedleaf.core import Body, History
 from seedleaf.data.spec import ImageData, ImageSpec
 from seedleaf.errors import RunError, StudyError
 from seedleaf.executors.local import LocalExecutor
-from seedleaf.front import deliver_front
+from seedleaf.front.deliver import deliver_front
 from seedleaf.job import LATENCY, Job
 from seedleaf.learners.base import learner_named
 from seedleaf.modality.base import Made

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from seedleaf.finish import call_all
 from seedleaf.modality.table_tidy import Tidy
-from seedleaf.predictor import cell
+from seedleaf.predicting.images import cell
 
 if TYPE_CHECKING:
     from seedleaf.finish import Run

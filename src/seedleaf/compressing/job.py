@@ -1,0 +1,79 @@
+"""What was asked of a compression; kept as run.json in the run's folder."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from seedleaf.compressing.plan import INT8
+from seedleaf.compression.candidates import UNITS as METRICS
+from seedleaf.errors import BudgetError, LimitError, RunError, StudyError
+from seedleaf.timing import format_seconds
+
+SHORTEST = 20.0  # seconds: the workers start, the original is measured, and something is left to train
+
+
+@dataclass(frozen=True)
+class CompressJob:
+    """What was asked for; kept as run.json in the run's folder. `at_most` are the bounds as given, by metric."""
+
+    model: str
+    data: str
+    time_limit: float
+    speedup: float | None = None
+    at_most: Mapping[str, float] = field(default_factory=dict)
+    max_drop: float = 0.5
+    int8: str = "auto"
+    tradeoff: str = ""
+    max_trials: int | None = None
+    workers: int = 1
+    seed: int = 0
+    command: str = ""
+    version: str = ""
+    kind: str = "compress"
+
+    def check(self) -> None:
+        """LimitError, BudgetError or StudyError where nothing can come of it, before anything is written or started."""
+        if self.speedup is None and not self.at_most:
+            raise LimitError(
+                "say how small: --speedup 2.5, --max-params N, --max-macs N, --max-latency MS or --max-bytes N"
+            )
+        if self.speedup is not None and not 1.0 < self.speedup < math.inf:
+            raise LimitError(f"a speed-up must be more than 1, got {self.speedup:g}")
+        for metric, bound in self.at_most.items():
+            if not 0 < bound < math.inf:
+                raise LimitError(f"a limit on {metric} must be positive, got {bound:g}")
+        if not self.max_drop >= 0:
+            raise LimitError(f"--max-drop is in percent points and at least 0, got {self.max_drop:g}")
+        if self.int8 not in INT8:
+            raise StudyError(f"no int8 is called {self.int8!r}; there are: {', '.join(INT8)}")
+        if self.tradeoff and self.tradeoff not in METRICS:
+            raise StudyError(f"no tradeoff is called {self.tradeoff!r}; there are: {', '.join(METRICS)}")
+        if self.time_limit < SHORTEST:
+            given = format_seconds(self.time_limit)
+            raise BudgetError(f"--time {given} is too short; give at least {SHORTEST:.0f}s")
+
+    def save(self, folder: Path) -> None:
+        text = json.dumps(asdict(self), indent=2) + "\n"
+        (folder / "run.json").write_text(text, encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> CompressJob:
+        """What `save` wrote. RunError where it cannot be read."""
+        try:
+            body = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+            return cls(**{k: v for k, v in body.items() if k in cls.__dataclass_fields__})
+        except (ValueError, TypeError, AttributeError, OSError) as error:
+            raise RunError(f"{folder / 'run.json'} cannot be read: {error!r}") from None
+
+
+def is_compression(folder: Path) -> bool:
+    """Whether a run's folder is that of a compression, by its run.json."""
+    try:
+        body = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        return isinstance(body, dict) and body.get("kind") == "compress"
+    except (ValueError, OSError):
+        return False

@@ -1,0 +1,1 @@
+"""What seedleaf is to scikit-learn: classifiers and regressors with `fit` and `predict`."""

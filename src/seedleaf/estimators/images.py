@@ -1,0 +1,123 @@
+"""`ImageClassifier`: the main job behind scikit-learn's interface."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from seedleaf.api import fit
+from seedleaf.estimators.folder import run_folder
+
+Array = npt.NDArray[Any]
+
+
+class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Find and train a light image classifier within `time_limit`; the parameters are those of `seedleaf.fit`.
+
+    X is (N, H, W) or (N, H, W, C), uint8 or numbers, which are scaled by the range seen in `fit`. Rows of shape (N, D)
+    are taken as square grey pictures where D is a square, else as pictures one pixel high. y holds any labels. A part
+    of X is kept back to measure the result: see `result_.best.metrics`. Without `out` the run's folder goes away with
+    the estimator; a second fit with the same `out` lands beside the first, in `out`-2.
+    """
+
+    def __init__(
+        self,
+        time_limit: str | float = "10m",
+        max_params: str | int | None = None,
+        max_macs: str | int | None = None,
+        max_latency: str | float | None = None,
+        max_bytes: str | int | None = None,
+        preset: str = "good",
+        workers: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        out: str | Path | None = None,
+    ) -> None:
+        self.time_limit = time_limit
+        self.max_params = max_params
+        self.max_macs = max_macs
+        self.max_latency = max_latency
+        self.max_bytes = max_bytes
+        self.preset = preset
+        self.workers = workers
+        self.random_state = random_state
+        self.out = out
+
+    def fit(self, X: Any, y: Any) -> ImageClassifier:
+        """Search, train and export. ValueError where X or y cannot be used, BudgetError where the time is too short."""
+        X, y = validate_data(self, X, y, allow_nd=True, dtype=None, ensure_min_samples=4)
+        X = _numeric(X)
+        check_classification_targets(y)
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(f"this classifier needs 2 classes, y holds one class: {self.classes_[0]!r}")
+        self.pixels_ = X.dtype == np.uint8
+        self.low_, self.high_ = (0.0, 255.0) if X.dtype == np.uint8 else (float(X.min()), float(X.max()))
+        with run_folder(self) as folder:
+            self.result_ = fit(
+                (self._images(X), codes.astype(np.int64)),
+                time_limit=self.time_limit,
+                max_params=self.max_params,
+                max_macs=self.max_macs,
+                max_latency=self.max_latency,
+                max_bytes=self.max_bytes,
+                preset=self.preset,
+                workers=self.workers,
+                seed=seed_of(self.random_state),
+                out=folder,
+                command="ImageClassifier.fit",
+            )
+        # The model is opened now, so that it stays usable when the folder has gone.
+        self._codes = np.array([int(name) for name in self.result_.classes])
+        return self
+
+    def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
+        """Class probabilities, (N, len(classes_)), columns in the order of `classes_`."""
+        check_is_fitted(self)
+        X = _numeric(validate_data(self, X, reset=False, allow_nd=True, dtype=None))
+        given = self.result_.predict_proba(self._images(X)).astype(np.float64)
+        out = np.zeros((len(X), len(self.classes_)))
+        out[:, self._codes] = given
+        return np.asarray(out / out.sum(axis=1, keepdims=True))
+
+    def predict(self, X: Any) -> Array:
+        """The most probable label of each image."""
+        check_is_fitted(self)
+        return np.asarray(self.classes_[self.predict_proba(X).argmax(1)])
+
+    def _images(self, X: Array) -> npt.NDArray[np.uint8]:
+        if X.ndim == 2:
+            side = math.isqrt(X.shape[1])
+            X = X.reshape(len(X), side, side) if side * side == X.shape[1] else X[:, None, :]
+        if X.ndim == 3:
+            X = X[..., None]
+        if self.pixels_ and X.dtype == np.uint8:
+            return np.ascontiguousarray(X)
+        span = max(self.high_ - self.low_, 1e-12)
+        return np.clip(np.rint((X - self.low_) * (255.0 / span)), 0, 255).astype(np.uint8)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in super().__getstate__().items() if k != "_finalizer"}
+
+
+def seed_of(random_state: int | np.random.RandomState | None) -> int:
+    """The seed of a run; a generator gives another one each time."""
+    if random_state is None or isinstance(random_state, int):
+        return int(random_state or 0)
+    return int(check_random_state(random_state).randint(2**31 - 1))
+
+
+def _numeric(X: Array) -> Array:
+    if X.ndim > 4:
+        raise ValueError(f"X has {X.ndim} dimensions; images are (N, H, W) or (N, H, W, C)")
+    return X if X.dtype == np.uint8 else X.astype(np.float64)
+
+
+__all__ = ["ImageClassifier"]

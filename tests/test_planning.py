@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -88,7 +89,7 @@ def test_the_first_network_grows_until_an_epoch_takes_what_is_affordable(
     assert ConvNet().costs(SPEC, config)["macs"] in machine.probed
     assert len(machine.probed) <= 4
     if first > affordable:
-        assert room == 1
+        assert room <= growing.DEEPER, "of no more work, but perhaps deeper"
     else:
         assert thirds[-1] <= 1.4 * affordable
         longer = thirds[-1] > 0.5 * affordable
@@ -139,6 +140,30 @@ def test_a_deeper_network_of_as_much_work_is_looked_at(monkeypatch: pytest.Monke
     assert (first["stage1.repeats"], second["stage1.repeats"]) == (1, 2)
 
 
+@pytest.mark.parametrize(("epochs", "slower", "deep"), [(35, 1.0, True), (35, 1.4, False), (5, 1.0, False)])
+def test_where_time_is_short_a_deeper_network_of_as_much_work_is_taken_if_epochs_are_enough(
+    monkeypatch: pytest.MonkeyPatch, epochs: int, slower: float, deep: bool
+) -> None:
+    machine = Machine(0.3 * 600 / epochs, 1.0)
+    looked = list[dict[str, Any]]()
+
+    def probe(executor: Any, job: Job, config: Any) -> list[float]:
+        looked.append(dict(config))
+        taken = machine.probe(executor, job, config)
+        return [t * (slower if len(looked) > 1 else 1.0) for t in taken]
+
+    monkeypatch.setattr(growing, "probe", probe)
+    spec = replace(SPEC, n_train=12_000)  # of which 67 epochs are asked for
+    room, _ = growing.grown(
+        machine, Job("x", 600, limits={"params": 50_000.0}), spec, ConvNet(), time.time() + 600
+    )  # type: ignore[arg-type]
+    assert room == (growing.DEEPER if deep else 1.0)
+    assert len(looked) == (1 if epochs < 10 else 2)
+    if len(looked) > 1:
+        assert looked[1]["stage1.repeats"] == 2
+        assert machine.probed[1] <= 1.05 * machine.probed[0]
+
+
 def test_where_time_is_short_only_the_first_network_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     for left, looks in ((8.0, 1), (200.0, 2)):
         machine = Machine(0.05, 0.3)
@@ -159,8 +184,8 @@ def test_a_gpu_takes_what_is_nearly_free_though_epochs_are_short(
     monkeypatch.setattr(growing, "devices", lambda: ("cuda:0",) if gpu else growing.CPU)
     job = Job("x", 900, limits={"params": 100_000.0})
     room, thirds = growing.grown(machine, job, SPEC, ConvNet(), time.time() + 900)  # type: ignore[arg-type]
-    assert (room > 1) == leaps
-    assert (thirds[-1] > 12.0) == leaps
+    assert (room > growing.DEEPER) == leaps
+    assert (thirds[-1] > 12.5) == leaps
     if leaps:
         assert machine.probed[-1] > 1.8 * machine.probed[0]
 
@@ -187,7 +212,7 @@ def test_a_larger_network_that_cannot_be_trained_ends_nothing(monkeypatch: pytes
     monkeypatch.setattr(growing, "probe", probe)
     job = Job("x", 900, limits={"params": 500_000.0})
     room, thirds = growing.grown(machine, job, SPEC, ConvNet(), time.time() + 900)  # type: ignore[arg-type]
-    assert len(machine.probed) == 2
+    assert len(machine.probed) == 3, "and a deeper one of the first's work"
     assert (room, thirds) == (1.0, [0.3] * 3)
 
 

@@ -53,3 +53,35 @@ def test_with_all_the_room_it_fills_half_of_a_large_limit() -> None:
     spec, limits = spec_of(28, 28, 1), [Limit("params", 500_000)]
     assert LEARNER.costs(spec, LEARNER.default(spec, limits))["params"] < 60_000
     assert LEARNER.costs(spec, LEARNER.default(spec, limits, 100.0))["params"] > 250_000
+
+
+@pytest.mark.parametrize(
+    ("shape", "limits"),
+    [
+        ((32, 32, 3), {"macs": 200_000}),
+        ((32, 32, 3), {"params": 4_000}),
+        ((32, 32, 3), {"params": 1_500}),
+        ((28, 28, 1), {"params": 1_500}),
+        ((28, 28, 1), {"macs": 50_000}),
+        ((96, 96, 3), {"params": 3_000}),
+        ((32, 32, 3), {"params": 6_000, "macs": 150_000}),
+    ],
+)
+def test_limits_that_leave_room_for_no_plain_network_are_filled_all_the_same(
+    shape: tuple[int, int, int], limits: dict[str, float]
+) -> None:
+    spec, asked = spec_of(*shape), [Limit(k, v) for k, v in limits.items()]
+    least = LEARNER.costs(spec, LEARNER.smallest(spec, asked))
+    config = LEARNER.default(spec, asked)
+    found = LEARNER.costs(spec, config)
+    assert LEARNER.space(spec, asked).contains(config)
+    assert all(found[k] <= v for k, v in limits.items())
+    assert max(found[k] / v for k, v in limits.items()) > 0.8
+    assert found["params"] > 2 * least["params"]
+
+
+def test_limits_that_only_the_smallest_network_keeps_are_kept() -> None:
+    spec = spec_of(32, 32, 3)
+    least = LEARNER.costs(spec, LEARNER.smallest(spec))
+    asked = [Limit("params", least["params"] + 20)]
+    assert LEARNER.costs(spec, LEARNER.default(spec, asked))["params"] == least["params"]

@@ -11,7 +11,7 @@ from seedleaf.core import Config, Context, Limit, Measurement, Value
 from seedleaf.errors import LimitError
 from seedleaf.learners import cost
 from seedleaf.learners.kin import kinship
-from seedleaf.learners.ladder import heavier, light, worth
+from seedleaf.learners.ladder import heavier, light, tight, worth
 from seedleaf.learners.netspace import (
     STAGES,
     closest,
@@ -54,8 +54,14 @@ class ConvNet:
         def placed(changes: Mapping[str, Value]) -> Config:
             return space.walk(lambda node: closest(node.param, changes.get(node.key)))
 
+        def better(config: Config) -> float:
+            return worth(self.costs(spec, config), config)
+
         fitting = (c for c in map(placed, light(spec)) if self.keeps(spec, c, limits))
-        plain = next(fitting, None) or self.smallest(spec, limits)
+        plain = next(fitting, None)
+        if plain is None:
+            able = tight(spec, placed, lambda config: self.keeps(spec, config, limits))
+            plain = max(able, key=better, default=None) or self.smallest(spec, limits)
         found = self.costs(spec, plain)
         if not self.keeps(spec, plain, limits):
             raise LimitError(_too_tight(found, limits))
@@ -63,7 +69,7 @@ class ConvNet:
             return plain
         within = [*limits, Limit("macs", room * found["macs"])]
         able = heavier(spec, placed, lambda config: self.keeps(spec, config, within))
-        return max([plain, *able], key=lambda config: worth(self.costs(spec, config), config))
+        return max([plain, *able], key=better)
 
     @property
     def tells_latency(self) -> bool:

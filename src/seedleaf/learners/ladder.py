@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from seedleaf.core import Config, Value
-from seedleaf.learners.netspace import STAGES, stem_strides
+from seedleaf.learners.netspace import STAGES, resolutions, stem_strides
 
 if TYPE_CHECKING:
     from seedleaf.data.spec import ImageSpec
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 LIGHT = (1.0, 0.85, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2)
 NARROWEST, WIDEST, HALVINGS = 0.15, 5.0, 9  # the scale is found to within a hundredth
 REPEATS = (1, 2, 3)
+IN_TIGHT_LIMITS = ("conv", "separable")
 TWICE_AS_DEEP = 0.8  # of the widths, where blocks are repeated: half of the work goes into depth
 # Of two networks that are allowed, that with more params^this · macs^(1 - this) is begun with, times what its blocks a stage
 # are worth. Where three would be narrow, they take half as long again as two for as many multiply-adds, and learn less.
@@ -44,6 +45,24 @@ def heavier(
         return placed(sized(spec, scale, repeats, finer))
 
     each = (widest(partial(made, *shape), keeps) for shape in itertools.product(REPEATS, fine))
+    return (config for config in each if config is not None)
+
+
+def tight(
+    spec: ImageSpec, placed: Callable[[Mapping[str, Value]], Config], keeps: Callable[[Config], bool]
+) -> Iterator[Config]:
+    """Where limits leave room for none of the light ones: the widest networks of smaller pictures, and of separable
+    convolutions."""
+
+    def made(module: str, resolution: float, scale: float) -> Config:
+        changes = sized(spec, scale)
+        stages = {stage: module for stage in STAGES if changes.get(stage, "conv") == "conv"}
+        return placed({**changes, **stages, "resolution": resolution})
+
+    each = (
+        widest(partial(made, *shape), keeps)
+        for shape in itertools.product(IN_TIGHT_LIMITS, resolutions(spec))
+    )
     return (config for config in each if config is not None)
 
 

@@ -154,7 +154,11 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--table", type=Path, help="print the tables of an earlier --out, run nothing")
+    parser.add_argument("--rows-to", type=Path, help="write the rows for autokeras_peer.py, run nothing")
     given = parser.parse_args()
+    if given.rows_to:
+        np.savez(given.rows_to, **rows_of(given.data, given.rows, given.test_rows))
+        return
     if given.table:
         print("\n".join(show([json.loads(line) for line in given.table.read_text().splitlines()])))
         return

@@ -1,0 +1,122 @@
+"""AutoKeras on the rows of search.py, in an environment of its own: `pip install autokeras tensorflow-cpu`.
+
+    VENV/bin/python benchmarks/light/autokeras_peer.py ROWS.npz --size 50000 --seconds 480 [--seed 0] [--out rows.jsonl]
+
+ROWS.npz holds x_train, y_train, x_test and y_test, as search.py writes it with `--rows-to`. AutoKeras has no limit on time:
+its search is ended after so many seconds, and what it holds as the best by then, within `max_model_size`, is judged. A trial
+under way is lost, as there is no model of it. One row, with as many parameters as the network really has.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", os.environ.get("OMP_NUM_THREADS", "1"))
+os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
+
+import autokeras
+import keras
+import numpy as np
+
+
+class OverError(Exception):
+    """The time is over."""
+
+
+class Clock(keras.callbacks.Callback):  # type: ignore[misc]
+    """Ends everything when the time is over, in the middle of an epoch."""
+
+    def __init__(self, end: float) -> None:
+        super().__init__()
+        self.end = end
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        if time.time() > self.end:
+            raise OverError
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Clock:  # the tuner copies callbacks for each trial
+        return Clock(self.end)
+
+
+def searcher(given: argparse.Namespace, folder: str) -> Any:
+    """The task as it comes, or its plain convolutions alone, as the first begins with a ResNet50 and ends where that is too
+    large."""
+    options = {
+        "max_trials": 1000,
+        "directory": folder,
+        "max_model_size": given.size,
+        "seed": given.seed,
+        "overwrite": True,
+    }
+    if not given.vanilla:
+        return autokeras.ImageClassifier(**options)
+    seen = autokeras.ImageInput()
+    blocks = autokeras.ImageBlock(block_type="vanilla", augment=False)(seen)
+    return autokeras.AutoModel(inputs=seen, outputs=autokeras.ClassificationHead()(blocks), **options)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("rows", type=Path)
+    parser.add_argument("--size", type=int, required=True, help="most parameters")
+    parser.add_argument("--seconds", type=float, required=True)
+    parser.add_argument("--vanilla", action="store_true", help="plain convolutions alone")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path)
+    given = parser.parse_args()
+    begun = time.time()
+    with np.load(given.rows) as rows:
+        x, y, x_test, y_test = (rows[name] for name in ("x_train", "y_train", "x_test", "y_test"))
+    if x.ndim == 3:
+        x, x_test = x[..., None], x_test[..., None]
+    with tempfile.TemporaryDirectory() as folder:
+        search = searcher(given, folder)
+        why = ""
+        try:
+            search.fit(x, y, validation_split=0.2, callbacks=[Clock(begun + given.seconds)], verbose=0)
+        except OverError:
+            why = "the time was over"
+        except Exception as error:  # whatever it raises is its row
+            why = f"{type(error).__name__}: {str(error)[:200]}"
+            if (
+                time.time() > begun + given.seconds
+            ):  # the tuner takes what ends a trial for its failure, three times
+                why = "the time was over"
+        trials = list(search.tuner.oracle.trials.values())
+        states: dict[str, int] = {}
+        for trial in trials:
+            states[str(trial.status)] = states.get(str(trial.status), 0) + 1
+        row: dict[str, Any] = {
+            "method": "autokeras vanilla" if given.vanilla else "autokeras",
+            "size": given.size,
+            "seed": given.seed,
+            "trials": states,
+            "ended": why,
+        }
+        row["wall"] = time.time() - begun
+        try:
+            model = search.tuner.get_best_models(1)[0]
+            answers = np.concatenate([model.predict(part, verbose=0) for part in np.array_split(x_test, 20)])
+            row |= {
+                "accuracy": float((answers.argmax(1) == y_test).mean()),
+                "params": int(model.count_params()),
+            }
+        except Exception as error:
+            row["failed"] = f"{type(error).__name__}: {str(error)[:200]}"
+    print(json.dumps(row))
+    if given.out:
+        with given.out.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+
+
+if __name__ == "__main__":
+    main()

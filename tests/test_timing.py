@@ -9,14 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seedleaf.core import Measurement, Trial
+from seedleaf.core import Measurement, Trial, format_ms
 from seedleaf.errors import BudgetError
 from seedleaf.timing import (
     LONGEST_REFIT,
     MOST_EPOCHS,
     PRESETS,
     delivery_seconds,
-    format_ms,
     format_seconds,
     parse_count,
     parse_seconds,

@@ -6,12 +6,11 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from seedleaf.core import State, Trial
+from seedleaf.core import State, Trial, format_ms
 from seedleaf.errors import LimitError
 from seedleaf.finish import Run, call_all
 from seedleaf.horizon import most_promising
 from seedleaf.planning import step_share
-from seedleaf.timing import format_ms
 
 TRIED = 12  # trials whose latency is measured before a limit on it is given up
 

@@ -212,13 +212,6 @@ def format_seconds(seconds: float) -> str:
     return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
 
 
-def format_ms(ms: float) -> str:
-    """Three digits and no power of ten, however quick or slow: 0.0134 ms, 12.3 ms, 1,230 ms."""
-    decimals = max(2 - math.floor(math.log10(ms)), 0) if 0 < ms < math.inf else 0
-    text = f"{ms:,.{decimals}f}"
-    return f"{text.rstrip('0').rstrip('.') if '.' in text else text} ms"
-
-
 def process_started() -> float:
     """When this process began, in seconds since the epoch: imports before the first line count as well."""
     try:

@@ -29,8 +29,8 @@ from seedleaf.learners.pace import Pace
 from seedleaf.modality.registry import MODALITIES
 from seedleaf.planning import pace_of
 from seedleaf.report import write_report
-from seedleaf.report.charts import measured_latencies, on_one_scale, pareto
 from seedleaf.report.facts import read
+from seedleaf.report.tradeoff import measured_latencies, on_one_scale, pareto
 from seedleaf.stopwatch import made as made_spec
 
 PACE = Pace({"call": 0.01, "first_macs": 1e-3, "dense_macs": 1e-4, "point_macs": 1e-4}, 8, "made")

@@ -12,8 +12,12 @@ from seedleaf.study import Study
 
 
 def test_failed_trials_stand_in_it_with_their_reasons(tmp_path: Path) -> None:
-    study = Study(Space(x=Float(0, 1)), minimize="error", seed=0, max_trials=4)
-    reasons = {1: "out of memory: forest, 9 rows", 2: "diverged: error is nan\nat step 1"}
+    study = Study(Space(x=Float(0, 1)), minimize="error", seed=0, max_trials=5)
+    reasons = {
+        1: "out of memory: forest, 9 rows",
+        2: "diverged: error is nan\nat step 1",
+        4: "out of reach: by pruning: params 900 > 800",
+    }
     while (task := study.ask()) is not None:
         if task.trial in reasons:
             study.tell(task, error=reasons[task.trial])
@@ -23,9 +27,10 @@ def test_failed_trials_stand_in_it_with_their_reasons(tmp_path: Path) -> None:
     write_board(study.history, tmp_path / "leaderboard.csv")
     with (tmp_path / "leaderboard.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [r["trial"] for r in rows] == ["", "3", "0", "1", "2"]
-    assert [r["rank"] for r in rows] == ["", "1", "2", "", ""]
-    assert [(r["state"], r["reason"]) for r in rows[3:]] == [("failed", reasons[1]), ("failed", reasons[2])]
+    assert [r["trial"] for r in rows] == ["", "3", "0", "1", "2", "4"]
+    assert [r["rank"] for r in rows] == ["", "1", "2", "", "", ""]
+    states = ["failed", "failed", "out of reach"]
+    assert [(r["state"], r["reason"]) for r in rows[3:]] == list(zip(states, reasons.values(), strict=True))
     assert all(r["x"] for r in rows[1:]), "what was tried stands beside it"
 
 

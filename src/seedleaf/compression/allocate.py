@@ -17,6 +17,7 @@ import numpy as np
 from seedleaf.compression.importance import Scores, weakest_first
 from seedleaf.compression.pricing import METRICS, Pricer, broken
 from seedleaf.compression.skeleton import Group
+from seedleaf.core import format_ms
 from seedleaf.errors import LimitError
 
 LEAST = 2  # channels that every group keeps at least
@@ -181,7 +182,7 @@ def _unreachable(metric: str, target: float, least: float, full: float) -> str:
 def said_of(metric: str, value: float, sign: str = "<= ") -> str:
     """A cost as people read it."""
     if metric == "latency_ms":
-        return f"latency {sign}{value:.3g} ms"
+        return f"latency {sign}{format_ms(value)}"
     return f"{metric} {sign}{value:,.0f}"
 
 

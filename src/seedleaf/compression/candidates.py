@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from seedleaf.compression.space import ORDERS
+from seedleaf.core import format_ms
 from seedleaf.errors import LimitError
 
 UNITS = {"params": "parameters", "macs": "multiply-adds", "bytes": "bytes", "latency_ms": "ms"}
@@ -74,4 +75,4 @@ def _out_of_reach(ways: list[Mapping[str, Targets]], targets: Targets, costs: Ta
 
 def said(metric: str, value: float) -> str:
     """A cost with its unit."""
-    return f"{value:.3g} ms" if metric == "latency_ms" else f"{value:,.0f} {UNITS[metric]}"
+    return format_ms(value) if metric == "latency_ms" else f"{value:,.0f} {UNITS[metric]}"

@@ -80,7 +80,7 @@ def resolve(
             break
         aimed = eased
     if best is None:
-        raise TrialError(f"{OUT_OF_REACH}: {why}")
+        raise TrialError(f"{OUT_OF_REACH}: {why.removeprefix('cannot be reached ')}")
     return best[1:]
 
 

@@ -34,6 +34,7 @@ from seedleaf.core.types import (
     Value,
     Wait,
 )
+from seedleaf.core.wording import format_ms
 
 __all__ = [
     "DECISIONS",
@@ -63,6 +64,7 @@ __all__ = [
     "Wait",
     "best_logged",
     "config_key",
+    "format_ms",
     "incumbent",
     "keeps_logged_limits",
     "objective_of",

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from seedleaf.card import member_card
+from seedleaf.core import format_ms
 from seedleaf.export import LATENCY_RUNS
 from seedleaf.finish import Run, call_all
 from seedleaf.front.members import milliseconds
 from seedleaf.job import LATENCY
-from seedleaf.timing import format_ms
 
 OPENING = 0.05  # seconds that it takes to open a network to be measured
 

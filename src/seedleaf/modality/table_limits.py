@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from seedleaf.core import Limit, Trial
+from seedleaf.core import Limit, Trial, format_ms
 from seedleaf.errors import LimitError
 from seedleaf.learners.tables.cost import reader_costs
 from seedleaf.learners.tables.registry import family_name
@@ -57,7 +57,7 @@ def out_of_reach(run: Run, reached: Mapping[str, Any]) -> str:
     """The same where trials had kept the limits, but no file does."""
     least = f"the smallest file has {reached['bytes']:,} bytes"
     if math.isfinite(took := float(reached["latency_ms"]["median"])):
-        least += f", the quickest takes {took:.3g} ms a row"
+        least += f", the quickest takes {format_ms(took)} a row"
     return (
         f"nothing is delivered, for no file keeps {_all(run.study)}: {least}; "
         f"if the machine was busy: seedleaf resume {run.folder}"

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from seedleaf.core import History, State
+from seedleaf.core import OUT_OF_REACH, History, State
 from seedleaf.report.facts import Facts, Row, number, read
 
 
@@ -72,7 +72,7 @@ def table_rows(facts: Facts) -> Iterator[list[str]]:
             rank,
             str(row.id),
             facts.role(row),
-            row.state.value,
+            OUT_OF_REACH if row.out_of_reach else row.state.value,
             str(row.step),
             f"{row.seconds:.3f}",
             row.reason,

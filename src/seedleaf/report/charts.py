@@ -1,10 +1,9 @@
-"""The three charts of a study: learning curves, the best so far against wall time, and accuracy against size."""
+"""The charts of a study by steps and by time: learning curves, and the best so far against wall time."""
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,13 +11,11 @@ import numpy as np
 from seedleaf.core import State
 from seedleaf.report.board import baseline_value
 from seedleaf.report.ends import end_labels, with_room
-from seedleaf.report.facts import Facts, Row, number
-from seedleaf.report.plot import UNITS, Scale, dot, fit_scale, frame, label, path, robust_top, rule
-from seedleaf.report.text import count, duration, esc, figure, plural, short, table
-from seedleaf.tuner.pareto import pareto_front
+from seedleaf.report.facts import Facts, Row
+from seedleaf.report.plot import Scale, dot, fit_scale, frame, path, robust_top, rule
+from seedleaf.report.text import count, duration, esc, figure, plural, table
 
 POINTS = 45_000  # points drawn over all learning curves: about half a megabyte of page
-TOLD = " Latencies are measured where the network was delivered ({}), else told from the config and put on the same scale."
 FULL_CURVES = {State.DONE: "done", State.FAILED: "failed"}
 
 
@@ -40,7 +37,7 @@ def learning_curves(facts: Facts) -> Chart | None:
     values = [v for r in drawn for _, v in r.curve]
     last = max(r.step for r in drawn)
     xs = Scale(0 if last > 3 else 0.5, last + (0 if last > 3 else 0.5))
-    ys = with_room(_objective_scale(facts, values), facts, xs)
+    ys = with_room(objective_scale(facts, values), facts, xs)
     keep = max(POINTS // len(drawn), 12)
     order = {"winner": 2, "default": 1, "": 0}
     drawn.sort(key=lambda r: (order[facts.role(r)], r.state is State.DONE))
@@ -50,7 +47,7 @@ def learning_curves(facts: Facts) -> Chart | None:
         ys, baseline_value(facts), str(facts.note("baseline").get("what") or "baseline"), "base"
     )
     above = sum(1 for v in values if math.isfinite(v) and v > ys.high)
-    states = {_css(r) for r in drawn}
+    states = {state_css(r) for r in drawn}
     legend = [
         ("winner", "winner"),
         ("default", "default config"),
@@ -68,7 +65,7 @@ def learning_curves(facts: Facts) -> Chart | None:
             f'<g style="{faint}">{base_svg}{lines}</g>',
             base_mark + end_labels(facts, xs, ys),
             x_name=f"{facts.steps_name} →",
-            y_name=_better(facts, ys),
+            y_name=better(facts, ys),
             tall=True,
         ),
         f"{plural(len(drawn), 'trial')}, one line each; a dot is a trial that was judged after its first {facts.steps_name}."
@@ -84,7 +81,7 @@ def best_so_far(facts: Facts) -> Chart | None:
     if len(steps) < 2:
         return None
     end = max(max((r.ended for r in facts.rows), default=0.0) - facts.started, steps[-1][0])
-    xs, ys = Scale(0.0, end * 1.01), _objective_scale(facts, [v for _, v, _ in steps])
+    xs, ys = Scale(0.0, end * 1.01), objective_scale(facts, [v for _, v, _ in steps])
     corners: list[tuple[float, float]] = []
     for (at, value, _), after in zip(steps, [*steps[1:], None], strict=True):
         corners += [(at, value), (after[0] if after else end, value)]
@@ -102,7 +99,7 @@ def best_so_far(facts: Facts) -> Chart | None:
             svg,
             mark,
             x_name="seconds since the start →",
-            y_name=_better(facts, ys),
+            y_name=better(facts, ys),
         ),
         f"{plural(len(steps), 'improvement')}, the last after {duration(steps[-1][0])} of {duration(end)}."
         + (" The default config stands where its training ended." if line else ""),
@@ -121,109 +118,26 @@ def improvements(facts: Facts) -> list[tuple[float, float, int]]:
     return found
 
 
-def pareto(facts: Facts) -> Chart | None:
-    """The objective against the second objective or the size; None where no trial has both."""
-    cost = second_axis(facts)
-    rows = [r for r in facts.scored if cost and math.isfinite(r.metric(cost))]
-    if cost is None or len(rows) < 2:
-        return None
-    measured = measured_latencies(facts) if cost == "latency_ms" else {}
-    less = "quicker" if cost == "latency_ms" else "smaller"
-    costs_of = on_one_scale({r.id: r.metric(cost) for r in rows}, measured)
-    flip = any(o.metric == cost and o.direction == "max" for o in facts.objectives)
-    costs = np.array([-costs_of[r.id] if flip else costs_of[r.id] for r in rows])
-    sign = -1 if facts.objective.direction == "max" else 1
-    points = np.column_stack([costs, [sign * r.value for r in rows]])
-    front = pareto_front(points)
-    limits = [x.at_most for x in facts.limits if x.metric == cost]
-    xs = fit_scale([*costs_of.values(), *limits], log=None if min(abs(costs)) else False)
-    ys = _objective_scale(facts, [r.value for r in rows])
-    svg = "".join(
-        dot(costs_of[r.id], r.value, xs, ys, _point_css(r, facts, bool(f)), r.id)
-        for r, f in sorted(zip(rows, front, strict=True), key=lambda p: (p[1], facts.role(p[0])))
-    )
-    stairs, best = _stairs([(costs_of[r.id], r.value) for r, f in zip(rows, front, strict=True) if f])
-    svg = f'<path class="front" d="{path(stairs, xs, ys)}"/>{svg}'
-    marks = ""
-    for at_most in limits:
-        svg += f'<path class="rule limit" d="M{round(UNITS * xs.unit(at_most))} 0V{UNITS}"/>'
-        marks += label(at_most, ys.high, xs, ys, f"limit: {short(at_most)}", "limit top")
-    if facts.winner in rows:
-        marks += label(costs_of[facts.winner.id], facts.winner.value, xs, ys, "winner", "winner")
-    rows_out = [
-        (
-            count(costs_of[r.id]) if abs(costs_of[r.id]) >= 100 else figure(costs_of[r.id]),
-            figure(r.value),
-            str(r.id),
-        )
-        for r in sorted((r for r, f in zip(rows, front, strict=True) if f), key=lambda r: costs_of[r.id])
-    ]
-    return Chart(
-        frame(
-            "pareto",
-            f"{facts.objective.metric} against {cost}: {len(best)} of {len(rows)} trials on the front",
-            xs,
-            ys,
-            svg,
-            marks,
-            x_name=f"{cost} →",
-            y_name=_better(facts, ys),
-            tall=True,
-        ),
-        f"{plural(len(best), 'trial')} on the front of {len(rows)}: no other is both {less} and better."
-        + (TOLD.format(plural(len(measured), "trial")) if measured else ""),
-        table((esc(cost), esc(facts.objective.metric), "trial"), rows_out, "The front"),
-        (("front", "on the front"), ("part", "beaten by another"), ("default", "default config")),
-    )
-
-
-def measured_latencies(facts: Facts) -> dict[int, float]:
-    """Of a search against a latency that configs tell, what was measured of the trials that were delivered, by trial."""
-    if not facts.note("plan").get("pace"):
-        return {}
-    members = facts.note("front").get("members") or []
-    rows = [facts.note("final"), *(m for m in members if m.get("share_of_widths", 1) == 1)]
-    found = {int(number(r, "trial")): number(r, "latency_ms", "median") for r in rows if "trial" in r}
-    return {trial: took for trial, took in found.items() if math.isfinite(took)}
-
-
-def on_one_scale(told: Mapping[int, float], measured: Mapping[int, float]) -> dict[int, float]:
-    """What was measured of a trial, else what is told of it times the median share of what is told that others took."""
-    shares = [measured[k] / v for k, v in told.items() if k in measured and v > 0]
-    scale = float(np.median(shares)) if shares else 1.0
-    return {k: measured.get(k, scale * v) for k, v in told.items()}
-
-
-def second_axis(facts: Facts) -> str | None:
-    """What the objective is held against: the second objective, else params, else the first limited metric."""
-    wanted = [o.metric for o in facts.objectives[1:]] + ["params"] + [x.metric for x in facts.limits]
-    return next((m for m in wanted if any(math.isfinite(r.metric(m)) for r in facts.rows)), None)
-
-
-def _objective_scale(facts: Facts, values: list[float]) -> Scale:
+def objective_scale(facts: Facts, values: list[float]) -> Scale:
     if facts.objective.direction == "max":
         return fit_scale(values)
     top = robust_top(values)
     return fit_scale([min(v, top) for v in values if math.isfinite(v)])
 
 
-def _better(facts: Facts, ys: Scale) -> str:
+def better(facts: Facts, ys: Scale) -> str:
     scale = ", log scale" if ys.log else ""
     return f"{facts.objective.metric} ({'lower' if facts.objective.direction == 'min' else 'higher'} is better{scale})"
 
 
-def _css(row: Row) -> str:
+def state_css(row: Row) -> str:
     return FULL_CURVES.get(row.state, "part")
-
-
-def _point_css(row: Row, facts: Facts, on_front: bool) -> str:
-    return facts.role(row) or ("front" if on_front else _css(row))
 
 
 def _curve(row: Row, role: str, xs: Scale, ys: Scale, keep: int) -> str:
     points = thin(row.curve, keep)
     d = path(points, xs, ys)
-    css = f"{_css(row)} {role}".strip()
+    css = f"{state_css(row)} {role}".strip()
     return f'<path class="c {css}{" one" if d.endswith("h.1") else ""}" data-t="{row.id}" d="{d}"/>'
 
 
@@ -263,12 +177,3 @@ def _timed(row: Row) -> Iterator[tuple[float, float, int]]:
     for (_, value), at in zip(row.curve, row.step_times, strict=True):
         if math.isfinite(value):
             yield at, value, row.id
-
-
-def _stairs(points: list[tuple[float, float]]) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
-    """The corners of the line that bounds what the front beats, and the front itself from left to right."""
-    front = sorted(set(points))
-    corners = [front[0]]
-    for before, after in itertools.pairwise(front):
-        corners += [(after[0], before[1]), after]
-    return corners, front

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Sequence
 from importlib.resources import files
 
-from seedleaf.report import charts
+from seedleaf.report import charts, tradeoff
 from seedleaf.report.board import Place, places
 from seedleaf.report.columns import columns_section
 from seedleaf.report.compressed import compression_section
@@ -120,7 +120,7 @@ SECTIONS: Sequence[tuple[str, str, str, Callable[[Facts], str]]] = (
     ("compression", "Compression", "What was removed, and what it cost", compression_section),
     ("curves", "Curves", "Learning curves", lambda f: _figure(charts.learning_curves(f), "curves")),
     ("time", "Time", "Best so far, by wall time", lambda f: _figure(charts.best_so_far(f), "best")),
-    ("pareto", "Cost", "What accuracy costs", lambda f: _figure(charts.pareto(f), "pareto")),
+    ("pareto", "Cost", "What accuracy costs", lambda f: _figure(tradeoff.pareto(f), "pareto")),
     ("front", "Front", "What was delivered: the front", front_section),
     ("space", "Space", "Where the good configs lie", landscape),
     ("winner", "Winner", "The winner", _winner),

@@ -97,13 +97,13 @@ def read_scores(paths: Sequence[Path]) -> dict[str, Array]:
         np.isin(ops, [i for i, n in enumerate(op_names) if "conv" in n]).sum(axis=1).astype(float)
     )
     found["macs (as parameters)"] = nb201_macs(ops, op_names)
-    ranks = {name: _ranks(v) for name, v in found.items()}
+    ranks = {name: ranks(v) for name, v in found.items()}
     return {**found, "naswot+depth": ranks["naswot"] + ranks["depth"],
             "naswot+synflow": ranks["naswot"] + ranks["synflow"],
             "naswot+synflow+depth": ranks["naswot"] + ranks["synflow"] + ranks["depth"]}  # fmt: skip
 
 
-def _ranks(values: Array) -> Array:
+def ranks(values: Array) -> Array:
     from scipy.stats import rankdata
 
     return np.asarray(rankdata(values))

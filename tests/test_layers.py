@@ -16,13 +16,10 @@ ZERO = {"core", "errors", "seeds"}
 TOP = {
     "api",
     "card",
-    "compressing",
     "crew",
-    "estimators",
     "export",
     "finish",
     "folder",
-    "front",
     "growing",
     "horizon",
     "inspection",
@@ -60,6 +57,13 @@ ALLOWED: dict[str, set[str]] = {
     "ledger": ZERO | {"store"},
     "loop": ZERO | {"executors"},
     "study": ZERO | {"space", "tuner", "executors", "store", "ledger", "loop"},
+    "compressing": ZERO
+    | {"space", "data", "store", "study", "tuner", "train", "learners", "compression", "executors", "timing"}
+    | {"folder", "front", "finish", "job", "planning", "report", "result", "views", "workers", ""},
+    "front": ZERO
+    | {"data", "tuner", "train", "learners", "executors", "timing"}
+    | {"card", "export", "finish", "job", "limits", "planning"},
+    "estimators": ZERO | {"data", "predicting", "api", "folder"},
     "views": ZERO,
     # data: the scale of training, applied to what is predicted; learners: how the cells of a table become a row
     "predicting": ZERO | {"data", "inference", "learners"},
@@ -67,6 +71,7 @@ ALLOWED: dict[str, set[str]] = {
     "report": ZERO | {"space", "store", "tuner", "writing"},
     "cli": TOP
     | ZERO
+    | {"compressing", "front", "predicting"}
     | {"timing", "views", "guard", "", "data", "optuna_bridge"},  # data: what `predict` reads
     "": set(),  # the package itself imports by name, when a name is first used
 }
@@ -205,7 +210,10 @@ assert "fit" in out.getvalue()
         ("import seedleaf", {"torch", "numpy", "pandas", "sklearn", "sqlalchemy", "scipy"}),
         (HELP, {"torch", "numpy", "pandas", "sklearn", "sqlalchemy", "onnxruntime"}),
         ("import seedleaf.study, seedleaf.tuner.registry", {"torch", "pandas", "sklearn", "onnxruntime"}),
-        ("import seedleaf.predicting.images", {"torch", "pandas", "sklearn", "sqlalchemy", "scipy"}),
+        (
+            "import seedleaf.predicting.images, seedleaf.predicting.tables, seedleaf.predicting.deliver",
+            {"torch", "pandas", "sklearn", "sqlalchemy", "scipy"},
+        ),
     ],
     ids=["seedleaf", "help", "study", "predictor"],
 )

@@ -164,6 +164,35 @@ def test_where_time_is_short_a_deeper_network_of_as_much_work_is_taken_if_epochs
         assert machine.probed[1] <= 1.05 * machine.probed[0]
 
 
+def test_what_is_only_wider_is_not_looked_at_where_time_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine, spec = Machine(6.0, 1.0), replace(SPEC, height=32, width=32, channels=3, n_train=12_000)
+    monkeypatch.setattr(growing, "probe", machine.probe)
+    limits = [Limit("macs", 2e5)]
+    wider, first = (ConvNet().default(spec, limits, room) for room in (growing.DEEPER, 1.0))
+    assert wider["stage1.repeats"] == first["stage1.repeats"] == 1
+    growing.grown(machine, Job("x", 600, limits={"macs": 2e5}), spec, ConvNet(), time.time() + 600)  # type: ignore[arg-type]
+    assert len(machine.probed) == 1
+
+
+def test_a_gpu_leaps_from_what_the_first_network_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not from a deeper one that was allowed to be slower."""
+    monkeypatch.setattr(growing, "devices", lambda: ("cuda:0",))
+    seconds = list[float]()
+
+    def probe(executor: Any, job: Job, config: Any) -> list[float]:
+        blocks = int(config["stage1.repeats"]) + 9
+        seconds.append(12.0 * blocks / 10)  # launches are what it waits for
+        return [seconds[-1]] * 3
+
+    monkeypatch.setattr(growing, "probe", probe)
+    job = Job("x", 900, limits={"params": 100_000.0})
+    machine = Machine(12.0, 0.0)
+    room, thirds = growing.grown(machine, job, SPEC, ConvNet(), time.time() + 900)  # type: ignore[arg-type]
+    assert room == growing.LEAP
+    assert 12.0 < thirds[-1] <= growing.NEARLY_FREE * 12.0
+    assert len(seconds) == 2
+
+
 def test_where_time_is_short_only_the_first_network_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     for left, looks in ((8.0, 1), (200.0, 2)):
         machine = Machine(0.05, 0.3)

@@ -1,10 +1,10 @@
-"""AutoKeras on the rows of search.py, in an environment of its own: `pip install autokeras tensorflow-cpu`.
+"""AutoKeras on the rows of search.py, in an environment of its own: autokeras 3.0, "keras<3.7", "tensorflow-cpu<2.19".
 
     VENV/bin/python benchmarks/light/autokeras_peer.py ROWS.npz --size 50000 --seconds 480 [--seed 0] [--out rows.jsonl]
 
 ROWS.npz holds x_train, y_train, x_test and y_test, as search.py writes it with `--rows-to`. AutoKeras has no limit on time:
-its search is ended after so many seconds, and what it holds as the best by then, within `max_model_size`, is judged. A trial
-under way is lost, as there is no model of it. One row, with as many parameters as the network really has.
+its search is ended after so many seconds (between two batches of training), and the best that it holds by then is judged:
+where no trial is complete, the best epoch of one that is not. Its `max_model_size` counts trainable weights, the row all.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 import autokeras
 import keras
 import numpy as np
+from keras_tuner.errors import FatalError
 
 
-class OverError(Exception):
-    """The time is over."""
+class OverError(FatalError):  # type: ignore[misc]
+    """The time is over. Of all errors the tuner hands on only this kind; others are a trial's failure to it."""
 
 
 class Clock(keras.callbacks.Callback):  # type: ignore[misc]
@@ -104,6 +105,7 @@ def main() -> None:
         }
         row["wall"] = time.time() - begun
         try:
+            row["complete"] = search.tuner.oracle.get_best_trials(1)[0].status == "COMPLETED"
             model = search.tuner.get_best_models(1)[0]
             answers = np.concatenate([model.predict(part, verbose=0) for part in np.array_split(x_test, 20)])
             row |= {

@@ -71,10 +71,10 @@ def grown(
     """
     growing = Growing(executor, job, spec, learner, deadline)
     growing.fill()
-    if growing.room == 1:
-        growing.deepen()
     if devices() != CPU:
         growing.leap()
+    if growing.room == 1:
+        growing.deepen()
     return growing.room, growing.thirds
 
 
@@ -115,8 +115,7 @@ class Growing:
                 return
             if taken[-1] > wanted * TOO_SLOW:
                 # The network of so much room may have less work than that: limits end it, widths are whole numbers.
-                had = min(more, self.room * growth)
-                self.most = max(had, self.room) * (wanted / taken[-1]) ** (1 / POWER)
+                self.most = self.macs(more) / self.macs(1.0) * (wanted / taken[-1]) ** (1 / POWER)
                 continue
             if growth >= WORTH_GROWING:
                 slower = math.log(max(taken[-1] / self.thirds[-1], 1.0))
@@ -126,7 +125,10 @@ class Growing:
     def deepen(self) -> None:
         """Take a deeper network of as much work, where the last training has epochs enough for it to be the better one."""
         wanted = self._affordable()
-        if self.network(DEEPER) == self.network(1.0) or self.thirds[-1] > wanted / DEEP_FROM:
+        deeper = int(self.network(DEEPER)["stage1.repeats"] or 1) > int(
+            self.network(1.0)["stage1.repeats"] or 1
+        )
+        if not deeper or self.thirds[-1] > wanted / DEEP_FROM:
             return
         if self._look(self.thirds[-1]) > PROBE_SHARE * self._left():
             return

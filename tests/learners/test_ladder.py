@@ -64,6 +64,9 @@ def test_with_all_the_room_it_fills_half_of_a_large_limit() -> None:
         ((28, 28, 1), {"params": 1_500}),
         ((28, 28, 1), {"macs": 50_000}),
         ((96, 96, 3), {"params": 3_000}),
+        ((96, 96, 3), {"params": 1_500}),
+        ((224, 224, 3), {"macs": 1_420_000}),
+        ((8, 8, 1), {"params": 3_000}),
         ((32, 32, 3), {"params": 6_000, "macs": 150_000}),
     ],
 )
@@ -78,6 +81,35 @@ def test_limits_that_leave_room_for_no_plain_network_are_filled_all_the_same(
     assert all(found[k] <= v for k, v in limits.items())
     assert max(found[k] / v for k, v in limits.items()) > 0.8
     assert found["params"] > 2 * least["params"]
+
+
+@pytest.mark.parametrize(
+    ("shape", "metric", "limits"),
+    [
+        ((32, 32, 3), "macs", (200_000, 290_000, 320_000, 400_000, 500_000)),
+        ((28, 28, 1), "macs", (100_000, 150_000, 175_000, 300_000)),
+        ((96, 96, 3), "macs", (300_000, 640_000, 680_000, 1_000_000)),
+        ((32, 32, 3), "params", (800, 1_500, 4_000, 5_000, 6_000, 9_000)),
+    ],
+)
+def test_a_looser_limit_gives_no_lesser_network(
+    shape: tuple[int, int, int], metric: str, limits: tuple[float, ...]
+) -> None:
+    """Around where the narrowest plain network begins to fit."""
+    spec, found = spec_of(*shape), []
+    for limit in limits:
+        config = LEARNER.default(spec, [Limit(metric, limit)])
+        found.append(worth(LEARNER.costs(spec, config), config))
+        assert config.get("resolution", 1.0) >= 0.5, "smaller pictures were not measured"
+    assert found == sorted(found)
+
+
+@pytest.mark.parametrize("room", [1.0, 8.0, 50.0])
+def test_few_parameters_go_into_separable_convolutions_however_much_time_there_is(room: float) -> None:
+    spec, limits = spec_of(32, 32, 3), [Limit("params", 4_000)]
+    config = LEARNER.default(spec, limits, room)
+    assert {config[f"stage{k}"] for k in (1, 2, 3)} == {"separable"}
+    assert (config["stage1.repeats"] > 1) == (room > 1)
 
 
 def test_limits_that_only_the_smallest_network_keeps_are_kept() -> None:

@@ -41,7 +41,8 @@ def deliver_front(run: Run, end: float) -> None:
     members = [m for m in wanted if m.name in trained]
     anew = [t.steps for t in trained.values() if t.whole]
     if anew:  # beside these, what was stopped earlier says nothing of its size
-        least = min(run.study.problem.full, *anew)
+        sought = len(run.study.problem.objectives) > 1
+        least = min(run.study.problem.full, *anew) if sought else run.study.problem.full
         members = [m for m in members if trained[m.name].whole or trained[m.name].steps >= least]
     staged = run.folder / ".front.part"
     shutil.rmtree(staged, ignore_errors=True)

@@ -13,6 +13,7 @@ from seedleaf.learners import cost
 from seedleaf.learners.kin import kinship
 from seedleaf.learners.ladder import heavier, light, tight, worth
 from seedleaf.learners.netspace import (
+    NARROWEST,
     STAGES,
     closest,
     may_mirror,
@@ -59,16 +60,18 @@ class ConvNet:
 
         fitting = (c for c in map(placed, light(spec)) if self.keeps(spec, c, limits))
         plain = next(fitting, None)
-        if plain is None:
+        if plain is None or plain["stage1.width"] == NARROWEST:
             able = tight(spec, placed, lambda config: self.keeps(spec, config, limits))
-            plain = max(able, key=better, default=None) or self.smallest(spec, limits)
+            plain = max((c for c in (plain, *able) if c), key=better, default=None)
+        plain = plain or self.smallest(spec, limits)
         found = self.costs(spec, plain)
         if not self.keeps(spec, plain, limits):
             raise LimitError(_too_tight(found, limits))
         if room <= 1:
             return plain
         within = [*limits, Limit("macs", room * found["macs"])]
-        able = heavier(spec, placed, lambda config: self.keeps(spec, config, within))
+        module = "separable" if plain["stage1"] == "separable" else "conv"
+        able = heavier(spec, placed, lambda config: self.keeps(spec, config, within), module)
         return max([plain, *able], key=better)
 
     @property

@@ -1,4 +1,5 @@
 """The networks that a search may begin with: plain convolutions in many sizes, and which of them fills what is allowed.
+Where limits are too tight for those, separable convolutions and smaller pictures.
 
 Plain convolutions on maps that shrink early: on a CPU they gave the most accuracy for the time, although depthwise ones
 have fewer multiply-adds (28×28, batch 128: 50k params in 17 s an epoch, separable ones of 43k in 30 s).
@@ -25,6 +26,7 @@ REPEATS = (1, 2, 3)
 # Of 3,754 parameters separable convolutions learned more than plain ones of 3,642 in as many seconds (0.425 of errors for
 # 0.456), of 0.2 million multiply-adds as well (0.400 for 0.418).
 IN_TIGHT_LIMITS, SEPARABLE = ("conv", "separable"), 1.2
+COARSEST_SHARE = 0.5  # of a picture's sides; less was not measured
 TWICE_AS_DEEP = 0.8  # of the widths, where blocks are repeated: half of the work goes into depth
 # Of two networks that are allowed, that with more params^this · macs^(1 - this) is begun with, times what its blocks a stage
 # are worth. Where three would be narrow, they take half as long again as two for as many multiply-adds, and learn less.
@@ -38,13 +40,16 @@ def light(spec: ImageSpec) -> Iterator[dict[str, Value]]:
 
 
 def heavier(
-    spec: ImageSpec, placed: Callable[[Mapping[str, Value]], Config], keeps: Callable[[Config], bool]
+    spec: ImageSpec,
+    placed: Callable[[Mapping[str, Value]], Config],
+    keeps: Callable[[Config], bool],
+    module: str = "conv",
 ) -> Iterator[Config]:
-    """The widest network that keeps the limits of each depth and fineness."""
+    """The widest network of this module that keeps the limits, of each depth and fineness."""
     fine = (False, True) if len(stem_strides(spec)) > 1 else (False,)
 
     def made(repeats: int, finer: bool, scale: float) -> Config:
-        return placed(sized(spec, scale, repeats, finer))
+        return placed(_of(module, sized(spec, scale, repeats, finer)))
 
     each = (widest(partial(made, *shape), keeps) for shape in itertools.product(REPEATS, fine))
     return (config for config in each if config is not None)
@@ -52,20 +57,29 @@ def heavier(
 
 def tight(
     spec: ImageSpec, placed: Callable[[Mapping[str, Value]], Config], keeps: Callable[[Config], bool]
-) -> Iterator[Config]:
-    """Where limits leave room for none of the light ones: the widest networks of smaller pictures, and of separable
-    convolutions."""
+) -> list[Config]:
+    """Where limits leave hardly room for one of the light ones: the widest networks of smaller pictures and of separable
+    convolutions; of fewer stages where none of all stages keeps them."""
 
-    def made(module: str, resolution: float, scale: float) -> Config:
-        changes = sized(spec, scale)
-        stages = {stage: module for stage in STAGES if changes.get(stage, "conv") == "conv"}
-        return placed({**changes, **stages, "resolution": resolution})
+    def made(module: str, resolution: float, stages: int, scale: float) -> Config:
+        gone = dict.fromkeys(STAGES[stages:], "none")
+        return placed({**_of(module, sized(spec, scale)), **gone, "resolution": resolution})
 
-    each = (
-        widest(partial(made, *shape), keeps)
-        for shape in itertools.product(IN_TIGHT_LIMITS, resolutions(spec))
-    )
-    return (config for config in each if config is not None)
+    sides = [share for share in resolutions(spec) if share >= COARSEST_SHARE]
+    for stages in (4, 3, 2):
+        each = [
+            widest(partial(made, module, share, stages), keeps)
+            for module in IN_TIGHT_LIMITS
+            for share in sides
+        ]
+        if any(config is not None for config in each):
+            return [config for config in each if config is not None]
+    return []
+
+
+def _of(module: str, changes: Mapping[str, Value]) -> dict[str, Value]:
+    """The same with its plain stages of another module."""
+    return {**changes, **{stage: module for stage in STAGES if changes.get(stage, "conv") == "conv"}}
 
 
 def widest(made: Callable[[float], Config], keeps: Callable[[Config], bool]) -> Config | None:

@@ -71,8 +71,8 @@ class ConvNet:
             return plain
         within = [*limits, Limit("macs", room * found["macs"])]
         module = "separable" if plain["stage1"] == "separable" else "conv"
-        able = heavier(spec, placed, lambda config: self.keeps(spec, config, within), module)
-        return max([plain, *able], key=better)
+        larger = heavier(spec, placed, lambda config: self.keeps(spec, config, within), module)
+        return max([plain, *larger], key=better)
 
     @property
     def tells_latency(self) -> bool:

@@ -164,12 +164,37 @@ def test_where_time_is_short_a_deeper_network_of_as_much_work_is_taken_if_epochs
         assert machine.probed[1] <= 1.05 * machine.probed[0]
 
 
-def test_what_is_only_wider_is_not_looked_at_where_time_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+class OneSize:
+    """A family whose first network is the same whatever the time, without stages."""
+
+    def default(self, spec: ImageSpec, limits: Any, room: float = 1.0) -> dict[str, Any]:
+        return {"net": "somebody's", "batch_size": 64}
+
+    def costs(self, spec: ImageSpec, config: Any) -> dict[str, float]:
+        return {"macs": 1e6}
+
+
+@pytest.mark.parametrize("gpu", [False, True])
+def test_networks_of_one_size_do_not_grow(monkeypatch: pytest.MonkeyPatch, gpu: bool) -> None:
+    looks = list[float]()
+    monkeypatch.setattr(growing, "probe", lambda *_: looks.append(1) or [2.0] * 3)
+    monkeypatch.setattr(growing, "devices", lambda: ("cuda:0",) if gpu else growing.CPU)
+    job: Any = Job("x", 900)
+    for seconds in (200.0, 2_000.0):
+        looks.clear()
+        assert growing.grown(Machine(1, 1), job, SPEC, OneSize(), time.time() + seconds) == (1.0, [2.0] * 3)  # type: ignore[arg-type]
+        assert len(looks) == 1
+
+
+def test_what_is_not_of_more_plain_convolutions_is_not_looked_at_where_time_is_short(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     machine, spec = Machine(6.0, 1.0), replace(SPEC, height=32, width=32, channels=3, n_train=12_000)
     monkeypatch.setattr(growing, "probe", machine.probe)
     limits = [Limit("macs", 2e5)]
-    wider, first = (ConvNet().default(spec, limits, room) for room in (growing.DEEPER, 1.0))
-    assert wider["stage1.repeats"] == first["stage1.repeats"] == 1
+    other, first = (ConvNet().default(spec, limits, room) for room in (growing.DEEPER, 1.0))
+    assert other != first
+    assert other["stage1"] == "separable"
     growing.grown(machine, Job("x", 600, limits={"macs": 2e5}), spec, ConvNet(), time.time() + 600)  # type: ignore[arg-type]
     assert len(machine.probed) == 1
 

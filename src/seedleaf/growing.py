@@ -14,6 +14,7 @@ from seedleaf.executors.base import OWN_DEVICE, Returned
 from seedleaf.executors.local import LocalExecutor
 from seedleaf.job import Job
 from seedleaf.learners.base import Learner
+from seedleaf.learners.ladder import deeper
 from seedleaf.machine import CPU, devices
 from seedleaf.timing import PRESETS, affordable_epoch, delivery_seconds
 
@@ -125,10 +126,7 @@ class Growing:
     def deepen(self) -> None:
         """Take a deeper network of as much work, where the last training has epochs enough for it to be the better one."""
         wanted = self._affordable()
-        deeper = int(self.network(DEEPER)["stage1.repeats"] or 1) > int(
-            self.network(1.0)["stage1.repeats"] or 1
-        )
-        if not deeper or self.thirds[-1] > wanted / DEEP_FROM:
+        if not deeper(self.network(DEEPER), self.network(1.0)) or self.thirds[-1] > wanted / DEEP_FROM:
             return
         if self._look(self.thirds[-1]) > PROBE_SHARE * self._left():
             return

@@ -70,8 +70,7 @@ class ConvNet:
         if room <= 1:
             return plain
         within = [*limits, Limit("macs", room * found["macs"])]
-        module = "separable" if plain["stage1"] == "separable" else "conv"
-        larger = heavier(spec, placed, lambda config: self.keeps(spec, config, within), module)
+        larger = heavier(spec, placed, lambda config: self.keeps(spec, config, within), plain)
         return max([plain, *larger], key=better)
 
     @property

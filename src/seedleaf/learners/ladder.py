@@ -48,7 +48,7 @@ def heavier(
     keeps: Callable[[Config], bool],
     like: Config,
 ) -> Iterator[Config]:
-    """The widest network that keeps the limits, of each depth and fineness, of the modules and at the resolution of `like`."""
+    """The widest network that keeps the limits, of each depth and fineness, with modules and resolution of `like`."""
     module = "separable" if like["stage1"] == "separable" else "conv"
     same = {"resolution": like["resolution"]}
     fine = (False, True) if len(stem_strides(spec)) > 1 else (False,)
@@ -121,7 +121,7 @@ def sized(spec: ImageSpec, scale: float, repeats: int = 1, finer: bool = False) 
 
 
 def deeper(config: Config, than: Config) -> bool:
-    """Whether more plain convolutions stand in a row; of a few separable ones, more in a row learned less in a short time."""
+    """Whether more plain convolutions stand in a row; of few separable ones, more in a row learned less in a short time."""
     more = int(config.get("stage1.repeats") or 1) > int(than.get("stage1.repeats") or 1)
     return more and config.get("stage1") == "conv"
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import seedleaf.learners.tables.select as select_module
 from seedleaf.data.tables import load_table
 from seedleaf.learners.tables.block import Layout
 from seedleaf.learners.tables.features import fit_features
@@ -61,3 +62,21 @@ def test_it_is_a_choice_of_the_space_and_reaches_the_features() -> None:
     assert found.chosen is not None
     assert {3, 7, 11} <= set(found.chosen)
     assert matrix.shape[1] == found.width < 6
+
+
+@pytest.mark.parametrize("n_classes", [0, 2])
+def test_of_thousands_of_columns_few_are_estimated_and_those_that_tell_are_found(
+    n_classes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(400, 5_000))
+    said = (
+        2 * x[:, 17] + x[:, 4_000] ** 2 + 0.3 * rng.normal(size=400)
+    )  # one of them tells by how far it is from the middle
+    y = (said > np.median(said)).astype(int) if n_classes else said
+    seen = []
+    plain = select_module._promising
+    monkeypatch.setattr(select_module, "_promising", lambda *given: seen.append(plain(*given)) or seen[-1])
+    found = select(x, y, n_classes, "information", 4, rng)
+    assert {17, 4_000} <= set(found)
+    assert [len(columns) for columns in seen] == [select_module.MOST_ESTIMATED]

@@ -80,6 +80,14 @@ READ: dict[str, tuple[list[str], Any]] = {
         [f"${v}K-${v + 20}K" if i % 2 else f"${v}-{v + 20}K" for i, v in enumerate(WHOLE)],
         WHOLE * 1e3 + 1e4,
     ),
+    "ranges with a remark": (
+        [
+            f"${v}K-${v + 20}K {'(Glassdoor est.)' if i % 3 else '(Employer Est.)'}"
+            for i, v in enumerate(WHOLE)
+        ],
+        WHOLE * 1e3 + 1e4,
+    ),
+    "a remark beside none": ([f"${v}K{' (est.)' * (i % 2)}" for i, v in enumerate(A)], A * 1e3),
 }
 
 
@@ -120,6 +128,7 @@ NAMES: dict[str, list[str]] = {
     "races": [f"{v}m" if i % 2 else f"{v}k" for i, v in enumerate(WHOLE)],
     "seats": [f"{v}{'BKM'[i % 3]}" for i, v in enumerate(WHOLE)],
     "houses": [f"{v}{'b' * (i % 3 == 0)}" for i, v in enumerate(R.integers(1, 99, N))],
+    "remarks that say numbers": [f"{'ABC'[i % 3]}{v}K (of {v})" for i, v in enumerate(R.integers(1, 9, N))],
     "few": ["0", "1k", "2k", "5k"] * 40,
     "few with a mark": ["<$50K", ">$50K", "$50K"] * 40,
     "few that are ranges": ["<$25K", "$25K-$50K", "$50K-$100K", ">$100K"] * 40,

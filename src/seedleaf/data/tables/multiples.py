@@ -35,7 +35,7 @@ SAYS = {size: words.split()[0] for size, words in WORDS.items()}
 SHORT = re.compile(
     rf"(?P<mark>(?:[~≈<>≤≥]=?)?)(?P<front>[^\d+\-.,~≈<>≤≥=]*+)"
     rf"(?P<number>[+-]?(?>[\d.,](?:[\d.,' \u00a0\u202f]*[\d.,])?)){BLANK}*+"
-    rf"(?P<back>(?P<word>[A-Za-z]*+)\.?(?P<behind>[^\d.,]*+)\.?)",
+    rf"(?P<back>(?P<word>[A-Za-z]*+)\.?(?P<behind>[^\d.,(]*+)(?P<remark>(?>(?:\([^()\d]*+\))?))\.?)",
     re.ASCII,
 )
 ANY = re.compile(

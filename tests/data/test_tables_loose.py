@@ -281,6 +281,25 @@ def test_a_task_that_would_fail_is_not_advised() -> None:
     assert (goal(many, "regression"), goal(many, "classification")) == ("regression", "multiclass")
 
 
+FEW: dict[str, tuple[list[str], list[float]]] = {
+    "units": (["250 g", "500 g", "1 kg", "2 kg"], [250.0, 500.0, 1000.0, 2000.0]),
+    "money": (["<$25K", "$25K-$50K", "$50K-$100K", ">$100K"], [25e3, 37.5e3, 75e3, 100e3]),
+    "about": (["ca 5", "10", "20", "30", "40"], [5.0, 10.0, 20.0, 30.0, 40.0]),
+}
+
+
+@pytest.mark.parametrize(("cells", "values"), FEW.values(), ids=FEW)
+def test_a_few_amounts_are_classes_unless_a_regression_is_asked_for(
+    cells: list[str], values: list[float]
+) -> None:
+    many = cells * 30
+    frame = pd.DataFrame({"x": np.arange(len(many)) % 7 + 0.5, "y": many})
+    assert load_table(frame, target="y").schema.target.task == "multiclass"
+    found = load_table(frame, target="y", task="regression").schema.target
+    assert found.task == "regression"
+    np.testing.assert_allclose(found.column.read(cells), values)
+
+
 def test_postcodes_are_classes_unless_a_regression_is_asked_for() -> None:
     cells = [f"{k:05}" for k in range(40)] * 4
     assert (goal(cells), goal(cells, "regression")) == ("multiclass", "regression")

@@ -12,7 +12,7 @@ import numpy as np
 from seedleaf.data.tables.cells import TOKEN_SET, TOKENS, RawColumn, RawTable
 from seedleaf.data.tables.clock import is_brief, read_clock
 from seedleaf.data.tables.infer_dates import ENOUGH, date_format, drawn, mostly_dates
-from seedleaf.data.tables.loose import loose_style
+from seedleaf.data.tables.loose import FEWEST, loose_style
 from seedleaf.data.tables.multiples import multiplied_style
 from seedleaf.data.tables.numbers import (
     AFFIXED,
@@ -102,9 +102,11 @@ def with_counts(column: Column, raw: RawColumn) -> Column:
     return replace(column, whole=whole, n_values=len(np.unique(values)))
 
 
-def number_style(known: list[str], comma: bool = False, need: float = ENOUGH) -> NumberStyle | None:
+def number_style(
+    known: list[str], comma: bool = False, need: float = ENOUGH, asked: bool = False
+) -> NumberStyle | None:
     """The style in which most of these read as numbers, the plain one where it does as well; None where `need` of them do
-    not in any."""
+    not in any. Where numbers were `asked` for, a few cells with units, marks or ranges are no categories."""
     plain = int((~np.isnan(read_all(known, NumberStyle()))).sum())
     thousands_only = comma and all(GROUPED.fullmatch(v) for v in known if "." in v)
     if plain == len(known) and not (thousands_only and any("." in v for v in known)):
@@ -118,11 +120,12 @@ def number_style(known: list[str], comma: bool = False, need: float = ENOUGH) ->
     styles += [NumberStyle(":")] if any(":" in v for v in known) else []
     counts = [int((~np.isnan(read_all(known, style))).sum()) for style in styles]
     best = max(counts)
-    short = multiplied_style(known, [unsigned(v) for v in known], need, comma)
+    fewest = 2 if asked else FEWEST
+    short = multiplied_style(known, [unsigned(v) for v in known], need, comma, fewest)
     if short is not None and (~np.isnan(read_all(known, short))).sum() >= best:
         return short
     style = styles[counts.index(best)]
-    loose = loose_style(known, need) if best < len(known) and not style.clock else None
+    loose = loose_style(known, need, fewest) if best < len(known) and not style.clock else None
     if loose is not None and (~np.isnan(read_all(known, loose))).sum() > best:
         return loose
     if best < need * len(known):

@@ -26,7 +26,7 @@ def infer_target(name: str, raw: RawColumn, task: str | None, source: str) -> Ta
     known = [v for v in raw.values if v.lower() not in SURE]
     if not known:
         raise DataError(f"{source}: the target column {name} has no known value")
-    style = number_style(known)
+    style = number_style(known, asked=task == "regression")
     if task not in (None, "classification", "binary", "multiclass", "regression"):
         raise DataError(f"no task {task!r}: classification or regression")
     if style is None and task in (None, "regression"):
@@ -50,7 +50,7 @@ def _of_most(name: str, raw: RawColumn, task: str | None, source: str) -> Number
     """The style of a target most of whose cells are numbers, and many different ones; None where it is classes. Raises
     DataError where it may be either."""
     rows = {v: int(c) for v, c in zip(raw.values, raw.counts, strict=True) if v.lower() not in SURE}
-    style = number_style(list(rows), need=MOSTLY)
+    style = number_style(list(rows), need=MOSTLY, asked=task == "regression")
     if style is None or style.clock:
         return None
     odd = [v for v in rows if math.isnan(style.read(v))]

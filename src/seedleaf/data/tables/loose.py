@@ -69,10 +69,11 @@ def parts_of(text: str) -> Cell | None:
     return None if front and back else Cell(mark, front, number, back, two is not None)
 
 
-def loose_style(known: Sequence[str], need: float) -> NumberStyle | None:
-    """The style in which at least so large a share of these distinct cells are numbers; None where there is none."""
+def loose_style(known: Sequence[str], need: float, fewest: int = FEWEST) -> NumberStyle | None:
+    """The style in which at least so large a share of these distinct cells are numbers; None where there is none, or fewer
+    cells than `fewest`."""
     cells = [cell for text in known if (cell := parts_of(text))]
-    if len(known) < FEWEST or len(cells) < need * len(known):
+    if len(known) < fewest or len(cells) < need * len(known):
         return None
     if sum(not (cell.mark or cell.two) for cell in cells) < MOSTLY * len(known):
         return None

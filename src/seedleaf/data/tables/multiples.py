@@ -107,17 +107,18 @@ def _joined(mark: str) -> bool:
 
 
 def multiplied_style(
-    known: Sequence[str], unsigned: Sequence[str], need: float, comma: bool
+    known: Sequence[str], unsigned: Sequence[str], need: float, comma: bool, fewest: int = FEWEST
 ) -> NumberStyle | None:
     """The style with multiples in which at least so large a share of these distinct cells are numbers; None where there is
-    none or it is not sure that they are multiples. `unsigned` are the same cells without what makes them negative."""
+    none or it is not sure that they are multiples. `unsigned` are the same cells without what makes them negative; of
+    fewer than `fewest` cells ranges and marks are categories."""
     if not any(ANY.search(text) for text in known):
         return None
     found = [cell for text in unsigned if (cell := shorts(text))]
     cells = [one for cell in found for one in cell]
     if len(found) < need * len(known) or not _believed(cells, len(known)):
         return None
-    if len(known) < FEWEST and any(len(cell) > 1 or cell[0].mark for cell in found):
+    if len(known) < fewest and any(len(cell) > 1 or cell[0].mark for cell in found):
         return None  # "<$50K" and ">$50K": of a few, each is a category
     fronts = [front for front, _ in Counter(c.front for c in cells if c.front).most_common(MOST)]
     sizes = {c.back: c.size for c in cells}

@@ -29,6 +29,7 @@ from seedleaf.timing import (
     plan_time,
     refit_step_seconds,
     refit_steps,
+    wanted_epochs,
 )
 from seedleaf.train.ramp import AXES, Ramp, resolve
 from seedleaf.train.regime import for_long
@@ -85,8 +86,8 @@ def open_study(
         left = deadline - time.time()
         ramp = () if axis == "epochs" else thirds
         share = SOUGHT_SHARE if job.tradeoff else FRONT_SHARE
-        spent = job.time_limit - left
-        plan = plan_time(left, job.workers, epoch, delivery, PRESETS[job.preset], spent, ramp, share)
+        spent, wanted = job.time_limit - left, wanted_epochs(spec.n_train)
+        plan = plan_time(left, job.workers, epoch, delivery, PRESETS[job.preset], spent, ramp, share, wanted)
         fidelity, limits = plan.fidelity, dict(job.limits)
         if "macs" not in limits:
             limits["macs"] = MACS_OVER_DEFAULT * learner.costs(spec, default)["macs"]

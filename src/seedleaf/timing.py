@@ -26,6 +26,7 @@ EPOCHS_WANTED = (
     30.0  # of the final training on ROWS_OF_THOSE images; fewer images need more, as there are fewer batches
 )
 ROWS_OF_THOSE, ROWS_POWER, MOST_WANTED = 60_000, 0.5, 150.0
+MOST_REFIT_SHARE = 0.5  # of the time for training, however few epochs that is
 # The final training of pictures, in the search's full trainings. A third of the time is some two to four of them: with
 # less than that the light winners of a GPU were done long before their time was over.
 LONGEST_REFIT = 4.0
@@ -78,12 +79,14 @@ def plan_time(
     spent: float = 0.0,
     thirds: Sequence[float] = (),
     front_share: float = FRONT_SHARE,
+    wanted: float = 0.0,
 ) -> TimePlan:
     """Share out `left` seconds of wall time, given that one epoch of the default config takes `epoch_seconds`.
 
     `thirds` are the seconds of a step in each third of a training where they differ: steps that are cheap at first make
-    room for more of them. `front_share` of the time goes to the networks beside the winner. BudgetError, with the time that
-    would do, where too few seconds are left after the `spent` ones of the start.
+    room for more of them. `front_share` of the time goes to the networks beside the winner. Where the refit's share has
+    fewer epochs than `wanted`, it gets more of the search's. BudgetError, with the time that would do, where too few seconds
+    are left after the `spent` ones of the start.
     """
     first, step = (thirds[0], sum(thirds) / len(thirds)) if thirds else (epoch_seconds, epoch_seconds)
     usable = left - delivery
@@ -93,9 +96,12 @@ def plan_time(
             f"give at least --time {format_seconds(math.ceil(spent + delivery + 12 * epoch_seconds))}"
         )
     front = front_share * usable if usable >= FRONT_FROM else 0.0
-    refit = preset.refit_share * (usable - front)
+    share = _refit_share(preset, (usable - front) / epoch_seconds, wanted)
+    refit = share * (usable - front)
     search = usable - front - refit
-    full = int(search * workers / preset.trainings / step)
+    # A shorter search is one of fewer trainings, not of shorter ones, of which the refit may have four times the epochs.
+    trainings = preset.trainings * (1 - share) / (1 - preset.refit_share)
+    full = int(search * workers / trainings / step)
     # With many workers there is work for long trainings but not the wall time: one must end well within the search.
     full = min(full, int(LONGEST_SHARE * search / step), MOST_EPOCHS)
     full = max(full, 2)
@@ -103,10 +109,22 @@ def plan_time(
     return TimePlan(Fidelity("step" if thirds else "epoch", min(low, full), full), search, refit, front)
 
 
+def _refit_share(preset: Preset, epochs: float, wanted: float) -> float:
+    """The refit's part of so many `epochs`: more than the preset's where that is fewer than `wanted`, by the root of what
+    lacks: an epoch more is worth the more the fewer there are, and a short search finds little."""
+    have = max(preset.refit_share * epochs, 1.0)
+    share = preset.refit_share * math.sqrt(max(wanted / have, 1.0))
+    return min(share, max(MOST_REFIT_SHARE, preset.refit_share))
+
+
+def wanted_epochs(n_train: int) -> float:
+    """Of the final training."""
+    return min(EPOCHS_WANTED * math.pow(ROWS_OF_THOSE / max(n_train, 1), ROWS_POWER), MOST_WANTED)
+
+
 def affordable_epoch(left: float, delivery: float, n_train: int, preset: Preset) -> float:
     """Seconds that an epoch of the first network may take, so that its final training has the epochs that it needs."""
-    wanted = min(EPOCHS_WANTED * math.pow(ROWS_OF_THOSE / max(n_train, 1), ROWS_POWER), MOST_WANTED)
-    return preset.refit_share * max(left - delivery, 0.0) / wanted
+    return preset.refit_share * max(left - delivery, 0.0) / wanted_epochs(n_train)
 
 
 def refit_step_seconds(trial: Trial, share: Callable[[int], float] = lambda step: 1.0) -> float:

@@ -152,6 +152,24 @@ def test_more_of_a_better_preset_is_search() -> None:
     assert searches == sorted(searches)
 
 
+@pytest.mark.parametrize("preset", ["quick", "good", "best"])
+def test_a_last_training_that_lacks_epochs_gets_more_of_the_time(preset: str) -> None:
+    given_to = PRESETS[preset]
+    plans = [plan_time(480, 1, epoch, 6.0, given_to, wanted=60.0) for epoch in (1.0, 2.5, 5.0, 10.0)]
+    plain = [plan_time(480, 1, epoch, 6.0, given_to) for epoch in (1.0, 2.5, 5.0, 10.0)]
+    assert plans[0] == plain[0], "where there are epochs enough nothing changes"
+    refits = [p.refit_seconds for p in plans]
+    assert refits == sorted(refits)
+    assert refits[-1] > refits[0]
+    for mine, theirs in zip(plans, plain, strict=True):
+        usable = mine.search_seconds + mine.refit_seconds
+        assert usable == pytest.approx(theirs.search_seconds + theirs.refit_seconds)
+        assert mine.refit_seconds <= 0.5 * usable + 1e-9
+        assert abs(mine.fidelity.high - theirs.fidelity.high) <= 1, (
+            "a trial's full training stays what it was"
+        )
+
+
 def test_delivery_grows_with_the_test_part() -> None:
     assert delivery_seconds(0, 0, 1.0) < delivery_seconds(1000, 1000, 1.0) < delivery_seconds(5000, 1000, 1.0)
 

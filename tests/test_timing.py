@@ -152,6 +152,15 @@ def test_more_of_a_better_preset_is_search() -> None:
     assert searches == sorted(searches)
 
 
+def test_a_search_of_a_few_epochs_keeps_them() -> None:
+    for epochs in (3.0, 5.0, 8.0):
+        plan = plan_time(6.0 + epochs, 1, 1.0, 6.0, PRESETS["good"], wanted=60.0)
+        assert (
+            plan.search_seconds
+            >= min(4.0, plan_time(6.0 + epochs, 1, 1.0, 6.0, PRESETS["good"]).search_seconds) - 1e-9
+        )
+
+
 @pytest.mark.parametrize("preset", ["quick", "good", "best"])
 def test_a_last_training_that_lacks_epochs_gets_more_of_the_time(preset: str) -> None:
     given_to = PRESETS[preset]

@@ -88,10 +88,6 @@ def main() -> None:
             why = "the time was over"
         except Exception as error:  # whatever it raises is its row
             why = f"{type(error).__name__}: {str(error)[:200]}"
-            if (
-                time.time() > begun + given.seconds
-            ):  # the tuner takes what ends a trial for its failure, three times
-                why = "the time was over"
         trials = list(search.tuner.oracle.trials.values())
         states: dict[str, int] = {}
         for trial in trials:

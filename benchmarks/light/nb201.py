@@ -97,10 +97,9 @@ def read_scores(paths: Sequence[Path]) -> dict[str, Array]:
         np.isin(ops, [i for i, n in enumerate(op_names) if "conv" in n]).sum(axis=1).astype(float)
     )
     found["macs (as parameters)"] = nb201_macs(ops, op_names)
-    ranks = {name: ranks(v) for name, v in found.items()}
-    return {**found, "naswot+depth": ranks["naswot"] + ranks["depth"],
-            "naswot+synflow": ranks["naswot"] + ranks["synflow"],
-            "naswot+synflow+depth": ranks["naswot"] + ranks["synflow"] + ranks["depth"]}  # fmt: skip
+    by_rank = {name: ranks(v) for name, v in found.items()}
+    sums = (("naswot", "depth"), ("naswot", "synflow"), ("naswot", "synflow", "depth"))
+    return found | {"+".join(names): np.sum([by_rank[n] for n in names], axis=0) for names in sums}
 
 
 def ranks(values: Array) -> Array:

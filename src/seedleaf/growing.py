@@ -25,7 +25,8 @@ WORTH_GROWING = 1.15  # what is not larger by that is not worth a try
 LARGEST = 100.0  # times the work of the lightest default
 TOO_SLOW = 1.3  # of what is affordable
 # Of as much work, a deeper network is the better one from some share of the epochs on that a last training should have: on
-# CIFAR-10 at 50k it was 0.02 ahead with 0.4 of them and 0.03 behind with 0.15.
+# CIFAR-10 at 50k it was 0.02 ahead with 0.4 of them and 0.03 behind with 0.15. (By the preset's share
+# of the time; a training that lacks epochs gets more.)
 DEEPER, DEEP_FROM = 1.05, 0.3
 # A GPU may take four times the work in nearly the same time, as launches are what it waits for: then it is taken, even where
 # trainings are short of epochs (a ResNet of 3.2 times the work had 29 of them for 35, and was 0.04 more accurate).

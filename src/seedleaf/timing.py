@@ -27,6 +27,7 @@ EPOCHS_WANTED = (
 )
 ROWS_OF_THOSE, ROWS_POWER, MOST_WANTED = 60_000, 0.5, 150.0
 MOST_REFIT_SHARE = 0.5  # of the time for training, however few epochs that is
+FEWEST_SEARCHED = 4.0  # epochs that it leaves the search
 # The final training of pictures, in the search's full trainings. A third of the time is some two to four of them: with
 # less than that the light winners of a GPU were done long before their time was over.
 LONGEST_REFIT = 4.0
@@ -99,7 +100,7 @@ def plan_time(
     share = _refit_share(preset, (usable - front) / epoch_seconds, wanted)
     refit = share * (usable - front)
     search = usable - front - refit
-    # A shorter search is one of fewer trainings, not of shorter ones, of which the refit may have four times the epochs.
+    # A shorter search is one of fewer trainings, if it can, not of shorter ones: the refit has four times their epochs.
     trainings = preset.trainings * (1 - share) / (1 - preset.refit_share)
     full = int(search * workers / trainings / step)
     # With many workers there is work for long trainings but not the wall time: one must end well within the search.
@@ -114,7 +115,8 @@ def _refit_share(preset: Preset, epochs: float, wanted: float) -> float:
     lacks: an epoch more is worth the more the fewer there are, and a short search finds little."""
     have = max(preset.refit_share * epochs, 1.0)
     share = preset.refit_share * math.sqrt(max(wanted / have, 1.0))
-    return min(share, max(MOST_REFIT_SHARE, preset.refit_share))
+    most = min(MOST_REFIT_SHARE, 1 - FEWEST_SEARCHED / max(epochs, 1e-9))
+    return min(share, max(most, preset.refit_share))
 
 
 def wanted_epochs(n_train: int) -> float:

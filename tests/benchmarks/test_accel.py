@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
-from light.accel import Nearest, Table, evaluations
+from light import nb201
+from light.accel import Nearest, Table, evaluations, read_scores
 from light.mobile import Stage, mobile_network
 from light.proxies import PROXIES
 from search.surrogates import DATA
@@ -70,3 +73,30 @@ def test_a_proxy_that_knows_finds_the_best_sooner() -> None:
     alone = [evaluations(table, seed, None) for seed in range(5)]
     knowing = [evaluations(table, seed, table.accuracy) for seed in range(5)]
     assert np.median(knowing) <= 0.6 * np.median(alone)
+
+
+def test_scores_of_parts_are_put_together_with_sums_of_ranks(tmp_path: Path) -> None:
+    table = toy(40)
+    table = Table(
+        table.names, table.networks, {**table.values, "params_M": table.accuracy, "macs_M": table.accuracy}
+    )
+    for part in (0, 1):
+        rows = np.arange(40)[part::2]
+        values = np.stack([rows, -rows], axis=1).astype(float)
+        np.savez(tmp_path / f"{part}.npz", rows=rows, names=["naswot", "synflow"], values=values)
+    found = read_scores([tmp_path / "0.npz", tmp_path / "1.npz"], table)
+    np.testing.assert_array_equal(found["naswot"], np.arange(40))
+    np.testing.assert_array_equal(found["naswot+synflow"], np.full(40, 41.0))
+    with pytest.raises(SystemExit, match="missing"):
+        read_scores([tmp_path / "0.npz"], table)
+
+
+@pytest.mark.skipif(not (DATA / "tables" / "nb201").exists(), reason="needs the table of NAS-Bench-201")
+def test_scores_of_cells_are_put_together(tmp_path: Path) -> None:
+    ops, names, _ = nb201.table("cifar10")
+    rows = np.unique(nb201.first_of_a_kind(ops, names))
+    values = np.stack([rows, rows], axis=1).astype(float)
+    np.savez(tmp_path / "all.npz", rows=rows, names=["naswot", "synflow"], values=values)
+    found = nb201.read_scores([tmp_path / "all.npz"])
+    assert {"depth", "macs (as parameters)", "naswot+synflow", "naswot+synflow+depth"} <= set(found)
+    np.testing.assert_allclose(found["naswot+synflow"], 2 * nb201.ranks(found["naswot"]))

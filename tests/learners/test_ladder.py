@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from seedleaf.core import Limit
@@ -86,22 +88,22 @@ def test_limits_that_leave_room_for_no_plain_network_are_filled_all_the_same(
 @pytest.mark.parametrize(
     ("shape", "metric", "limits"),
     [
-        ((32, 32, 3), "macs", (200_000, 290_000, 320_000, 400_000, 500_000)),
-        ((28, 28, 1), "macs", (100_000, 150_000, 175_000, 300_000)),
-        ((96, 96, 3), "macs", (300_000, 640_000, 680_000, 1_000_000)),
-        ((32, 32, 3), "params", (800, 1_500, 4_000, 5_000, 6_000, 9_000)),
+        ((32, 32, 3), "macs", (200_000, 290_000, 320_000, 400_000, 500_000, 580_000, 582_000)),
+        ((28, 28, 1), "macs", (100_000, 150_000, 175_000, 300_000, 500_000, 600_000)),
+        ((96, 96, 3), "macs", (300_000, 640_000, 680_000, 1_000_000, 1_320_000, 1_330_000)),
+        ((32, 32, 3), "params", (800, 1_500, 4_000, 5_000, 6_000, 9_000, 11_000, 12_300)),
     ],
 )
-def test_a_looser_limit_gives_no_lesser_network(
+def test_a_looser_limit_gives_no_far_lesser_network(
     shape: tuple[int, int, int], metric: str, limits: tuple[float, ...]
 ) -> None:
-    """Around where the narrowest plain network begins to fit."""
+    """Around where the narrowest plain network begins to fit, and the first that is taken without a look at others."""
     spec, found = spec_of(*shape), []
     for limit in limits:
         config = LEARNER.default(spec, [Limit(metric, limit)])
         found.append(worth(LEARNER.costs(spec, config), config))
         assert config.get("resolution", 1.0) >= 0.5, "smaller pictures were not measured"
-    assert found == sorted(found)
+    assert all(after > 0.7 * before for before, after in itertools.pairwise(found))
 
 
 @pytest.mark.parametrize("room", [1.0, 8.0, 50.0])

@@ -49,7 +49,7 @@ def train_members(run: Run, members: Sequence[Member], end: float) -> dict[str, 
     sought = len(run.study.problem.objectives) > 1
     full = run.study.problem.full
     short = {m.name: m for m in members if sought or m.share < 1 or m.trial.step < full}
-    # Where the front was sought, members were chosen by what they are now: a training that is no longer would be no gain.
+    # Where the front was sought, members were chosen by what they are now: a training that is not longer would be no gain.
     had = {name: t.steps for name, t in ready.items()} if sought else {}
     steps, chosen = _as_long_as_fits(run, short, had, seconds, int((LONGEST_REFIT if sought else 1) * full))
     possible = [m.name for m in members if m.name in chosen or m.name in ready][:MEMBERS]

@@ -50,7 +50,7 @@ def _of_most(name: str, raw: RawColumn, task: str | None, source: str) -> Number
     """The style of a target most of whose cells are numbers, and many different ones; None where it is classes. Raises
     DataError where it may be either."""
     rows = {v: int(c) for v, c in zip(raw.values, raw.counts, strict=True) if v.lower() not in SURE}
-    style = number_style(list(rows), need=MOSTLY, asked=task == "regression")
+    style = number_style(list(rows), need=MOSTLY)
     if style is None or style.clock:
         return None
     odd = [v for v in rows if math.isnan(style.read(v))]

@@ -38,6 +38,9 @@ SHORT = re.compile(
     rf"(?P<back>(?P<word>[A-Za-z]*+)\.?(?P<behind>[^\d.,(]*+)(?P<remark>(?>(?:\([^()\d]*+\))?))\.?)",
     re.ASCII,
 )
+COUNTING = re.compile(
+    r"per|an?|each|hourly|daily|weekly|monthly|quarterly|yearly|annual(?:ly)?|loss(?:es)?|minus|negative"
+)
 ANY = re.compile(
     rf"\d{BLANK}{{0,2}}(?:[kKmMbB]|cr|Cr|CR|[lL]a|[tT][rshn])", re.ASCII
 )  # for the many columns without
@@ -89,6 +92,8 @@ def _short(text: str) -> Short | None:
     if found is None:
         return None
     word, behind = found["word"], found["behind"].strip()
+    if any(_measuring(said) for said in found["remark"].lower().strip("()").split()):
+        return None
     size = MEANING.get(word.lower()) or LETTERS.get(word.lower(), 0.0)
     if not size and word[:1] in ("k", "K", "M", "m") and _joined(word[1:]):  # "MEUR"
         word, behind, size = word[0], word[1:] + behind, LETTERS[word[0].lower()]
@@ -99,6 +104,12 @@ def _short(text: str) -> Short | None:
         return None
     currency = beside[0] if beside else ""
     return Short(found["mark"], currency, found["front"].strip(), found["number"], found["back"], word, size)
+
+
+def _measuring(word: str) -> bool:
+    """Whether a word of a remark may say in what the number counts: "(million)", "(per hour)", "(loss)"."""
+    known = word in MEANING or word in LETTERS or COUNTING.fullmatch(word) is not None
+    return known or measures(word.strip(".")) != ""
 
 
 def _joined(mark: str) -> bool:

@@ -3,6 +3,7 @@ numbers are worth a product."""
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -21,11 +22,11 @@ def select(
     """The `keep` columns of `x` (N, D) that say most about `y`, ascending; by "stability" those that are among the `keep`
     of `often` (a share) of the subsamples, two at least."""
     some = _some(len(x), rng)
-    filled = np.nan_to_num(x[some], nan=-1e6)
+    known, filled = x[some], np.nan_to_num(x[some], nan=-1e6)
     if how == "stability":
         return _stable(filled, y[some], n_classes, keep, often, rng)
     score = (
-        _information(filled, y[some], n_classes)
+        _information(known, filled, y[some], n_classes)
         if how == "information"
         else _model(filled, y[some], n_classes)
     )
@@ -80,25 +81,31 @@ def _agreement(x: Array, goal: Array) -> Array:
     return np.asarray(np.square(x.T @ goal / size).max(1))
 
 
-def _information(x: Array, y: Array, n_classes: int) -> Array:
-    """Mutual information with the target (Kraskov et al. 2004, as scikit-learn estimates it)."""
+def _information(x: Array, filled: Array, y: Array, n_classes: int) -> Array:
+    """Mutual information with the target (Kraskov et al. 2004, as scikit-learn estimates it). Of many columns that of the
+    most promising is estimated; the others come after them, in the order of what they promise."""
     from sklearn.feature_selection import mutual_info_classif, mutual_info_regression
 
     estimate = mutual_info_classif if n_classes else mutual_info_regression
+    if x.shape[1] <= MOST_ESTIMATED:
+        return np.asarray(estimate(filled, y, discrete_features=False, random_state=0))
     goal = y.astype(np.float64)[:, None] if n_classes == 0 else np.eye(n_classes)[y]
-    chosen = _promising(x, goal - goal.mean(0), MOST_ESTIMATED)
-    found = np.full(x.shape[1], -1.0)
-    found[chosen] = estimate(x[:, chosen], y, discrete_features=False, random_state=0)
+    worth = _promise(x, goal - goal.mean(0))
+    chosen = np.sort(np.argsort(-worth, kind="stable")[:MOST_ESTIMATED])
+    found = worth - 2.0  # below every estimate, which are no less than 0
+    found[chosen] = estimate(filled[:, chosen], y, discrete_features=False, random_state=0)
     return found
 
 
-def _promising(x: Array, goal: Array, n: int) -> Array:
-    """The `n` columns that themselves, or whose distances from the middle, go best with the target."""
-    if x.shape[1] <= n:
-        return np.arange(x.shape[1])
-    apart = np.abs(x - np.median(x, axis=0))
-    worth = np.maximum(_agreement(x, goal), _agreement(apart, goal))
-    return np.sort(np.argsort(-worth, kind="stable")[:n])
+def _promise(x: Array, goal: Array) -> Array:
+    """How well each column, its distance from the middle, or that it is missing goes with the target: from 0 to 1."""
+    gone = ~np.isfinite(x)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of columns of which nothing is known
+        middle = np.nan_to_num(np.nanmedian(np.where(gone, np.nan, x), axis=0))
+    known = np.where(gone, middle, x)
+    each = [_agreement(part, goal) for part in (known, np.abs(known - middle), gone.astype(np.float64))]
+    return np.asarray(np.max(each, axis=0))
 
 
 def _model(x: Array, y: Array, n_classes: int, trees: int = 60) -> Array:

@@ -11,7 +11,6 @@ pictures of 16 pixels. Accel-NASBench: Ahmad et al. 2024.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +23,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from light.mobile import Stage, mobile_network
-from light.nb201 import DRAWN, MOST, TOP, Array, ranks
+from light.nb201 import DRAWN, MOST, TOP, Array, asked_of, ranks, shown
 from search.surrogates import DATA
 from seedleaf import Choice, Space
 from seedleaf.core import Config, History
@@ -172,35 +171,21 @@ def compare(table: Table, scores: Mapping[str, Array], seeds: int) -> Iterator[s
     alone = np.array([evaluations(table, s, None) for s in range(seeds)])
     by_chance = np.array([random_evaluations(table, s) for s in range(seeds)])
 
-    def row(name: str, rho: str, taken: Array) -> str:
-        low, middle, high = np.quantile(taken, (0.25, 0.5, 0.75))
-        lost = int((taken >= MOST).sum())
-        share = middle / np.median(alone)
-        return f"| {name} | {rho} | {middle:.0f} | {low:.0f} to {high:.0f} | {lost} | {share:.2f} |"
-
-    yield row("random search", "", by_chance)
-    yield row("evolution", "", alone)
+    yield shown("random search", "", by_chance, alone)
+    yield shown("evolution", "", alone, alone)
     for name, values in scores.items():
         taken = np.array([evaluations(table, s, values) for s in range(seeds)])
-        yield row(f"evolution + {name}", f"{spearmanr(values, table.accuracy)[0]:.2f}", taken)
+        yield shown(f"evolution + {name}", f"{spearmanr(values, table.accuracy)[0]:.2f}", taken, alone)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    verbs = parser.add_subparsers(dest="verb", required=True)
-    scoring = verbs.add_parser("score")
-    scoring.add_argument("--out", type=Path, required=True)
-    scoring.add_argument("--part", default="0/1", help="K/N: every N-th network, from K on")
-    searching = verbs.add_parser("search")
-    searching.add_argument("--scores", type=Path, nargs="+", required=True)
-    searching.add_argument("--seeds", type=int, default=20)
-    given = parser.parse_args()
+    given = asked_of(__doc__)
     if given.verb == "score":
-        first, _, parts = given.part.partition("/")
-        score(given.out, (int(first), int(parts)))
+        score(given.out, given.part)
         return
     table = Table.read()
-    for line in compare(table, read_scores(given.scores, table), given.seeds):
+    scores = read_scores(given.scores, table)
+    for line in compare(table, {k: scores[k] for k in given.only or scores}, given.seeds):
         print(line, flush=True)
 
 

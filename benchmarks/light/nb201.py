@@ -161,6 +161,13 @@ def random_evaluations(instance: str, seed: int) -> int:
     return int(np.argmax(accuracy[order] >= goal)) + 1
 
 
+def shown(name: str, rho: str, taken: Array, alone: Array) -> str:
+    """A row: median and quartiles of the trainings, how many runs were given up, the ratio to evolution `alone`."""
+    low, middle, high = np.quantile(taken, (0.25, 0.5, 0.75))
+    lost = int((taken >= MOST).sum())
+    return f"| {name} | {rho} | {middle:.0f} | {low:.0f} to {high:.0f} | {lost} | {middle / np.median(alone):.2f} |"
+
+
 def compare(scores: Mapping[str, Array], seeds: int) -> list[str]:
     """A table: rank correlation with the accuracy, evaluations (median and quartiles) and their ratio to evolution's."""
     from scipy.stats import spearmanr
@@ -182,29 +189,33 @@ def compare(scores: Mapping[str, Array], seeds: int) -> list[str]:
             "| method | Spearman | median evaluations | quartiles | not by 500 | of evolution's |",
             "|---|---|---|---|---|---|",
         ]
-        for name, rho, taken in rows:
-            low, middle, high = np.quantile(taken, (0.25, 0.5, 0.75))
-            lost = int((taken >= MOST).sum())
-            lines.append(
-                f"| {name} | {rho} | {middle:.0f} | {low:.0f} to {high:.0f} | {lost} | {middle / np.median(alone):.2f} |"
-            )
+        lines += [shown(*row, alone) for row in rows]
     return lines
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+def asked_of(doc: str | None) -> argparse.Namespace:
+    """What was asked for: `verb`, and `out` and `part` of score, `scores`, `only` and `seeds` of search."""
+    parser = argparse.ArgumentParser(description=(doc or "").split("\n")[0])
     verbs = parser.add_subparsers(dest="verb", required=True)
     scoring = verbs.add_parser("score")
     scoring.add_argument("--out", type=Path, required=True)
-    scoring.add_argument("--part", default="0/1", help="K/N: every N-th cell, from K on")
+    scoring.add_argument("--part", type=_part, default=(0, 1), help="K/N: every N-th network, from K on")
     searching = verbs.add_parser("search")
     searching.add_argument("--scores", type=Path, nargs="+", required=True)
     searching.add_argument("--only", nargs="+", help="proxies, of those scored")
     searching.add_argument("--seeds", type=int, default=20)
-    given = parser.parse_args()
+    return parser.parse_args()
+
+
+def _part(text: str) -> tuple[int, int]:
+    first, _, parts = text.partition("/")
+    return int(first), int(parts)
+
+
+def main() -> None:
+    given = asked_of(__doc__)
     if given.verb == "score":
-        first, _, parts = given.part.partition("/")
-        score(given.out, (int(first), int(parts)))
+        score(given.out, given.part)
         return
     scores = read_scores(given.scores)
     print("\n".join(compare({k: scores[k] for k in given.only or scores}, given.seeds)))

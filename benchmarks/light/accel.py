@@ -12,7 +12,6 @@ pictures of 16 pixels. Accel-NASBench: Ahmad et al. 2024.
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +22,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from light.mobile import Stage, mobile_network
-from light.nb201 import DRAWN, MOST, TOP, Array, asked_of, ranks, shown
+from light.nb201 import DRAWN, MOST, TOP, Array, asked_of, read_parts, score_networks, shown, with_sums
 from search.surrogates import DATA
 from seedleaf import Choice, Space
 from seedleaf.core import Config, History
@@ -32,7 +31,6 @@ from seedleaf.space import Problem
 from seedleaf.study import Study
 from seedleaf.tuner.evolution import EvolutionSampler
 
-IMAGES, SIDE = 16, 16
 BASELINES = {"params": "params_M", "macs": "macs_M"}  # by the table itself
 
 
@@ -68,44 +66,11 @@ class Table:
 # --- scores ---
 
 
-def score(out: Path, part: tuple[int, int]) -> None:
-    """All proxies of the networks of a part, from one initialisation each and one batch of CIFAR-10."""
-    import torch
-
-    from light.proxies import PROXIES
-
-    torch.set_num_threads(1)
-    table = Table.read()
-    images = np.load(DATA / "images" / "cifar10_12k_3k.npz")
-    pixels = torch.from_numpy(images["x_train"][:IMAGES]).float().permute(0, 3, 1, 2) / 127.5 - 1
-    x = torch.nn.functional.interpolate(pixels, (SIDE, SIDE), mode="area")
-    y = torch.from_numpy(images["y_train"][:IMAGES].astype(np.int64))
-    rows = np.arange(len(table.accuracy))[part[0] :: part[1]]
-    found, begun = np.full((len(rows), len(PROXIES)), np.nan), time.time()
-    for k, row in enumerate(rows):
-        torch.manual_seed(int(row))
-        net = mobile_network(table.stages(row))
-        found[k] = [proxy(net, x, y) for proxy in PROXIES.values()]
-        if k % 500 == 499:
-            print(f"{k + 1} of {len(rows)} after {time.time() - begun:.0f} s", flush=True)
-    np.savez_compressed(out, rows=rows, names=list(PROXIES), values=found)
-
-
 def read_scores(paths: Sequence[Path], table: Table) -> dict[str, Array]:
-    """Each proxy's score by network, parts put together; depth, parameters and multiply-adds; and sums of ranks."""
-    parts = [np.load(p) for p in paths]
-    names = [str(n) for n in parts[0]["names"]]
-    values = np.full((len(table.accuracy), len(names)), np.nan)
-    for p in parts:
-        values[p["rows"]] = p["values"]
-    if np.isnan(values).all(axis=1).any():
-        raise SystemExit("a part of the scores is missing")
-    found = {name: np.nan_to_num(values[:, i], nan=-1e9) for i, name in enumerate(names)}
+    """Each proxy's score by network; depth, parameters and multiply-adds; and sums of ranks."""
+    found = read_parts(paths, np.arange(len(table.accuracy)))
     found["depth"] = table.networks[:, 2::4].sum(axis=1).astype(float)
-    found |= {name: table.values[column] for name, column in BASELINES.items()}
-    by_rank = {name: ranks(v) for name, v in found.items()}
-    sums = (("naswot", "depth"), ("naswot", "synflow"), ("naswot", "synflow", "depth"))
-    return found | {"+".join(names): np.sum([by_rank[n] for n in names], axis=0) for names in sums}
+    return with_sums(found | {name: table.values[column] for name, column in BASELINES.items()})
 
 
 # --- search ---
@@ -179,11 +144,12 @@ def compare(table: Table, scores: Mapping[str, Array], seeds: int) -> Iterator[s
 
 
 def main() -> None:
-    given = asked_of(__doc__)
+    given, table = asked_of(__doc__), Table.read()
     if given.verb == "score":
-        score(given.out, given.part)
+        first, parts = given.part
+        rows = np.arange(len(table.accuracy))[first::parts]
+        score_networks(rows, lambda row: mobile_network(table.stages(row)), given.out)
         return
-    table = Table.read()
     scores = read_scores(given.scores, table)
     for line in compare(table, {k: scores[k] for k in given.only or scores}, given.seeds):
         print(line, flush=True)

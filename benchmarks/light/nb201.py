@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -29,6 +29,9 @@ from seedleaf.seeds import rng_for
 from seedleaf.space import Problem
 from seedleaf.study import Study
 from seedleaf.tuner.evolution import EvolutionSampler
+
+if TYPE_CHECKING:
+    from torch import nn
 
 IMAGES, SIDE = 16, 16
 DRAWN = 16  # children that a proxy chooses among
@@ -49,25 +52,29 @@ def table(instance: str) -> tuple[Array, list[str], Array]:
 
 
 def score(out: Path, part: tuple[int, int]) -> None:
-    """All proxies of the cells of a part, from one initialisation each and one batch of CIFAR-10."""
+    """All proxies of the cells of a part."""
+    from light.cells import cell_network
+
+    ops, names, _ = table("cifar10")
+    rows = np.unique(first_of_a_kind(ops, names))[part[0] :: part[1]]
+    score_networks(rows, lambda row: cell_network([names[o] for o in ops[row]]), out)
+
+
+def score_networks(rows: Array, network: Callable[[int], nn.Module], out: Path) -> None:
+    """All proxies of the networks of these rows, from one initialisation each and one batch of CIFAR-10."""
     import torch
 
-    from light.cells import cell_network
     from light.proxies import PROXIES
 
     torch.set_num_threads(1)
-    ops, names, _ = table("cifar10")
     images = np.load(DATA / "images" / "cifar10_12k_3k.npz")
     pixels = torch.from_numpy(images["x_train"][:IMAGES]).float().permute(0, 3, 1, 2) / 127.5 - 1
     x = torch.nn.functional.interpolate(pixels, (SIDE, SIDE), mode="area")
     y = torch.from_numpy(images["y_train"][:IMAGES].astype(np.int64))
-    kinds = first_of_a_kind(ops, names)
-    rows = np.unique(kinds)[part[0] :: part[1]]
-    found = np.full((len(rows), len(PROXIES)), np.nan)
-    begun = time.time()
+    found, begun = np.full((len(rows), len(PROXIES)), np.nan), time.time()
     for k, row in enumerate(rows):
         torch.manual_seed(int(row))
-        net = cell_network([names[o] for o in ops[row]])
+        net = network(int(row))
         found[k] = [proxy(net, x, y) for proxy in PROXIES.values()]
         if k % 500 == 499:
             print(f"{k + 1} of {len(rows)} after {time.time() - begun:.0f} s", flush=True)
@@ -83,23 +90,33 @@ def first_of_a_kind(ops: Array, names: Sequence[str]) -> Array:
 
 
 def read_scores(paths: Sequence[Path]) -> dict[str, Array]:
-    """Each proxy's score by cell, parts put together; depth and multiply-adds; and sums of ranks."""
-    parts = [np.load(p) for p in paths]
+    """Each proxy's score by cell; depth and multiply-adds; and sums of ranks."""
     ops, op_names, _ = table("cifar10")
-    kinds = first_of_a_kind(ops, op_names)
-    names = [str(n) for n in parts[0]["names"]]
-    values = np.full((len(ops), len(names)), np.nan)
-    for p in parts:
-        values[p["rows"]] = p["values"]
-    assert not np.isnan(values[np.unique(kinds)]).all(axis=1).any(), "a part is missing"
-    found = {name: np.nan_to_num(values[kinds, i], nan=-1e9) for i, name in enumerate(names)}
+    found = read_parts(paths, first_of_a_kind(ops, op_names))
     found["depth"] = (
         np.isin(ops, [i for i, n in enumerate(op_names) if "conv" in n]).sum(axis=1).astype(float)
     )
     found["macs (as parameters)"] = nb201_macs(ops, op_names)
+    return with_sums(found)
+
+
+def read_parts(paths: Sequence[Path], kinds: Array) -> dict[str, Array]:
+    """Each proxy's score by network, parts put together; `kinds` (N,) are the rows whose scores the networks have."""
+    parts = [np.load(p) for p in paths]
+    names = [str(n) for n in parts[0]["names"]]
+    values = np.full((len(kinds), len(names)), np.nan)
+    for p in parts:
+        values[p["rows"]] = p["values"]
+    if np.isnan(values[np.unique(kinds)]).all(axis=1).any():
+        raise SystemExit("a part of the scores is missing")
+    return {name: np.nan_to_num(values[kinds, i], nan=-1e9) for i, name in enumerate(names)}
+
+
+def with_sums(found: Mapping[str, Array]) -> dict[str, Array]:
+    """The scores, and sums of some of their ranks."""
     by_rank = {name: ranks(v) for name, v in found.items()}
     sums = (("naswot", "depth"), ("naswot", "synflow"), ("naswot", "synflow", "depth"))
-    return found | {"+".join(names): np.sum([by_rank[n] for n in names], axis=0) for names in sums}
+    return {**found, **{"+".join(names): np.sum([by_rank[n] for n in names], axis=0) for names in sums}}
 
 
 def ranks(values: Array) -> Array:

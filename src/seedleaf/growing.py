@@ -86,13 +86,8 @@ class Growing:
     def __init__(
         self, executor: LocalExecutor, job: Job, spec: ImageSpec, learner: Learner, deadline: float
     ) -> None:
-        self.executor, self.job, self.spec, self.learner, self.deadline = (
-            executor,
-            job,
-            spec,
-            learner,
-            deadline,
-        )
+        self.executor, self.job, self.deadline = executor, job, deadline
+        self.spec, self.learner = spec, learner
         self.asked = tuple(Limit(k, v) for k, v in job.limits.items())
         self._networks = dict[float, Config]()
         first = self.network(1.0)

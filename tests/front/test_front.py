@@ -156,13 +156,19 @@ def test_members_are_trained_to_the_end_where_there_is_time(
         ).read_text(encoding="utf-8")
 
 
-def test_a_front_that_was_sought_is_trained_as_long_as_a_winner_may_be(
-    searched: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def against_macs(searched: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A run whose front was sought."""
     run, _ = with_executor(searched)
     problem = run.study.problem
     run.study.problem = replace(problem, objectives=(*problem.objectives, Objective("macs")))
     monkeypatch.setattr("seedleaf.front.deliver._worst", lambda *_: 1.0)
+    return run
+
+
+def test_a_front_that_was_sought_is_trained_as_long_as_a_winner_may_be(
+    searched: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = against_macs(searched, monkeypatch)
     monkeypatch.setattr("seedleaf.front.training._seconds", lambda *_: 10.0)
     deliver_front(run, time.time() + 70)  # of two workers: too little for two trainings of 40 s each
     beside = [row for row in told(run)["members"] if row["folder"] != "best"]
@@ -178,10 +184,7 @@ def test_a_front_that_was_sought_is_trained_as_long_as_a_winner_may_be(
 def test_a_front_that_was_sought_is_never_trained_for_fewer_steps_than_a_trial_had(
     searched: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run, _ = with_executor(searched)
-    problem = run.study.problem
-    run.study.problem = replace(problem, objectives=(*problem.objectives, Objective("macs")))
-    monkeypatch.setattr("seedleaf.front.deliver._worst", lambda *_: 1.0)
+    run = against_macs(searched, monkeypatch)
     monkeypatch.setattr("seedleaf.front.training.SHORTEST", 1)
     # Time for one step of all, which the trials have had.
     monkeypatch.setattr(

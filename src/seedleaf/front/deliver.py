@@ -23,7 +23,7 @@ from seedleaf.executors.base import Returned
 from seedleaf.finish import Run, call_all, swap
 from seedleaf.front.members import MEMBERS, SPEED, Member, given_for, milliseconds, narrower, pick
 from seedleaf.front.speed import judged, judging_seconds
-from seedleaf.front.training import Trained, learner_in, train_members
+from seedleaf.front.training import Trained, learner_in, train_members, was_sought
 from seedleaf.limits import check_limits, latency_limit
 
 
@@ -41,8 +41,8 @@ def deliver_front(run: Run, end: float) -> None:
     members = [m for m in wanted if m.name in trained]
     anew = [t.steps for t in trained.values() if t.whole]
     if anew:  # beside these, what was stopped earlier says nothing of its size
-        sought = len(run.study.problem.objectives) > 1
-        least = min(run.study.problem.full, *anew) if sought else run.study.problem.full
+        full = run.study.problem.full
+        least = min(full, *anew) if was_sought(run) else full
         members = [m for m in members if trained[m.name].whole or trained[m.name].steps >= least]
     staged = run.folder / ".front.part"
     shutil.rmtree(staged, ignore_errors=True)

@@ -27,6 +27,11 @@ def learner_in(run: Run) -> Learner:
     return learner_of({**run.setup, "pace": (run.study.history.note("plan") or {}).get("pace")})
 
 
+def was_sought(run: Run) -> bool:
+    """Whether the front is what was asked for, with `--tradeoff`."""
+    return len(run.study.problem.objectives) > 1
+
+
 class Trained(NamedTuple):
     """What a member is delivered from; `whole`: on all that is not the test part, the validation part (`seen`: the error
     there) included."""
@@ -46,8 +51,7 @@ def train_members(run: Run, members: Sequence[Member], end: float) -> dict[str, 
         if m.share == 1 and saw_whole_pictures(run, m.trial)
     }
     seconds = end - time.time()
-    sought = len(run.study.problem.objectives) > 1
-    full = run.study.problem.full
+    sought, full = was_sought(run), run.study.problem.full
     short = {m.name: m for m in members if sought or m.share < 1 or m.trial.step < full}
     # Where the front was sought, members were chosen by what they are now: a training that is not longer would be no gain.
     had = {name: t.steps for name, t in ready.items()} if sought else {}

@@ -72,13 +72,10 @@ def tight(
 
     sides = [share for share in resolutions(spec) if share >= COARSEST_SHARE]
     for stages in (4, 3, 2):
-        each = [
-            widest(partial(made, module, share, stages), keeps)
-            for module in IN_TIGHT_LIMITS
-            for share in sides
-        ]
-        if any(config is not None for config in each):
-            return [config for config in each if config is not None]
+        shapes = itertools.product(IN_TIGHT_LIMITS, sides, (stages,))
+        each = (widest(partial(made, *shape), keeps) for shape in shapes)
+        if found := [config for config in each if config is not None]:
+            return found
     return []
 
 

@@ -7,16 +7,20 @@ from collections.abc import Sequence
 import pytest
 
 from seedleaf.core import Fidelity
-from seedleaf.horizon import POWER, most_promising
+from seedleaf.horizon import MISSING, most_promising, noise_of
 from seedleaf.space import Float, Space
 from seedleaf.study import Study
-from seedleaf.timing import LONGEST_REFIT
+from seedleaf.timing import longest_refit
 
 FULL = 8
+WANTED = 60.0
 
 
 def searched(
-    trials: Sequence[tuple[float, float, int]], refit: float | None = 100.0, minimize: str = "error"
+    trials: Sequence[tuple[float, float, int]],
+    refit: float | None = 100.0,
+    minimize: str = "error",
+    first: int | None = None,
 ) -> Study:
     """A study of trials of an error, seconds a step and the steps that they were trained for."""
     study = Study(
@@ -27,7 +31,9 @@ def searched(
         scheduler="full",
     )
     if refit is not None:
-        study.note("plan", refit=refit)
+        study.note("plan", refit=refit, wanted=WANTED, longest=longest_refit(FULL, WANTED), valid=2_000)
+    if first is not None:
+        study.note("default", trial=first)
     for error, seconds, steps in trials:
         task = study.ask()
         assert task is not None
@@ -46,11 +52,10 @@ def picked(study: Study) -> int | None:
     ("trials", "chosen"),
     [
         ([(0.20, 10.0, FULL), (0.19, 10.0, FULL)], 1),  # as quick: the better
-        (
-            [(0.20, 10.0, FULL), (0.19, 20.0, FULL)],
-            0,
-        ),  # half the epochs cost more than a twentieth of the error
+        # half of 7 epochs costs more than a twentieth of the error
+        ([(0.20, 10.0, FULL), (0.19, 20.0, FULL)], 0),
         ([(0.20, 10.0, FULL), (0.10, 20.0, FULL)], 1),  # and less than half of it
+        ([(0.20, 1.3, FULL), (0.18, 2.6, FULL)], 1),  # half of 59 costs less than a tenth
         ([(0.20, 10.0, FULL), (0.20, 20.0, FULL)], 0),
         ([(0.20, 0.1, FULL), (0.19, 0.2, FULL)], 1),  # both get all the epochs that a last training may have
         ([(0.0, 20.0, FULL), (0.0, 10.0, FULL)], 0),  # nothing to gain: the first, as before
@@ -62,11 +67,41 @@ def test_quick_epochs_count_as_far_as_errors_fall_by_them(
     assert picked(searched(trials)) == chosen
 
 
-def test_the_border_is_where_the_power_law_says() -> None:
-    twice = 2.0**POWER
-    assert picked(searched([(0.2, 4.0, FULL), (0.2 / twice * 1.02, 8.0, FULL)])) == 0
-    assert picked(searched([(0.2, 4.0, FULL), (0.2 / twice * 0.90, 8.0, FULL)])) == 1
-    assert LONGEST_REFIT * FULL > 100.0 / 4.0, "neither is held by the most epochs"
+def test_the_border_is_where_the_law_says() -> None:
+    steps = [int(0.97 * 100 / 1.25 / seconds) for seconds in (4.0, 8.0)]
+    quick, slow = (1 + MISSING * WANTED / s for s in steps)
+    assert picked(searched([(0.2, 4.0, FULL), (0.2 * quick / slow * 1.01, 8.0, FULL)])) == 0
+    assert picked(searched([(0.2, 4.0, FULL), (0.2 * quick / slow * 0.99, 8.0, FULL)])) == 1
+
+
+def test_epochs_beyond_those_wanted_count_for_nothing() -> None:
+    """A last training has no more of them."""
+    assert picked(searched([(0.20, 0.1, FULL), (0.199, 1.2, FULL)])) == 1
+    assert longest_refit(FULL, WANTED) == WANTED
+    assert longest_refit(100, WANTED) == 400
+
+
+def test_the_first_network_is_left_for_a_lead_beyond_the_noise_alone() -> None:
+    noise = noise_of(0.2, 2_000)
+    assert noise == pytest.approx((0.2 * 0.8 / 2_000) ** 0.5)
+    within, beyond = (0.2, 1.0, FULL), (0.2 - 1.01 * noise, 1.0, FULL)
+    close = (0.2 - 0.99 * noise, 1.0, FULL)
+    assert picked(searched([within, close], first=0)) == 0
+    assert picked(searched([within, beyond], first=0)) == 1
+    assert picked(searched([within, close])) == 1, "no first network is known"
+    assert picked(searched([close, within], first=0)) == 0
+    assert picked(searched([(0.2, 50.0, FULL), (0.2, 1.0, FULL)], first=0)) == 1, (
+        "so slow that it ends far behind"
+    )
+
+
+def test_a_first_network_that_was_stopped_earlier_is_no_measure() -> None:
+    study = searched([(0.19, 1.0, FULL)])
+    task = study.ask()
+    assert task is not None
+    study.tell(task, [{"error": 0.19, "train_seconds": 1.0}] * 2, seconds=2.0, error="stopped by hand")
+    study.note("default", trial=1)
+    assert picked(study) == 0
 
 
 def test_a_trial_that_was_stopped_earlier_is_not_compared() -> None:

@@ -15,8 +15,8 @@ from seedleaf.errors import DataError, StudyError
 from seedleaf.executors.base import Report, Returned, Settings
 from seedleaf.job import Job
 from seedleaf.learners.convnet import ConvNet
-from seedleaf.planning import axis_of, step_share
-from seedleaf.timing import PRESETS, affordable_epoch
+from seedleaf.planning import axis_of, most_refit, step_share
+from seedleaf.timing import LONGEST_REFIT, PRESETS, affordable_epoch
 from seedleaf.train.ramp import AXES, resolve
 
 
@@ -35,6 +35,11 @@ def test_the_log_goes_before_the_job_and_one_that_names_no_axis_had_epochs() -> 
     assert axis_of(history(axis="data"), Job("x", 60, fidelity="size"), spec(28)) == "data"
     assert axis_of(history(full=9), Job("x", 60, fidelity="size"), spec(28)) == "epochs"
     assert axis_of(history(), Job("x", 60), spec(28)) == resolve("auto", 100, 28, 28)
+
+
+def test_a_quick_winner_may_have_all_epochs_that_are_wanted() -> None:
+    assert most_refit(history(longest=67)) == 67
+    assert most_refit(history()) == LONGEST_REFIT * history().full, "a log from before it was noted"
 
 
 def test_pictures_that_are_too_small_end_in_one_line() -> None:

@@ -17,6 +17,7 @@ from seedleaf.timing import (
     PRESETS,
     delivery_seconds,
     format_seconds,
+    longest_refit,
     parse_count,
     parse_seconds,
     plan_time,
@@ -185,10 +186,11 @@ def test_delivery_grows_with_the_test_part() -> None:
 
 @given(st.floats(0, 1e6), st.integers(1, 500))
 def test_a_refit_has_at_least_one_step_and_at_most_twice_a_full_training(seconds: float, full: int) -> None:
-    assert 1 <= refit_steps(seconds, full) <= 2 * full
+    assert 1 <= refit_steps(seconds, full) <= full
     assert refit_steps(seconds, full) <= refit_steps(seconds + 1, full)
-    assert refit_steps(math.inf, full) == 2 * full
-    assert refit_steps(math.inf, full, LONGEST_REFIT) == LONGEST_REFIT * full
+    assert refit_steps(math.inf, full) == full
+    assert longest_refit(full, 0.0) == LONGEST_REFIT * full
+    assert longest_refit(full, LONGEST_REFIT * full + 0.5) == LONGEST_REFIT * full + 1
 
 
 def test_the_refits_step_is_judged_by_the_typical_one() -> None:

@@ -8,36 +8,54 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from seedleaf.core import Trial
-from seedleaf.timing import LONGEST_REFIT, refit_step_seconds, refit_steps
+from seedleaf.planning import most_refit
+from seedleaf.timing import refit_step_seconds, refit_steps
 from seedleaf.tuner.base import best_trial
 
 if TYPE_CHECKING:
     from seedleaf.study import Study
 
-# Errors fall with about this power of the length of a whole training (learning curves as power laws: Hestness et al. 2017,
-# Domhan et al. 2015).
-POWER = 0.25
+# The error after an annealed training of s epochs where w are wanted goes as 1 + MISSING * w / s: like s to the power of
+# -0.4 about a tenth of w and of -0.08 about w; power laws of learning curves have -0.07 to -0.35 (Hestness et al. 2017).
+# From the same networks trained for different times (RESULTS.md, "How deep the first network should be").
+MISSING = 1 / 12
 
 
 def most_promising(study: Study, trials: Sequence[Trial], share: Callable[[int], float]) -> Trial | None:
     """Of `trials` the one whose error is expected to be least after the last training; None where there is no best one.
 
-    The best of them, or one that was trained as far and whose epochs are so much quicker that it ends lower. `share` is what
+    The best of them, or one that was trained as far and whose epochs are so much quicker that it ends lower; the run's first
+    network where it was trained as far and the lead over it is within the noise of the validation part. `share` is what
     a step costs of a whole one (planning.step_share).
     """
     problem, history = study.problem, study.history
     best = best_trial(problem, history, trials)
-    seconds = float((history.note("plan") or {}).get("refit", 0.0))
+    plan = history.note("plan") or {}
+    seconds, wanted = float(plan.get("refit", 0.0)), float(plan.get("wanted", 0.0))
     if best is None or not seconds or problem.objectives[0].metric != "error":
         return best
     as_far = [t for t in trials if t.step >= best.step and best_trial(problem, history, [t]) is not None]
 
-    def expected(trial: Trial) -> tuple[float, float, int]:
-        steps = refit_steps(
-            seconds / max(refit_step_seconds(trial, share), 1e-9), problem.full, LONGEST_REFIT
-        )
-        metrics = trial.metrics
-        error = float(metrics["error"]) * (trial.step / steps) ** POWER
-        return error, float(metrics.get("loss", math.inf)), trial.id
+    def left(trial: Trial) -> float:
+        """The share of its error that is left then."""
+        fit = seconds / max(refit_step_seconds(trial, share), 1e-9)
+        steps = refit_steps(fit, most_refit(history))
+        return (1 + MISSING * wanted / steps) / (1 + MISSING * wanted / trial.step)
 
-    return min(as_far, key=expected)
+    def expected(trial: Trial) -> float:
+        return float(trial.metrics["error"]) * left(trial)
+
+    found = min(as_far, key=lambda t: (expected(t), float(t.metrics.get("loss", math.inf)), t.id))
+    first = next((t for t in as_far if t.id == (history.note("default") or {}).get("trial")), None)
+    if first is None:
+        return found
+    noise = noise_of(float(first.metrics["error"]), float(plan.get("valid", math.inf)))
+    return first if expected(first) - expected(found) <= noise * left(first) else found
+
+
+def noise_of(error: float, images: float) -> float:
+    """The standard error of the difference of two networks of about this `error`, half of it in common.
+
+    `images`: how many they were judged on.
+    """
+    return math.sqrt(max(error * (1 - error), 0.0) / images)

@@ -9,6 +9,7 @@ from typing import Any
 
 from seedleaf.core import Config, Fidelity, History, Limit
 from seedleaf.data.spec import ImageSpec
+from seedleaf.data.splits import default_valid_fraction
 from seedleaf.errors import StudyError
 from seedleaf.executors.base import Returned
 from seedleaf.executors.local import LocalExecutor
@@ -22,13 +23,12 @@ from seedleaf.store import SqlStore
 from seedleaf.study import Study
 from seedleaf.timing import (
     FRONT_SHARE,
-    LONGEST_REFIT,
     PRESETS,
     SOUGHT_SHARE,
     delivery_seconds,
+    longest_refit,
     plan_time,
     refit_step_seconds,
-    refit_steps,
     wanted_epochs,
 )
 from seedleaf.train.ramp import AXES, Ramp, resolve
@@ -104,6 +104,9 @@ def open_study(
             "refit": plan.refit_seconds,
             "front": plan.front_seconds,
             "full": fidelity.high,
+            "wanted": wanted,
+            "longest": longest_refit(fidelity.high, wanted),
+            "valid": round(default_valid_fraction(spec.n_train) * spec.n_train),
             "low": fidelity.low,
             "axis": axis,
             "says": AXES[axis].says,
@@ -179,10 +182,18 @@ def step_share(history: History) -> Callable[[int], float]:
     return lambda step: thirds[ramp.third(step)] / thirds[-1]
 
 
+def most_refit(history: History) -> int:
+    """The most steps that the final training may have."""
+    plan = history.note("plan") or {}
+    return int(
+        plan.get("longest") or longest_refit(history.full, 0.0)
+    )  # logs from before it was noted have none
+
+
 def search_until(study: Study, job: Job, end: float) -> Callable[[History], str | None]:
     """When the search ends: what the refit of the best config so far needs is kept before `end`."""
     planned = float((study.history.note("plan") or {})["refit"])
-    longest, share = refit_steps(float("inf"), study.problem.full, LONGEST_REFIT), step_share(study.history)
+    longest, share = most_refit(study.history), step_share(study.history)
 
     def until(history: History) -> str | None:
         now = time.time()

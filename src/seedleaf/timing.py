@@ -28,8 +28,8 @@ EPOCHS_WANTED = (
 ROWS_OF_THOSE, ROWS_POWER, MOST_WANTED = 60_000, 0.5, 150.0
 MOST_REFIT_SHARE = 0.5  # of the time for training, however few epochs that is
 FEWEST_SEARCHED = 4.0  # epochs that it leaves the search
-# The final training of pictures, in the search's full trainings. A third of the time is some two to four of them: with
-# less than that the light winners of a GPU were done long before their time was over.
+# The final training of pictures, in the search's full trainings, where that is more than the epochs wanted. A third of the
+# time is some two to four of them: with less than that the light winners of a GPU were done long before their time was over.
 LONGEST_REFIT = 4.0
 THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))", re.ASCII)
 FRONT_FROM = 30.0  # seconds of training time: with less, the front is delivered as the search left it
@@ -138,9 +138,15 @@ def refit_step_seconds(trial: Trial, share: Callable[[int], float] = lambda step
     return 1.25 * trained[len(trained) // 2]
 
 
-def refit_steps(seconds_in_steps: float, full: int, longest: float = 2.0) -> int:
-    """Steps of the final training: as many as fit, at most `longest` times the search's full budget."""
-    return max(int(min(0.97 * seconds_in_steps, longest * full)), 1)
+def refit_steps(seconds_in_steps: float, most: float) -> int:
+    """Steps of the final training: as many as fit, `most` at most."""
+    return max(int(min(0.97 * seconds_in_steps, most)), 1)
+
+
+def longest_refit(full: int, wanted: float) -> int:
+    """The most steps of the final training of pictures. The search's `full` comes of the first network's pace: a winner that
+    is much quicker has time for all the epochs that are `wanted`."""
+    return max(int(LONGEST_REFIT * full), math.ceil(wanted))
 
 
 def parse_seconds(text: str | float | int) -> float:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 FINETUNE = "seedleaf.compression.finishing:finetune"
 LEFT_TO_REFIT = 2.0  # seconds that even a late run spends on it
+LONGEST_TUNING = 2.0  # of the search's full budget, for the final fine-tuning
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,7 @@ def _refit(run: Compressing, winner: Trial, end: float) -> Fitted:
     each = left if beside else left / 2
     # Where no step was measured, the probe's: the original as student and teacher.
     step = refit_step_seconds(winner) if winner.measurements else 1.25 * float(run.found["epoch_seconds"])
-    steps = refit_steps(each / step, run.study.problem.full)
+    steps = refit_steps(each / step, LONGEST_TUNING * run.study.problem.full)
     base = {"config": dict(winner.config), "recipe": stored_recipe(run, winner), "setup": dict(run.setup)}
     place = run.folder / "refit"
     calls: dict[str, tuple[str, Mapping[str, Any]]] = {}

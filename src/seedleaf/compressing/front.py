@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from seedleaf.compressing.card import card, kept_metrics, said_of
-from seedleaf.compressing.finish import Compressing, stored_recipe
+from seedleaf.compressing.finish import LONGEST_TUNING, Compressing, stored_recipe
 from seedleaf.compressing.limits import broken_bounds, times_asked, trial_folder
 from seedleaf.core import State, Trial
 from seedleaf.executors.base import OWN_DEVICE
@@ -74,7 +74,7 @@ def _tuned(run: Compressing, members: Sequence[Trial], end: float) -> dict[int, 
         trained = trial_folder(run, member)
         if (trained / CHECKPOINT).exists():
             found[member.id] = trained, member.step, False
-        steps = refit_steps(each / refit_step_seconds(member), run.study.problem.full)
+        steps = refit_steps(each / refit_step_seconds(member), LONGEST_TUNING * run.study.problem.full)
         if each / refit_step_seconds(member) < SHORTEST:
             continue
         calls[str(member.id)] = (

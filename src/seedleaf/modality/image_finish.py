@@ -18,8 +18,8 @@ from seedleaf.front.training import saw_whole_pictures
 from seedleaf.learners.base import learner_of
 from seedleaf.limits import check_limits, latency_limit, winner_within
 from seedleaf.modality.base import Made
-from seedleaf.planning import step_share
-from seedleaf.timing import LONGEST_REFIT, refit_steps
+from seedleaf.planning import most_refit, step_share
+from seedleaf.timing import refit_steps
 from seedleaf.train import CHECKPOINT
 from seedleaf.tuner.base import best_trial
 
@@ -69,7 +69,7 @@ def _fitted(run: Run, winner: Trial, end: float) -> tuple[dict[str, float], str]
     kept = seen_whole(run)
     try:
         measured, left = _pace(run, winner, end)
-        steps = refit_steps(left / measured["step_seconds"], run.study.problem.full, LONGEST_REFIT)
+        steps = refit_steps(left / measured["step_seconds"], most_refit(run.study.history))
         share = step_share(run.study.history)
         trained = sum(share(m.step) for m in winner.measurements)
         if kept and not unfinished_refit(run, winner) and steps < ENOUGH * trained:

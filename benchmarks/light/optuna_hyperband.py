@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import optuna
 
 ASKS = 2000  # draws in a row that may break a limit
+STARTS = 1_000_003  # what the seed of a first draw is away from the seed of the search
 ETA = 3
 
 
@@ -36,6 +37,20 @@ def suggested(trial: optuna.Trial, node: Node) -> Value:
 def held(node: Node, value: Value) -> Any:
     """What Optuna is told of a `value` that somebody gave."""
     return node.param.index(value) if isinstance(node.param, Choice) else value
+
+
+def first_draw(problem: Problem, seed: int) -> Config:
+    """What a script would begin with that knows no first network: Optuna's first draw that keeps the limits."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed + STARTS))
+    for _ in range(ASKS):
+        drawn = study.ask()
+        config: Config = problem.space.walk(lambda node, drawn=drawn: suggested(drawn, node))
+        if problem.feasible(config):
+            return config
+    raise StudyError(f"Optuna drew {ASKS} configs in a row that break a limit")
 
 
 @dataclass

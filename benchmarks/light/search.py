@@ -7,7 +7,8 @@ Every method gets the same wall time for everything (search, final training, exp
 scaled by width to the largest that keeps the limit; how they are trained is searched (TPE and ASHA from the same default,
 which is more than the best of some random configs). They are made of our own blocks: named after what they follow,
 without claiming to be the published ones to the last detail. "optuna" is Optuna 5's TPE and Hyperband over the same space,
-on one worker, in all else as the others: the first network, limits, trainer, and the last training of the best.
+on one worker, in all else as the others: the first network, limits, trainer, and the last training of the best. "optuna
+alone" begins with its own first draw instead, as a script would that has nothing but the space.
 """
 
 from __future__ import annotations
@@ -26,11 +27,12 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import seedleaf.modality.images
 from light.known import KNOWN, Fixed
-from light.optuna_hyperband import OptunaHyperband
+from light.optuna_hyperband import OptunaHyperband, first_draw
 from seedleaf.folder import new_folder
 from seedleaf.job import Job
 from seedleaf.run import begin
 from seedleaf.seeds import rng_for
+from seedleaf.study import Study
 from seedleaf.timing import parse_count, parse_seconds
 from seedleaf.tuner.registry import SCHEDULERS
 
@@ -41,6 +43,7 @@ SEARCHES = {
     "random": {"sampler": "random", "scheduler": "full"},
     "random asha": {"sampler": "random"},
     "optuna": {"sampler": "random", "scheduler": OptunaHyperband.name},  # the sampler is not asked
+    "optuna alone": {"sampler": "random", "scheduler": OptunaHyperband.name},
 }
 
 
@@ -60,10 +63,14 @@ def rows_of(data: str, n_train: int, n_test: int) -> Any:
 
 def one(method: str, source: Path, size: str, seed: int, given: argparse.Namespace) -> dict[str, Any]:
     """One run; its row."""
-    plain = seedleaf.modality.images.learner_named
+    plain, enqueue = seedleaf.modality.images.learner_named, Study.enqueue
     cast(dict[str, Any], SCHEDULERS)[OptunaHyperband.name] = lambda: OptunaHyperband(seed)
     if method in KNOWN:
         seedleaf.modality.images.learner_named = lambda name: Fixed(KNOWN[method])
+    if method == "optuna alone":
+        cast(Any, Study).enqueue = lambda study, config, **given: enqueue(
+            study, first_draw(study.problem, seed), **given
+        )
     try:
         with tempfile.TemporaryDirectory() as scratch:
             job = Job(
@@ -93,6 +100,7 @@ def one(method: str, source: Path, size: str, seed: int, given: argparse.Namespa
             }
     finally:
         seedleaf.modality.images.learner_named = plain
+        cast(Any, Study).enqueue = enqueue
 
 
 def show(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:

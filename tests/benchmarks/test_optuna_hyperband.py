@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("optuna")
 
-from light.optuna_hyperband import OptunaHyperband
+from light.optuna_hyperband import OptunaHyperband, first_draw
 from seedleaf.core import Fidelity, State
 from seedleaf.space import Choice, Float, Int, Space
 from seedleaf.study import Study
@@ -69,6 +69,14 @@ def test_the_first_network_is_optunas_first_trial_and_never_pruned() -> None:
     assert (told.params["width"], told.params["block"], told.params["rate"]) == (8, 0, 0.1)
     assert told.value == pytest.approx(loss(SPACE.default(), 18) + 9.0)
     assert sorted(told.intermediate_values) == list(range(1, 19)), "every step was reported"
+
+
+def test_a_script_that_knows_no_first_network_begins_with_a_draw_that_keeps_the_limits() -> None:
+    problem = searched(OptunaHyperband(), 1).problem
+    drawn = [first_draw(problem, seed) for seed in range(20)]
+    assert all(problem.feasible(config) for config in drawn)
+    assert len({str(config) for config in drawn}) == len(drawn)
+    assert first_draw(problem, 3) == drawn[3]
 
 
 def test_one_seed_is_one_search() -> None:

@@ -76,6 +76,18 @@ def test_the_default_itself_gained_nothing() -> None:
     assert verdict(run, run.default, None)["text"].startswith("the default config was not beaten")
 
 
+def test_a_lead_that_chance_gives_is_called_so() -> None:
+    run = searched()
+    run.study.note("plan", refit=1.0, valid=2)
+    assert (
+        "but its lead is no more than chance gives on 2 images" not in verdict(run, run.default, None)["text"]
+    )
+    run.default.measurements[-1] = Measurement(3, {"error": 0.3})
+    assert "but its lead is no more than chance gives on 2 images" in verdict(run, run.default, None)["text"]
+    run.study.note("plan", refit=1.0, valid=2_000)
+    assert "takes longer to train" in verdict(run, run.default, None)["text"]
+
+
 def test_a_default_that_was_not_trained_to_the_end_is_marked() -> None:
     run = searched()
     run.default.state = State.PAUSED

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
-from seedleaf.core import Fidelity
-from seedleaf.horizon import MISSING, most_promising, noise_of
+from seedleaf.core import Fidelity, Objective
+from seedleaf.horizon import MISSING, most_promising, noise_of, search_until
 from seedleaf.space import Float, Space
 from seedleaf.study import Study
-from seedleaf.timing import longest_refit
+from seedleaf.timing import longest_refit, refit_steps
 
 FULL = 8
 WANTED = 60.0
@@ -68,7 +70,7 @@ def test_quick_epochs_count_as_far_as_errors_fall_by_them(
 
 
 def test_the_border_is_where_the_law_says() -> None:
-    steps = [int(0.97 * 100 / 1.25 / seconds) for seconds in (4.0, 8.0)]
+    steps = [refit_steps(100 / 1.25 / seconds, WANTED) for seconds in (4.0, 8.0)]
     quick, slow = (1 + MISSING * WANTED / s for s in steps)
     assert picked(searched([(0.2, 4.0, FULL), (0.2 * quick / slow * 1.01, 8.0, FULL)])) == 0
     assert picked(searched([(0.2, 4.0, FULL), (0.2 * quick / slow * 0.99, 8.0, FULL)])) == 1
@@ -93,6 +95,30 @@ def test_the_first_network_is_left_for_a_lead_beyond_the_noise_alone() -> None:
     assert picked(searched([(0.2, 50.0, FULL), (0.2, 1.0, FULL)], first=0)) == 1, (
         "so slow that it ends far behind"
     )
+
+
+def test_with_two_objectives_a_lead_within_the_noise_is_one() -> None:
+    """The other may be the lighter one, which is what was asked for as well."""
+    study = searched([(0.2, 1.0, FULL), (0.199, 1.0, FULL)], first=0)
+    assert picked(study) == 0
+    study.problem = replace(study.problem, objectives=(*study.problem.objectives, Objective("macs")))
+    for t in study.trials:
+        t.measurements[:] = [replace(m, metrics={**m.metrics, "macs": 1.0}) for m in t.measurements]
+    assert picked(study) == 1
+
+
+@pytest.mark.parametrize(("first_seconds", "ends_at"), [(0.2, 15.0), (1.2, 90.0)])
+def test_the_search_leaves_the_time_that_the_network_needs_which_would_win(
+    first_seconds: float, ends_at: float
+) -> None:
+    """The first network, though another is the best within the noise."""
+    study = searched([(0.2, first_seconds, FULL), (0.199, 0.1, FULL)], first=0)
+    assert picked(study) == 0
+    now = time.time()
+    needed = 1.25 * first_seconds * WANTED
+    assert min(needed, 100.0) == pytest.approx(ends_at)
+    assert search_until(study, now + ends_at + 5)(study.history) is None
+    assert search_until(study, now + ends_at - 1)(study.history) == "time"
 
 
 def test_a_first_network_that_was_stopped_earlier_is_no_measure() -> None:

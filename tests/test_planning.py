@@ -73,7 +73,7 @@ class Machine:
         self.first, self.power, self.probed = first, power, list[float]()
 
     def probe(self, executor: Any, job: Job, config: Any) -> list[float]:
-        found = ConvNet().costs(SPEC, config)["macs"]
+        found = ConvNet().work(SPEC, config)
         self.probed.append(found)
         return [self.first * (found / self.probed[0]) ** self.power] * 3
 
@@ -91,7 +91,7 @@ def test_the_first_network_grows_until_an_epoch_takes_what_is_affordable(
     room, thirds = growing.grown(machine, job, SPEC, ConvNet(), time.time() + 900)  # type: ignore[arg-type]
     affordable = affordable_epoch(890, 5, 60_000, PRESETS["good"])
     config = ConvNet().default(SPEC, [Limit("params", 500_000)], room)
-    assert ConvNet().costs(SPEC, config)["macs"] in machine.probed
+    assert ConvNet().work(SPEC, config) in machine.probed
     assert len(machine.probed) <= 4
     if first > affordable:
         assert room <= growing.DEEPER, "of no more work, but perhaps deeper"
@@ -175,8 +175,8 @@ class OneSize:
     def default(self, spec: ImageSpec, limits: Any, room: float = 1.0) -> dict[str, Any]:
         return {"net": "somebody's", "batch_size": 64}
 
-    def costs(self, spec: ImageSpec, config: Any) -> dict[str, float]:
-        return {"macs": 1e6}
+    def work(self, spec: ImageSpec, config: Any) -> float:
+        return 1e6
 
 
 @pytest.mark.parametrize("gpu", [False, True])

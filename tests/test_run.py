@@ -21,6 +21,7 @@ from seedleaf.finish import Run, call_all
 from seedleaf.folder import NewFolder, new_folder, sole_driver
 from seedleaf.run import Job, begin, default_workers, devices, memory_per_worker
 from seedleaf.store import NewEvent, SqlStore
+from seedleaf.timing import longest_refit, wanted_epochs
 from seedleaf.views.view import SilentView
 
 # --- folders ---
@@ -214,6 +215,10 @@ def test_the_log_says_what_a_reader_needs(finished: Finished) -> None:
     ):
         assert names.count(name) == 1, name
     assert not history.running()
+    plan, n_train = history.note("plan") or {}, (history.note("data") or {})["spec"]["n_train"]
+    assert plan["wanted"] == wanted_epochs(n_train)
+    assert plan["longest"] == longest_refit(plan["full"], plan["wanted"])
+    assert 0.15 * n_train < plan["valid"] < 0.25 * n_train
     took = (history.note("took") or {})["seconds"]
     assert 0.5 * finished.seconds < took < finished.seconds
 

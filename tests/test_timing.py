@@ -185,10 +185,19 @@ def test_delivery_grows_with_the_test_part() -> None:
 
 
 @given(st.floats(0, 1e6), st.integers(1, 500))
-def test_a_refit_has_at_least_one_step_and_at_most_twice_a_full_training(seconds: float, full: int) -> None:
-    assert 1 <= refit_steps(seconds, full) <= full
-    assert refit_steps(seconds, full) <= refit_steps(seconds + 1, full)
-    assert refit_steps(math.inf, full) == full
+def test_a_refit_has_at_least_one_step_and_no_more_than_it_may(seconds: float, most: int) -> None:
+    assert 1 <= refit_steps(seconds, most) <= most
+    assert refit_steps(seconds, most) <= refit_steps(seconds + 1, most)
+    assert refit_steps(math.inf, most) == most
+
+
+def test_a_step_that_the_deadline_cuts_short_is_begun_where_there_are_few() -> None:
+    assert [refit_steps(x, 100) for x in (0.5, 1.9, 2.1, 9.0)] == [1, 2, 3, 9]
+    assert refit_steps(50.5, 100) == 48
+
+
+@given(st.integers(1, 500))
+def test_a_quick_network_may_have_the_epochs_that_are_wanted_whatever_was_planned(full: int) -> None:
     assert longest_refit(full, 0.0) == LONGEST_REFIT * full
     assert longest_refit(full, LONGEST_REFIT * full + 0.5) == LONGEST_REFIT * full + 1
 

@@ -101,6 +101,9 @@ class Fixed:
     def smallest(self, spec: ImageSpec, limits: Sequence[Limit] = ()) -> Config:
         return self.default(spec, limits)
 
+    def work(self, spec: ImageSpec, config: Mapping[str, Any]) -> float:
+        return self.base.work(spec, config)
+
     def costs(self, spec: ImageSpec, config: Mapping[str, Any]) -> dict[str, float]:
         return self.base.costs(spec, config)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from seedleaf.core import State, Trial
 from seedleaf.executors.base import Returned
 from seedleaf.folder import searched_seconds
+from seedleaf.horizon import leads_by_chance
 
 if TYPE_CHECKING:
     from seedleaf.data.spec import ImageSpec
@@ -24,7 +25,7 @@ def verdict(run: Run, winner: Trial, compared: Returned | None) -> dict[str, Any
         if best is not None and best.metrics["error"] < winner.metrics.get("error", math.inf):
             text = (
                 f"the default config is delivered: trial {best.id} was better on the validation part, but "
-                f"{_passed_over(run)}; tuning gained nothing here"
+                f"{_passed_over(run, best)}; tuning gained nothing here"
             )
         return {"text": text, "gain": 0.0, "se": 0.0}
     if compared is None:
@@ -47,12 +48,14 @@ def verdict(run: Run, winner: Trial, compared: Returned | None) -> dict[str, Any
     return {"text": text, "gain": g, "se": se}
 
 
-def _passed_over(run: Run) -> str:
+def _passed_over(run: Run, best: Trial) -> str:
     """Why the best trial of the search was not taken for the last training (limits.winner_within, image_finish.make)."""
     if any(x.metric == "latency_ms" for x in run.study.problem.limits):
-        return "takes longer than the limit, or would have fewer epochs in the last training"
+        return "takes longer than the limit, would have fewer epochs in the last training or leads by chance"
     if not (run.study.history.note("refit") or {}).get("folder", True):
         return "its network cannot be delivered as the search left it"
+    if (images := leads_by_chance(run.study, run.default, best)) is not None:
+        return f"its lead is no more than chance gives on {images:,} images"
     return "takes longer to train and would have fewer epochs in the last training"
 
 

@@ -18,7 +18,7 @@ from seedleaf.learners.ladder import deeper
 from seedleaf.machine import CPU, devices
 from seedleaf.timing import PRESETS, affordable_epoch, delivery_seconds
 
-# It grows until an epoch takes what is affordable: seconds ~ multiply-adds^POWER on a CPU, less on a GPU.
+# It grows until an epoch takes what is affordable: seconds ~ work^POWER on a CPU, less on a GPU.
 POWER, LEAST_POWER = 0.9, 0.3
 GROWTHS = 3  # tries
 WORTH_GROWING = 1.15  # what is not larger by that is not worth a try
@@ -100,7 +100,7 @@ class Growing:
         for _ in range(GROWTHS):
             left, wanted = self._left(), self._affordable()
             more = min(self.room * (wanted / self.thirds[-1]) ** (1 / self.power), self.most)
-            growth = self.macs(more) / self.macs(self.room)
+            growth = self.work(more) / self.work(self.room)
             # The first step may lead to a deeper network of as much work.
             same = more <= self.room or self.network(more) == self.network(self.room)
             if same or (self.room > 1 and growth < WORTH_GROWING):
@@ -112,7 +112,7 @@ class Growing:
                 return
             if taken[-1] > wanted * TOO_SLOW:
                 # The network of so much room may have less work than that: limits end it, widths are whole numbers.
-                self.most = self.macs(more) / self.macs(1.0) * (wanted / taken[-1]) ** (1 / POWER)
+                self.most = self.work(more) / self.work(1.0) * (wanted / taken[-1]) ** (1 / POWER)
                 continue
             if growth >= WORTH_GROWING:
                 slower = math.log(max(taken[-1] / self.thirds[-1], 1.0))
@@ -133,7 +133,7 @@ class Growing:
     def leap(self) -> None:
         """Take several times the work where that is nearly free, and what is left after it is still a run."""
         dearer, more = NEARLY_FREE * self.thirds[-1], min(LEAP * self.room, LARGEST)
-        if self.macs(more) < WORTH_GROWING * self.macs(self.room):
+        if self.work(more) < WORTH_GROWING * self.work(self.room):
             return
         left = self._left()
         able = left - self._delivery(dearer) >= FEWEST_EPOCHS * dearer
@@ -146,8 +146,8 @@ class Growing:
             self._networks[room] = self.learner.default(self.spec, self.asked, room)
         return self._networks[room]
 
-    def macs(self, room: float) -> float:
-        return float(self.learner.costs(self.spec, self.network(room))["macs"])
+    def work(self, room: float) -> float:
+        return self.learner.work(self.spec, self.network(room))
 
     def _tried(self, room: float) -> list[float] | None:
         try:

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+
 from seedleaf.core import Config, Fidelity, History, Limit
 from seedleaf.data.spec import ImageSpec
-from seedleaf.data.splits import default_valid_fraction
+from seedleaf.data.splits import default_valid_fraction, quotas
 from seedleaf.errors import StudyError
 from seedleaf.executors.base import Returned
 from seedleaf.executors.local import LocalExecutor
@@ -28,7 +30,6 @@ from seedleaf.timing import (
     delivery_seconds,
     longest_refit,
     plan_time,
-    refit_step_seconds,
     wanted_epochs,
 )
 from seedleaf.train.ramp import AXES, Ramp, resolve
@@ -106,7 +107,7 @@ def open_study(
             "full": fidelity.high,
             "wanted": wanted,
             "longest": longest_refit(fidelity.high, wanted),
-            "valid": round(default_valid_fraction(spec.n_train) * spec.n_train),
+            "valid": int(quotas(np.array(spec.counts), default_valid_fraction(spec.n_train)).sum()),
             "low": fidelity.low,
             "axis": axis,
             "says": AXES[axis].says,
@@ -188,25 +189,6 @@ def most_refit(history: History) -> int:
     return int(
         plan.get("longest") or longest_refit(history.full, 0.0)
     )  # logs from before it was noted have none
-
-
-def search_until(study: Study, job: Job, end: float) -> Callable[[History], str | None]:
-    """When the search ends: what the refit of the best config so far needs is kept before `end`."""
-    planned = float((study.history.note("plan") or {})["refit"])
-    longest, share = most_refit(study.history), step_share(study.history)
-
-    def until(history: History) -> str | None:
-        now = time.time()
-        if now < end - planned:
-            return None
-        best = study.best
-        if best is None or not best.seconds:
-            return "time"
-        # A light winner needs less than was planned: the rest goes on being searched.
-        needed = longest * refit_step_seconds(best, share)
-        return "time" if now >= end - min(planned, needed) else None
-
-    return until
 
 
 def describe(spec: ImageSpec, study: Study) -> list[str]:

@@ -31,7 +31,9 @@ from seedleaf.planning import pace_of
 from seedleaf.report import write_report
 from seedleaf.report.facts import read
 from seedleaf.report.tradeoff import measured_latencies, on_one_scale, pareto
+from seedleaf.space import Float, Space
 from seedleaf.stopwatch import made as made_spec
+from seedleaf.study import Study
 
 PACE = Pace({"call": 0.01, "first_macs": 1e-3, "dense_macs": 1e-4, "point_macs": 1e-4}, 8, "made")
 
@@ -132,13 +134,39 @@ def test_workers_are_told_the_pace_where_trials_are_to_tell_their_latency(
     job: Job, tells: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learners = []
-    monkeypatch.setattr("seedleaf.modality.images.open_study", lambda *a: learners.append(a[4]))
+    opened = study_planned(epoch_seconds=100.0)
+
+    def open_study(*given: Any) -> Any:
+        learners.append(given[4])
+        return opened, 1.0
+
+    monkeypatch.setattr("seedleaf.modality.images.open_study", open_study)
     worker: Any = Worker(Returned(7, value=PACE.to_json()))
     nothing: Any = None
-    MODALITIES["images"].open_study(nothing, log(), job, made_spec(8, 8, 1), worker, time.time())
+    found = MODALITIES["images"].open_study(nothing, log(), job, made_spec(8, 8, 1), worker, time.time())
+    assert found == (opened, 1.0)
     assert ("pace" in worker.settings.setup) == tells
     assert worker.settings.setup["data"] == "here"
     assert (learners[0].pace == PACE) == bool(tells or job.limits)
+
+
+@pytest.mark.parametrize(("epoch", "patience"), [(100.0, 1000.0), (0.1, 600.0)])
+def test_a_worker_is_waited_for_as_long_as_epochs_may_take(
+    epoch: float, patience: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = study_planned(epoch_seconds=epoch)
+    monkeypatch.setattr("seedleaf.modality.images.open_study", lambda *given: (opened, 1.0))
+    worker: Any = Worker(Returned(7))
+    nothing: Any = None
+    job = Job("x", 600)
+    MODALITIES["images"].open_study(nothing, log(), job, made_spec(8, 8, 1), worker, time.time())
+    assert worker.settings.patience == patience
+
+
+def study_planned(**plan: Any) -> Study:
+    study = Study(Space(x=Float(0, 1)), sampler="random", scheduler="full")
+    study.note("plan", **plan)
+    return study
 
 
 def test_a_learner_is_paced_by_the_setup_of_its_trial() -> None:

@@ -15,7 +15,10 @@ from seedleaf.core import Limit
 from seedleaf.data.spec import ImageSpec
 from seedleaf.errors import LimitError
 from seedleaf.learners.base import LEARNERS, Learner
+from seedleaf.learners.convnet import ConvNet
+from seedleaf.learners.cost import filled
 from seedleaf.learners.fold import n_parameters
+from seedleaf.learners.netspace import may_mirror
 from seedleaf.seeds import rng_for
 
 SHAPES = [(8, 8, 1), (28, 28, 1), (32, 32, 3), (64, 48, 3)]
@@ -119,6 +122,40 @@ def test_written_signs_are_never_mirrored(learner: Learner) -> None:
     }
     assert "augment.flip" not in keys["mnist"]
     assert "augment.flip" in keys["fashion_mnist"] & keys["cats"]
+
+
+@pytest.mark.parametrize(
+    ("name", "classes", "mirrors"),
+    [
+        ("photos", ("cat", "dog"), True),
+        ("designs", ("copyright", "other"), True),  # words in words
+        ("traffic-signs", ("stop", "yield"), False),
+        ("plates", ("a", "b"), False),
+        ("arrows", ("turn left", "turn right"), False),
+        ("hands", ("left_hand", "other"), False),
+        ("my_digits", ("0", "1"), False),
+    ],
+)
+def test_what_a_mirror_would_turn_into_another_class_is_not_mirrored(
+    name: str, classes: tuple[str, ...], mirrors: bool
+) -> None:
+    spec = replace(spec_of(28, 28, 3), name=name, class_names=classes)
+    assert may_mirror(spec) == mirrors
+
+
+def test_work_counts_whole_registers() -> None:
+    assert [filled(n) for n in (1, 3, 4, 8, 9, 16, 17, 44, 48)] == [1, 3, 8, 8, 16, 16, 32, 48, 48]
+    learner = ConvNet()
+    spec = spec_of(32, 32, 3)
+    base = learner.default(spec, [Limit("params", 50_000)], 2.0)
+
+    def of(*widths: int) -> float:
+        return learner.work(spec, {**base, **{f"stage{i}.width": w for i, w in enumerate(widths, 1)}})
+
+    assert of(12, 28, 44) == pytest.approx(of(16, 32, 48), rel=1e-3)  # but for the head
+    assert of(8, 28, 44) < of(12, 28, 44) < of(20, 28, 44)
+    wide = {**base, "stage1.width": 16, "stage2.width": 32, "stage3.width": 48, "stem_width": 16}
+    assert learner.work(spec, wide) == learner.costs(spec, wide)["macs"], "nothing is filled up"
 
 
 def test_the_driver_side_imports_no_torch() -> None:

@@ -26,14 +26,14 @@ def test_with_more_room_the_default_is_larger_and_keeps_all_limits(
     shape: tuple[int, int, int], params: int
 ) -> None:
     spec, limits = spec_of(*shape), [Limit("params", params)]
-    plain = LEARNER.costs(spec, LEARNER.default(spec, limits))
+    plain = LEARNER.work(spec, LEARNER.default(spec, limits))
     worths = []
     for room in (1.0, 2.0, 5.0, 30.0):
         config = LEARNER.default(spec, limits, room)
         assert LEARNER.space(spec, limits).contains(config)
         found = LEARNER.costs(spec, config)
         assert found["params"] <= params
-        assert found["macs"] <= room * plain["macs"]
+        assert LEARNER.work(spec, config) <= room * plain
         worths.append(worth(found, config))
         fine = config["stem_stride"] < max(stem_strides(spec))
         assert not fine or found["params"] > 0.8 * params, "what is allowed goes into weights before maps"
@@ -45,10 +45,35 @@ def test_with_more_room_the_default_is_larger_and_keeps_all_limits(
 def test_where_there_is_time_blocks_go_before_width(params: int, blocks: int) -> None:
     """Three a stage only where those are not narrow."""
     spec, limits = spec_of(32, 32, 3), [Limit("params", params)]
-    plain, roomy = (LEARNER.default(spec, limits, room) for room in (1.0, 3.0))
+    plain, roomy = (LEARNER.default(spec, limits, room) for room in (1.0, 4.0))
     assert (plain["stage1.repeats"], roomy["stage1.repeats"]) == (1, blocks)
     assert roomy["stage1.width"] < plain["stage1.width"]
     assert LEARNER.costs(spec, roomy)["params"] > 0.9 * params
+
+
+def test_registers_are_filled_where_that_is_free() -> None:
+    """Narrow stages take as long as those that fill the vector registers."""
+    spec, limits = spec_of(32, 32, 3), [Limit("params", 100_000)]
+    config = LEARNER.default(spec, limits, 1.05)
+    assert [config[f"stage{i}.width"] for i in (1, 2, 3)] == [16, 32, 64]
+    tight = LEARNER.default(spec, [Limit("params", 50_000)], 1.05)
+    assert [tight[f"stage{i}.width"] for i in (1, 2, 3)] == [16, 28, 48], "as far as the limit allows"
+
+
+@pytest.mark.parametrize("side", [8, 28, 32, 64, 96])
+def test_the_first_convolution_sees_every_pixel(side: int) -> None:
+    spec = spec_of(side, side, 3)
+    for room in (1.0, 5.0):
+        config = LEARNER.default(spec, [Limit("params", 100_000)], room)
+        assert config["stem_kernel"] >= config["stem_stride"]
+
+
+def test_what_is_wide_and_low_has_strides_for_its_area() -> None:
+    wide, square = spec_of(40, 100, 3), spec_of(64, 64, 3)
+    limits = [Limit("params", 100_000)]
+    macs = [LEARNER.costs(spec, LEARNER.default(spec, limits))["macs"] for spec in (wide, square)]
+    assert 0.5 < macs[0] / macs[1] < 2.1
+    assert stem_strides(wide) == stem_strides(square)
 
 
 def test_with_all_the_room_it_fills_half_of_a_large_limit() -> None:

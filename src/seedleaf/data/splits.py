@@ -29,7 +29,7 @@ def stratified_split(y: Array, fraction: float, rng: np.random.Generator) -> tup
     _, label, counts = np.unique(y, return_inverse=True, return_counts=True)
     if not (counts >= 2).any():
         raise DataError(f"{len(y)} images cannot be split: no class has two of them")
-    take = _quotas(counts, fraction)
+    take = quotas(counts, fraction)
     order = rng.permutation(len(y))
     order = order[np.argsort(label[order], kind="stable")]  # by class, shuffled within each
     first = np.concatenate(([0], np.cumsum(counts)[:-1]))
@@ -55,7 +55,7 @@ def nested_order(y: Array, rng: np.random.Generator) -> Labels:
     return by_class[np.lexsort((turn, due))].astype(np.int64)
 
 
-def _quotas(counts: Labels, fraction: float) -> Labels:
+def quotas(counts: Labels, fraction: float) -> Labels:
     """How many of each class to split off: the largest remainders are rounded up, so that the total fits the fraction."""
     exact = counts * fraction
     take = np.floor(exact).astype(np.int64)

@@ -12,8 +12,8 @@ from seedleaf.executors.base import OWN_DEVICE
 from seedleaf.finish import Run, call_all
 from seedleaf.front.members import MEMBERS, Member, fitting
 from seedleaf.learners.base import Learner, learner_of
-from seedleaf.planning import step_share
-from seedleaf.timing import LONGEST_REFIT, refit_step_seconds
+from seedleaf.planning import most_refit, step_share
+from seedleaf.timing import refit_step_seconds
 from seedleaf.train import CHECKPOINT
 from seedleaf.train.ramp import Ramp
 
@@ -55,7 +55,9 @@ def train_members(run: Run, members: Sequence[Member], end: float) -> dict[str, 
     short = {m.name: m for m in members if sought or m.share < 1 or m.trial.step < full}
     # Where the front was sought, members were chosen by what they are now: a training that is not longer would be no gain.
     had = {name: t.steps for name, t in ready.items()} if sought else {}
-    steps, chosen = _as_long_as_fits(run, short, had, seconds, int((LONGEST_REFIT if sought else 1) * full))
+    steps, chosen = _as_long_as_fits(
+        run, short, had, seconds, most_refit(run.study.history) if sought else full
+    )
     possible = [m.name for m in members if m.name in chosen or m.name in ready][:MEMBERS]
     calls: dict[str, tuple[str, dict[str, Any]]] = {}
     folders = {name: run.folder / "refit" / f"front-{name}-{steps}" for name in chosen if name in possible}

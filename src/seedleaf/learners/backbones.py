@@ -117,6 +117,9 @@ class Backbones:
     def paced(self, pace: Pace) -> Backbones:
         return self
 
+    def work(self, spec: ImageSpec, config: Mapping[str, Any]) -> float:
+        return self.costs(spec, config)["macs"]
+
     def costs(self, spec: ImageSpec, config: Mapping[str, Any]) -> dict[str, float]:
         return self._costs(str(config["backbone"]), int(config["backbone.side"]), spec)
 

@@ -52,6 +52,9 @@ class Learner(Protocol):
     def paced(self, pace: Pace) -> Learner:
         """The same family where that is the machine's pace: costs then also tell `latency_ms`, where it `tells_latency`."""
 
+    def work(self, spec: ImageSpec, config: Mapping[str, Any]) -> float:
+        """What the seconds of a training step go by, in multiply-adds."""
+
     def costs(self, spec: ImageSpec, config: Mapping[str, Any]) -> dict[str, float]:
         """params, macs, bytes (and latency_ms where the pace is known), from the config alone, within a millisecond."""
 

@@ -69,9 +69,12 @@ class ConvNet:
             raise LimitError(_too_tight(found, limits))
         if room <= 1:
             return plain
-        within = [*limits, Limit("macs", room * found["macs"])]
-        larger = heavier(spec, placed, lambda config: self.keeps(spec, config, within), plain)
-        return max([plain, *larger], key=better)
+        most = room * self.work(spec, plain)
+
+        def within(config: Config) -> bool:
+            return self.keeps(spec, config, limits) and self.work(spec, config) <= most
+
+        return max([plain, *heavier(spec, placed, within, plain)], key=better)
 
     @property
     def tells_latency(self) -> bool:
@@ -113,6 +116,9 @@ class ConvNet:
         plan = self.plan(spec, config)
         found: dict[str, float] = {**cost.costs(plan)}
         return found if self.pace is None else {**found, "latency_ms": SAFE * self.pace(plan)}
+
+    def work(self, spec: ImageSpec, config: Mapping[str, Any]) -> float:
+        return cost.work(self.plan(spec, config))
 
     def plan(self, spec: ImageSpec, config: Mapping[str, Any]) -> NetPlan:
         """The network of `config` as data."""

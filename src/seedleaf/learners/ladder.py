@@ -14,7 +14,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from seedleaf.core import Config, Value
-from seedleaf.learners.netspace import STAGES, resolutions, stem_strides
+from seedleaf.learners.cost import filled
+from seedleaf.learners.netspace import STAGES, resolutions, side_of, stem_strides
 
 if TYPE_CHECKING:
     from seedleaf.data.spec import ImageSpec
@@ -57,7 +58,7 @@ def heavier(
         return placed({**_of(module, sized(spec, scale, repeats, finer)), **same})
 
     each = (widest(partial(made, *shape), keeps) for shape in itertools.product(REPEATS, fine))
-    return (config for config in each if config is not None)
+    return (filled_up(config, placed, keeps) for config in each if config is not None)
 
 
 def tight(
@@ -97,17 +98,33 @@ def widest(made: Callable[[float], Config], keeps: Callable[[Config], bool]) -> 
     return found
 
 
+def filled_up(
+    config: Config, placed: Callable[[Mapping[str, Value]], Config], keeps: Callable[[Config], bool]
+) -> Config:
+    """`config` with stages that fill the vector registers, the last one first, as far as that `keeps` the limits: a step
+    takes about as long, and learns more. (Not the stem, where the pictures are largest and memory is what counts.)"""
+    for key in (f"{stage}.width" for stage in reversed(STAGES)):
+        if key in config:
+            wider = placed({**config, key: filled(int(config[key] or 0))})
+            config = wider if keeps(wider) else config
+    return config
+
+
 def sized(spec: ImageSpec, scale: float, repeats: int = 1, finer: bool = False) -> dict[str, Value]:
     """The values in which the network of that size differs from the space's defaults.
 
     `finer` leaves the images their resolution in the first stage, for some four times the work.
     """
-    side = min(spec.height, spec.width)
+    side = side_of(spec)
     widths = (24, 48) if side < 16 else (24, 48, 80) if spec.channels == 1 else (32, 64, 104)
     share = scale if repeats == 1 else scale * TWICE_AS_DEEP
+    stride = stem_strides(spec)[0 if finer else -1]
     changes: dict[str, Value] = {
         "stem_width": round(16 * scale**0.5),
-        "stem_stride": stem_strides(spec)[0 if finer else -1],
+        "stem_stride": stride,
+        "stem_kernel": 5
+        if stride > 3
+        else 3,  # one of three at a stride of four never sees nearly half of the pixels
         "stage3": "none" if side < 16 else "conv",
         "stage4": "separable" if side >= 48 else "none",
         "stage4.width": round(128 * scale),

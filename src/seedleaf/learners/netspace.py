@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +20,19 @@ NARROWEST, WIDEST, WIDEST_STEM, WIDTH_STEP = 8, 256, 48, 4
 COARSEST = 12  # pixels of the shorter side
 ACTIVATIONS = ("relu", "hard_swish", "silu", "leaky_relu", "gelu")
 # Written signs: a mirrored one is another one or none.
-SIGNS = ("digits", "mnist", "emnist", "kmnist", "qmnist", "usps", "svhn", "gtsrb", "omniglot")
+SIGNS = re.compile(
+    r"mnist|usps|svhn|gtsrb|omniglot|"
+    r"(?<![a-z])(digit|sign|letter|alphabet|char|character|captcha|plate|glyph|font|ocr|asl)s?(?![a-z])"
+)
+HANDED = re.compile(r"(?<![a-z])(left|right)(?![a-z])")  # as a word of a class's name
 
 
 def may_mirror(spec: ImageSpec) -> bool:
-    """May a mirrored image still show its class? Not where the classes are known to be written signs."""
+    """May a mirrored image still show its class? Not where classes are written signs, or told by what is left and right."""
+    if HANDED.search(" ".join(spec.class_names).lower()):
+        return False
     name = spec.name.lower()
-    return "fashion" in name or not any(sign in name for sign in SIGNS)
+    return "fashion" in name or not SIGNS.search(name)
 
 
 def surely_mirrors(spec: ImageSpec) -> bool:
@@ -44,9 +51,14 @@ def usual_shift(spec: ImageSpec) -> float:
     return 0.1 if spec.channels == 3 or min(spec.height, spec.width) < 16 else 0.0
 
 
+def side_of(spec: ImageSpec) -> float:
+    """The side of the square of as many pixels: what is wide and low has work for its area."""
+    return math.sqrt(spec.height * spec.width)
+
+
 def stem_strides(spec: ImageSpec) -> tuple[int, ...]:
     """What the first convolution may divide the resolution by."""
-    side = min(spec.height, spec.width)
+    side = side_of(spec)
     return (1,) if side < 16 else (1, 2) if side < 48 else (2, 4)
 
 

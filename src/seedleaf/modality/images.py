@@ -12,12 +12,13 @@ from seedleaf.data.spec import ImageData, ImageSpec
 from seedleaf.errors import RunError, StudyError
 from seedleaf.executors.local import LocalExecutor
 from seedleaf.front.deliver import deliver_front
+from seedleaf.horizon import search_until
 from seedleaf.job import LATENCY, Job
 from seedleaf.learners.base import learner_named
 from seedleaf.modality.base import Made
 from seedleaf.modality.image_finish import make
 from seedleaf.modality.known import Known
-from seedleaf.planning import axis_of, describe, open_study, pace_of, search_until
+from seedleaf.planning import axis_of, describe, open_study, pace_of
 from seedleaf.store import SqlStore
 from seedleaf.study import Study
 
@@ -32,6 +33,10 @@ KNOWS = Known(
         "bytes": "--max-bytes",
     }
 )
+
+# Epochs of the first network that one step may take before its worker is held to hang: the search allows networks of 2.5
+# times its work, machines are shared, and what an epoch takes is told from a few batches.
+SLOWEST = 10.0
 
 
 @dataclass(frozen=True)
@@ -94,10 +99,14 @@ class Images:
             if job.tradeoff == LATENCY:  # then every trial tells its own
                 told = {**executor.settings.setup, "pace": pace.to_json()}
                 executor.settings = replace(executor.settings, setup=told)
-        return open_study(store, history, job, spec, learner, executor, deadline, axis)
+        study, kept = open_study(store, history, job, spec, learner, executor, deadline, axis)
+        epoch = float((study.history.note("plan") or {})["epoch_seconds"])
+        patience = max(executor.settings.patience, SLOWEST * epoch)
+        executor.settings = replace(executor.settings, patience=patience)
+        return study, kept
 
     def search_until(self, study: Study, job: Job, end: float) -> Callable[[History], str | None]:
-        return search_until(study, job, end)
+        return search_until(study, end)
 
     def tidy(self, study: Study, trials: Path) -> Callable[[History], None]:
         return lambda history: None  # networks are few, and children begin with their weights

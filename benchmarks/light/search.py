@@ -8,7 +8,8 @@ scaled by width to the largest that keeps the limit; how they are trained is sea
 which is more than the best of some random configs). They are made of our own blocks: named after what they follow,
 without claiming to be the published ones to the last detail. "optuna" is Optuna 5's TPE and Hyperband over the same space,
 on one worker, in all else as the others: the first network, limits, trainer, and the last training of the best. "optuna
-alone" begins with its own first draw instead, as a script would that has nothing but the space.
+alone" begins with its own first draw instead, as a script would that has nothing but the space; that draw is trained to the
+end, and seconds and multiply-adds of its run are planned by our first network like those of the others.
 """
 
 from __future__ import annotations

@@ -114,6 +114,15 @@ def test_an_impossible_limit_says_what_could_be_had(learner: Learner) -> None:
         learner.default(spec_of(28, 28, 1), [Limit("params", 10)])
 
 
+def test_where_the_classes_take_the_parameters_the_message_says_so() -> None:
+    spec = spec_of(32, 32, 3, n_classes=1000)
+    with pytest.raises(LimitError, match=r"the answers alone take 9,000 parameters"):
+        ConvNet().default(spec, [Limit("params", 8_000)])
+    with pytest.raises(LimitError) as caught:
+        ConvNet().default(spec_of(32, 32, 3), [Limit("params", 10)])
+    assert "answers" not in str(caught.value)
+
+
 def test_written_signs_are_never_mirrored(learner: Learner) -> None:
     spec = spec_of(28, 28, 1)
     keys = {

@@ -66,7 +66,8 @@ class ConvNet:
         plain = plain or self.smallest(spec, limits)
         found = self.costs(spec, plain)
         if not self.keeps(spec, plain, limits):
-            raise LimitError(_too_tight(found, limits))
+            answers = (int(plain["stage2.width"] or 0) + 1) * spec.n_classes
+            raise LimitError(_too_tight(found, limits, answers))
         if room <= 1:
             return plain
         most = room * self.work(spec, plain)
@@ -171,12 +172,14 @@ def _excess(found: Mapping[str, float], limits: Sequence[Limit]) -> float:
     return max([1.0, *(found.get(x.metric, 0.0) / x.at_most for x in limits)])
 
 
-def _too_tight(found: Mapping[str, float], limits: Sequence[Limit]) -> str:
+def _too_tight(found: Mapping[str, float], limits: Sequence[Limit], answers: int) -> str:
+    """`answers`: the parameters of the layer that tells the classes."""
     broken = [x for x in limits if found.get(x.metric, 0) > x.at_most]
     said = ", ".join(
         f"{x.metric} <= {x.at_most:g} (the smallest network has {_figure(found[x.metric])})" for x in broken
     )
-    return f"no network of this family keeps {said}"
+    why = f"; the answers alone take {answers:,} parameters" if answers > found["params"] / 2 else ""
+    return f"no network of this family keeps {said}{why}"
 
 
 def _figure(value: float) -> str:

@@ -99,7 +99,9 @@ def searched_run(pictures: Path, tmp_path: Path, pace: Pace | None = None) -> Ru
         "latency_ms": {"median": 1.0, "p90": 1.0},
     }
     test = {"accuracy": 0.9, "error": 0.1, "low": 0.8, "high": 0.95, "n": 36}
-    study.note("final", **final, test=test, refit_steps=STEPS, config=dict(configs[0]))
+    study.note(
+        "final", **final, test=test, refit_steps=STEPS, trained_on="train+valid", config=dict(configs[0])
+    )
     return run
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import seedleaf
-from seedleaf.errors import StudyError
+from runs import draw_folder
+from seedleaf.cli import app
+from seedleaf.errors import RunError, StudyError
 from seedleaf.folder import new_folder
 from seedleaf.job import ARRAYS, Job, name_of
+from seedleaf.modality import check_job, check_new, modality_named
 
 
 def test_paths_are_kept_whole_and_names_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,3 +69,53 @@ def test_accuracy_is_searched_against_what_is_known_of_every_config() -> None:
         Job("digits", 60.0, tradeoff="speed").check()
     for known in ("", "macs", "params", "latency_ms"):
         Job("digits", 60.0, tradeoff=known).check()
+
+
+def test_the_side_of_pictures_and_what_new_trials_inherit_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs: list[Job] = []
+
+    def begin(folder: object, job: Job, *rest: object) -> None:
+        jobs.append(job)
+        raise RunError("enough")
+
+    monkeypatch.setattr("seedleaf.api.begin", begin)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pictures").mkdir()
+    CliRunner().invoke(app, ["fit", "pictures", "--side", "96", "--inherit"])
+    with pytest.raises(RunError, match="enough"):
+        seedleaf.fit("pictures", side=96, inherit=True)
+    CliRunner().invoke(app, ["fit", "pictures"])
+    assert [(job.side, job.inherit) for job in jobs] == [(96, True), (96, True), (None, False)]
+    jobs[0].save(tmp_path)
+    assert Job.load(tmp_path) == jobs[0], "so that resume reads the same pictures"
+
+
+@pytest.mark.parametrize("side", [-1, 0, 7, 513])
+def test_a_side_that_no_network_is_for_is_refused(side: int, tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match=f"the side of pictures must be 8 to 512 pixels, got {side}"):
+        seedleaf.fit(tmp_path, side=side, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_networks_by_name_hand_no_weights_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    named = Job("x", 60, learner="timm:resnet10t@scratch", inherit=True)
+    monkeypatch.setattr("seedleaf.modality.images.learner_named", lambda name: None)
+    with pytest.raises(StudyError, match=r"networks by name hand no weights down, .*: leave --inherit out"):
+        check_new(named)
+    check_job(named)  # an earlier version began it and ignored that
+    check_new(replace(named, inherit=False))
+    check_new(replace(named, learner="convnet"))
+
+
+def test_a_run_reads_pictures_at_its_side(tmp_path: Path) -> None:
+    folder = draw_folder(tmp_path / "pictures", each=4)
+    images = modality_named("images")
+    job = Job(str(folder), 60.0, side=9)
+    spec = images.prepare(tmp_path / "cache", job, str(folder), None)
+    assert (spec.height, spec.width) == (9, 9)
+    again = images.prepare(tmp_path / "again", job, str(folder), spec.to_json())
+    assert again == spec, "a run that goes on finds its pictures"
+    with pytest.raises(RunError, match="the images have changed"):
+        images.prepare(tmp_path / "other", replace(job, side=None), str(folder), spec.to_json())

@@ -284,6 +284,7 @@ def test_a_tie_is_told_wherever_the_winner_is(tmp_path: Path, monkeypatch: pytes
         ({"preset": "best"}, "preset means nothing to tables: .*--time"),
         ({"fidelity": "size"}, "fidelity means nothing to tables: .*--folds"),
         ({"inherit": True}, "inherit means nothing to tables"),
+        ({"side": 32}, "side means nothing to tables: it is for folders of pictures"),
         ({"tradeoff": "speed"}, "no tradeoff is called 'speed'"),
         ({"max_macs": "1k"}, "a limit on macs is for images; tables know --max-bytes, --max-latency"),
     ],
@@ -295,11 +296,11 @@ def test_what_would_be_ignored_of_a_table_is_refused(
     with pytest.raises(StudyError, match=said):
         seedleaf.fit(file, out=tmp_path / "run", **asked)
     assert not (tmp_path / "run").exists()
-    if "inherit" not in asked:
-        option = [(f"--{name.replace('_', '-')}", str(value)) for name, value in asked.items()]
-        done = CliRunner().invoke(app, ["fit", str(file), "--out", str(tmp_path / "run"), *option[0]])
-        assert (done.exit_code, done.stdout) == (2, "")
-        assert said[:20] in done.stderr
+    [(name, value)] = asked.items()
+    option = [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
+    done = CliRunner().invoke(app, ["fit", str(file), "--out", str(tmp_path / "run"), *option])
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert said[:20] in done.stderr
 
 
 def test_a_run_that_was_begun_with_what_is_ignored_goes_on() -> None:

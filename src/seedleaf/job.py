@@ -18,6 +18,7 @@ from seedleaf.writing import replacing
 LATENCY = "latency_ms"
 # What accuracy may be searched against: known from the config, in every measurement.
 TRADEOFFS = ("macs", "params", LATENCY)
+SIDES = (8, 512)  # pixels: beyond, pictures are specks, or no light network's
 ARRAYS = "<arrays>"  # what stands for the data of a run that was given arrays and no path
 
 
@@ -69,6 +70,7 @@ class Job:
     fidelity: str = "auto"
     tradeoff: str = ""
     inherit: bool = False  # begin new trials with the weights of near ones
+    side: int | None = None  # pixels of the longer side of pictures in folders
     command: str = ""
     version: str = ""
 
@@ -102,5 +104,7 @@ class Job:
                 raise StudyError(f"no {kind} is called {name!r}; there are: {', '.join(known)}")
         if self.seed < 0:
             raise StudyError(f"the seed must be 0 or more, got {self.seed}")
+        if self.side is not None and not SIDES[0] <= self.side <= SIDES[1]:
+            raise StudyError(f"the side of pictures must be {SIDES[0]} to {SIDES[1]} pixels, got {self.side}")
         if self.time_limit < SHORTEST:
             raise BudgetError(f"--time {self.time_limit:g}s is too short; give at least {SHORTEST:g}s")

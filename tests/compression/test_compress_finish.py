@@ -17,7 +17,7 @@ from torch import Tensor
 import seedleaf
 from seedleaf.compressing.card import verdict
 from seedleaf.compressing.finish import finish
-from seedleaf.compressing.front import beside
+from seedleaf.compressing.front import beside, deliver_front
 from seedleaf.compressing.job import CompressJob
 from seedleaf.compressing.limits import broken_bounds
 from seedleaf.compression.own import OwnNet
@@ -39,7 +39,7 @@ def test_where_no_trial_finished_the_least_harmful_recipe_is_delivered_as_it_is(
     finish(run, 0.0, 0.0)
     m, final = delivered(run), run.study.history.note("final") or {}
     assert m["params"] <= 0.5 * m["original"]["params"]
-    assert m["refit_steps"] == 0
+    assert (m["refit_steps"], final["trained_on"]) == (0, "nothing")
     assert final["trial"] == int(np.argmin(harms))
     said = verdict_of(run)
     assert "no trial was finished in the time given" in said
@@ -61,6 +61,7 @@ def test_the_time_that_is_left_is_spent_on_that_recipe(
     looks(run, {})
     finish(run, 0.0, time.time() + 200.0)
     assert delivered(run)["refit_steps"] == 2
+    assert (run.study.history.note("final") or {})["trained_on"] == "train+valid"
     said = verdict_of(run)
     assert "the least harmful of the recipes that were looked at, fine-tuned for" in said
     assert "not fine-tuned" not in said
@@ -163,7 +164,46 @@ def test_the_front_holds_what_stands_between(opened: Opened, tradeoff: str) -> N
     ]
     assert costs == sorted(costs)
     assert rows[f"front/{other.id:04d}"]["trained_on"] == "train", "as its trial left it: no time was left"
+    assert (rows["best"]["full"], rows["best"]["trained_on"]) == (run.study.problem.full, "train+valid")
     assert (member / "model.onnx").stat().st_size == measured["bytes"]
+    card = (member / "README.md").read_text(encoding="utf-8")
+    assert "; the same network from scratch is trained beside best/ alone: that takes as long as" in card
+    page = (run.folder / "report.html").read_text(encoding="utf-8")
+    assert "from scratch was trained for best alone" in page
+    assert "at that percentage of its widths" not in page
+
+
+@pytest.mark.usefixtures("late")
+def test_the_front_tells_how_a_best_without_a_last_training_was_trained(opened: Opened) -> None:
+    run = opened({"params": 0.9}, "params")
+    best, other = trained(run, 0.1), trained(run, 0.3, further=1.4)
+    other.measurements[-1] = Measurement(1, {**other.metrics, "params": 0.5 * best.metrics["params"]}, 0.1)
+    finish(run, 0.0, 0.0)
+    [row] = [row for row in seedleaf.load(run.folder).front_rows if row["folder"] == "best"]
+    assert (row["steps"], row["trained_on"]) == (1, "train")
+    assert "to the end" not in (run.folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_members_of_the_front_that_break_a_bound_or_fail_are_counted_apart(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = opened({"params": 0.9}, "params")
+    best, other = trained(run, 0.1), trained(run, 0.3, further=1.4)
+    other.measurements[-1] = Measurement(1, {**other.metrics, "params": 0.5 * best.metrics["params"]}, 0.1)
+    final = {"trial": best.id}
+    whole = {"no_time": 0, "over": 0, "failed": 0}
+
+    def counted() -> dict[str, int]:
+        deliver_front(run, final, 0.0)
+        note = run.study.history.note("front") or {}
+        return {k: note[k] for k in whole}
+
+    monkeypatch.setattr("seedleaf.compressing.front.broken_bounds", lambda *_: "too large")
+    assert counted() == {**whole, "over": 1}
+    monkeypatch.setattr("seedleaf.compression.finishing.deliver", None)  # a call that raises
+    assert counted() == {**whole, "failed": 1}
+    (run.folder / "trials" / f"{other.id:04d}" / "checkpoint.pt").unlink()
+    assert counted() == {**whole, "no_time": 1}
 
 
 def point(number: int, error: float, cost: float, state: State = State.PAUSED) -> Trial:

@@ -128,7 +128,48 @@ def test_mixed_sizes_go_to_the_capped_median(tree, tmp_path: Path) -> None:
         tree(f"{label}/small.png", size=(20, 20))
     spec = load_images(tmp_path / "set").spec
     assert (spec.height, spec.width) == (32, 64)
-    assert "10, e.g. cat/0.png (100×200)" in finding(spec, "resized to 32×64")
+    assert "10, e.g. cat/0.png (100×200)" in finding(spec, "resized to 32×64 (height × width); --side N")
+
+
+@pytest.mark.parametrize(
+    ("size", "side", "shape"),
+    [
+        ((640, 480), None, (48, 64)),
+        ((64, 20), None, (20, 64)),
+        ((1000, 500), None, (32, 64)),
+        ((300, 100), None, (32, 96)),
+        ((100, 400), None, (128, 32)),
+        ((1000, 100), None, (13, 128)),  # no sliver of 64×6
+        ((100, 20), None, (20, 100)),
+        ((640, 480), 128, (96, 128)),
+        ((640, 480), 16, (12, 16)),
+        ((1000, 100), 64, (6, 64)),  # as it was asked for
+        ((10, 8), 512, (8, 10)),  # never larger than they are
+    ],
+)
+def test_pictures_are_as_large_as_is_asked_or_as_a_light_network_can_use(
+    tree, tmp_path: Path, size: tuple[int, int], side: int | None, shape: tuple[int, int]
+) -> None:
+    for name in ("cat/1", "cat/2", "cat/3", "dog/1", "dog/2", "dog/3"):
+        tree(f"{name}.png", size=size)
+    spec = load_images(tmp_path / "set", side=side).spec
+    assert (spec.height, spec.width) == shape
+    assert spec.height * spec.width <= (side or 64) ** 2
+
+
+def test_a_side_is_for_folders_of_pictures_alone(npz, classes: Path) -> None:
+    data = load_images(classes)
+    arrays = (data.x_train, data.y_train)
+    for source, named in (
+        (npz(), "set.npz"),
+        (arrays, "arrays"),
+        ("digits", "digits"),
+        (data, "images that"),
+    ):
+        with pytest.raises(
+            DataError, match=f"{named}.* are read whole, and --side is for folders of pictures"
+        ):
+            load_images(source, side=32)
 
 
 def test_few_coloured_pictures_turn_grey_and_many_turn_all_to_colour(tree, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from runs import draw
 from seedleaf import ImageClassifier
-from seedleaf.errors import BudgetError, LimitError
+from seedleaf.errors import BudgetError, LimitError, SpaceError, StudyError
 
 
 @dataclass
@@ -81,7 +81,8 @@ def pictures(n: int = 30) -> tuple[np.ndarray, np.ndarray]:
 def test_parameters_are_those_of_fit_and_are_passed_on(stand_in: None, tmp_path: Path) -> None:
     given = {"time_limit": "2m", "max_params": "20k", "max_macs": 5_000_000,
              "max_latency": 0.5, "max_bytes": "50k", "preset": "best", "workers": 3,
-             "random_state": 7, "out": tmp_path / "run"}  # fmt: skip
+             "random_state": 7, "out": tmp_path / "run", "learner": "timm:resnet10t@scratch",
+             "tradeoff": "macs", "fidelity": "data"}  # fmt: skip
     model = ImageClassifier(**given)
     assert model.get_params() == given
     assert clone(model).get_params() == given
@@ -149,6 +150,10 @@ def test_it_works_inside_a_search_and_a_pipeline(stand_in: None) -> None:
 
 def test_mistakes_are_told(tmp_path: Path) -> None:
     X, y = pictures()
+    for name in ("tradeoff", "fidelity", "learner"):
+        model = ImageClassifier(time_limit="20s", **{name: "speed"})
+        with pytest.raises((StudyError, SpaceError), match=f"no {name} is called 'speed'"):
+            model.fit(X, y)
     with pytest.raises(BudgetError, match="too short"):
         ImageClassifier(time_limit="1s").fit(X, y)
     with pytest.raises(LimitError, match="params"):
@@ -167,9 +172,9 @@ def test_mistakes_are_told(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def fitted() -> ImageClassifier:
     X, y = pictures(120)
-    return ImageClassifier(time_limit="20s", max_params="5k", workers=1).fit(
-        X, np.array(["bar", "cross", "block"])[y]
-    )
+    return ImageClassifier(
+        time_limit="20s", max_params="5k", workers=1, learner="convnet", tradeoff="params", fidelity="epochs"
+    ).fit(X, np.array(["bar", "cross", "block"])[y])
 
 
 def test_a_short_fit_learns(fitted: ImageClassifier) -> None:

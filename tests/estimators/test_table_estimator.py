@@ -103,7 +103,7 @@ def test_they_take_what_fit_takes_for_tables() -> None:
     own = set(inspect.signature(TabularClassifier).parameters)
     fits = set(inspect.signature(seedleaf.fit).parameters)
     assert own - fits == {"random_state"}
-    of_images = {"max_params", "max_macs", "preset", "learner", "fidelity", "tradeoff", "inherit"}
+    of_images = {"max_params", "max_macs", "preset", "learner", "fidelity", "tradeoff", "inherit", "side"}
     assert fits - own - of_images == {
         "data", "target", "task", "test", "positive", "seed", "sampler", "scheduler", "view", "command", "began",
     }  # fmt: skip

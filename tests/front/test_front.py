@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,10 +16,10 @@ from runs import Finished
 from searched import STEPS, searched_run, told, with_executor
 from seedleaf import load
 from seedleaf.core import Limit, Measurement, Objective, State, Trial
-from seedleaf.errors import LimitError
+from seedleaf.errors import LimitError, RunError
 from seedleaf.export import untrained_latency
 from seedleaf.finish import Run
-from seedleaf.front.deliver import deliver_front
+from seedleaf.front.deliver import _best_row, deliver_front
 from seedleaf.front.members import fitting, narrower, pick
 from seedleaf.learners.base import learner_named
 from seedleaf.limits import check_limits, winner_within
@@ -206,7 +207,8 @@ def test_without_time_there_is_no_front_and_an_old_one_goes(
     (run.folder / "front" / "0009").mkdir(parents=True)
     deliver_front(run, time.time())
     assert told(run)["members"] == []
-    assert told(run)["left_out"] > 0
+    assert told(run)["no_time"] > 0
+    assert (told(run)["over"], told(run)["failed"], told(run)["slower"]) == (0, 0, 0)
     assert not (run.folder / "front").exists()
     assert not (run.folder / ".front.part").exists()
 
@@ -255,7 +257,29 @@ def test_nothing_that_breaks_a_limit_is_delivered(searched: Run, monkeypatch: py
     monkeypatch.setattr("seedleaf.front.deliver._worst", lambda *_: 1.0)
     deliver_front(run, time.time() + 60)
     assert told(run)["members"] == []
-    assert told(run)["left_out"] > 0
+    assert told(run)["over"] > 0
+    assert (told(run)["no_time"], told(run)["failed"]) == (0, 0)
+
+
+def test_a_member_whose_delivery_fails_is_counted_as_that(
+    searched: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def deliver(**_: Any) -> None:
+        raise RunError("the disk is full")
+
+    run, _ = with_executor(searched)
+    monkeypatch.setattr("seedleaf.front.deliver._worst", lambda *_: 1.0)
+    monkeypatch.setattr("seedleaf.export.deliver", deliver)
+    deliver_front(run, time.time() + 60)
+    assert told(run)["failed"] > 0
+    assert (told(run)["no_time"], told(run)["over"]) == (0, 0)
+
+
+@pytest.mark.parametrize("trained_on", ["train", "train+valid"])
+def test_the_row_of_the_best_tells_how_it_was_trained(searched: Run, trained_on: str) -> None:
+    final = {**(searched.study.history.note("final") or {}), "trained_on": trained_on}
+    row = _best_row(final, 2 * STEPS)
+    assert (row["trained_on"], row["steps"], row["full"]) == (trained_on, STEPS, 2 * STEPS)
 
 
 def test_a_finished_run_holds_what_it_says(finished: Finished) -> None:

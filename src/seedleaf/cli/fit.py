@@ -60,6 +60,15 @@ def fit(
         str,
         typer.Option(help="Images: macs, params or latency_ms: search the whole front of error against it."),
     ] = "",
+    inherit: Annotated[
+        bool, typer.Option("--inherit", help="Images: new trials begin with the weights of near ones.")
+    ] = False,
+    side: Annotated[
+        int | None,
+        typer.Option(
+            help="Folders of pictures: pixels of the longer side, 8 to 512; default: docs/guide.md."
+        ),
+    ] = None,
     target: Annotated[
         str | None,
         typer.Option(help="Tables: the column to predict; default: target, label, class, y, else last."),
@@ -126,6 +135,8 @@ def fit(
             scheduler=scheduler,
             fidelity=fidelity,
             tradeoff=tradeoff,
+            inherit=inherit,
+            side=side,
             target=target,
             test=test,
             group=group,

@@ -17,6 +17,7 @@ NAMED = 3  # parameters in a sentence
 SHOWN = 2  # trials that break a bound, in one
 UNTUNED = "it was not fine-tuned"
 NONE_FINISHED = "no trial was finished in the time given"
+CONTROL_OF_BEST = "the same network from scratch is trained beside best/ alone: that takes as long as the fine-tuning itself"
 NO_LONGER = "there was no time to fine-tune it longer than its trial"
 
 

@@ -50,12 +50,14 @@ class Compressing:
 
 @dataclass(frozen=True)
 class Fitted:
-    """The folders of the weights and of the control's, how long the weights were trained, why there is no control."""
+    """The folders of the weights and of the control's, how long the weights were trained and on what ("train+valid", as
+    their trial left them "train", or "nothing"), why there is no control."""
 
     tuned: str
     control: str | None
     steps: int
     train_seconds: float
+    trained_on: str
     no_control: str = ""
 
 
@@ -82,6 +84,7 @@ def finish(run: Compressing, refit_end: float, front_end: float) -> None:
         **delivered,
         "refit_steps": fitted.steps,
         "refit_seconds": refit_seconds,
+        "trained_on": fitted.trained_on,
         "remark": remark(run, winner, fitted, over, last),
         "no_control": fitted.no_control,
         "predict": f"seedleaf predict {run.folder} IMAGE",
@@ -123,7 +126,8 @@ def _instead(run: Compressing, over: dict[int, str], last: Trial | None) -> tupl
     run.study.note("refit", trial=winner.id, steps=float(winner.step), train_seconds=0.0)
     no_control = f"the time for it went to that of trial {last.id}" if last else ""
     tuned = trial_folder(run, winner) if winner.measurements else _inherited(run, winner)
-    return winner, Fitted(str(tuned.resolve()), None, winner.step, 0.0, no_control)
+    on = "train" if winner.measurements else "nothing"
+    return winner, Fitted(str(tuned.resolve()), None, winner.step, 0.0, on, no_control)
 
 
 def _inherited(run: Compressing, winner: Trial) -> Path:
@@ -177,10 +181,11 @@ def _refit(run: Compressing, winner: Trial, end: float) -> Fitted:
     fitted = dict(answers["tuned"].value)
     run.study.note("refit", trial=winner.id, **fitted)
     own, steps = trial_folder(run, winner), int(fitted["steps"])
-    tuned = own if not steps and (own / CHECKPOINT).exists() else place / "tuned"
+    on = "train+valid" if steps else "train" if (own / CHECKPOINT).exists() else "nothing"
+    tuned = own if on == "train" else place / "tuned"
     missing = _no_control(answers.get("control"), steps)
     control = None if missing else str((place / "control").resolve())
-    return Fitted(str(tuned.resolve()), control, steps, float(fitted["train_seconds"]), missing)
+    return Fitted(str(tuned.resolve()), control, steps, float(fitted["train_seconds"]), on, missing)
 
 
 def _no_control(answer: Returned | None, steps: int) -> str:

@@ -6,13 +6,14 @@ import json
 import math
 import shutil
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from seedleaf.compressing.card import card, kept_metrics, said_of
+from seedleaf.compressing.card import CONTROL_OF_BEST, card, kept_metrics, said_of
 from seedleaf.compressing.finish import LONGEST_TUNING, Compressing, stored_recipe
 from seedleaf.compressing.limits import broken_bounds, times_asked, trial_folder
 from seedleaf.core import State, Trial
@@ -33,18 +34,27 @@ def deliver_front(run: Compressing, final: Mapping[str, Any], end: float) -> Non
     """Choose the members, fine-tune them as far as the time to `end` allows, export and measure each beside the original."""
     winner = run.study.history.trials[int(final["trial"])]
     members = beside(run.study.trials, winner, run.job.tradeoff)
-    tuned = _tuned(run, members, end)
+    tuned, untrained = _tuned(run, members, end)
     staged = run.folder / ".front.part"
     shutil.rmtree(staged, ignore_errors=True)
-    rows = _delivered(run, [m for m in members if m.id in tuned], tuned, staged)
+    rows, missed = _delivered(run, [m for m in members if m.id in tuned], tuned, staged)
+    missed["failed"] += untrained
+    no_time = len(members) - len(rows) - missed.total()
     place = run.folder / "front"
     shutil.rmtree(place, ignore_errors=True)
-    order = sorted((_best(final), *rows), key=lambda row: _cost(row, run.job.tradeoff)) if rows else []
+    order = (
+        sorted(
+            (_best(final, winner, run.study.problem.full), *rows),
+            key=lambda row: _cost(row, run.job.tradeoff),
+        )
+        if rows
+        else []
+    )
     if rows:
         text = json.dumps(order, indent=2, ensure_ascii=False) + "\n"
         (staged / "front.json").write_text(text, encoding="utf-8")
         swap(staged, place)
-    run.study.note("front", members=order, left_out=len(members) - len(rows))
+    run.study.note("front", members=order, no_time=no_time, **missed)
 
 
 def beside(trials: Sequence[Trial], winner: Trial, metric: str) -> list[Trial]:
@@ -64,8 +74,11 @@ def beside(trials: Sequence[Trial], winner: Trial, metric: str) -> list[Trial]:
     return [others[i] for i in spread(values, [t.id for t in others])][:MEMBERS]
 
 
-def _tuned(run: Compressing, members: Sequence[Trial], end: float) -> dict[int, tuple[Path, int, bool]]:
-    """trial -> the folder with its weights, its steps, and whether it saw all that is not the test part."""
+def _tuned(
+    run: Compressing, members: Sequence[Trial], end: float
+) -> tuple[dict[int, tuple[Path, int, bool]], int]:
+    """trial -> the folder with its weights, its steps, and whether it saw all that is not the test part; and of how many
+    there is nothing because their training failed."""
     found = {}
     calls: dict[str, tuple[str, dict[str, Any]]] = {}
     rounds = math.ceil(len(members) / run.job.workers) or 1
@@ -93,13 +106,14 @@ def _tuned(run: Compressing, members: Sequence[Trial], end: float) -> dict[int, 
     for name, answer in answers.items():
         if answer.error is None and answer.value["steps"] >= SHORTEST:
             found[int(name)] = Path(calls[name][1]["folder"]), int(answer.value["steps"]), True
-    return found
+    failed = sum(answer.error is not None and int(name) not in found for name, answer in answers.items())
+    return found, failed
 
 
 def _delivered(
     run: Compressing, members: Sequence[Trial], tuned: Mapping[int, tuple[Path, int, bool]], staged: Path
-) -> list[dict[str, Any]]:
-    """Export and measure; the rows of those that came out."""
+) -> tuple[list[dict[str, Any]], Counter[str]]:
+    """Export and measure; the rows of those that came out, and how many did not for which reason."""
     calls = {
         str(m.id): (
             "seedleaf.compression.finishing:deliver",
@@ -115,20 +129,22 @@ def _delivered(
         )
         for m in members
     }
-    rows = []
+    rows, missed = [], Counter(over=0, failed=0)
     answers = call_all(run, calls, "front", needed=set()) if calls else {}
     for member in members:
         answer, folder = answers[str(member.id)], staged / f"{member.id:04d}"
         if why := answer.error or broken_bounds(run.job, answer.value):
             run.view.message(f"{member.id:04d} is not in front/: {why}")
             shutil.rmtree(folder, ignore_errors=True)
+            missed["over" if answer.error is None else "failed"] += 1
             continue
         _, steps, whole = tuned[member.id]
         final = {"trial": member.id, **answer.value, "refit_steps": steps}
         (folder / "metrics.json").write_text(
             json.dumps(kept_metrics(final), indent=2) + "\n", encoding="utf-8"
         )
-        (folder / "README.md").write_text(card(run, final, said_of(final)), encoding="utf-8")
+        said = f"{said_of(final)}; {CONTROL_OF_BEST}"
+        (folder / "README.md").write_text(card(run, final, said), encoding="utf-8")
         rows.append(
             _row(final, f"front/{member.id:04d}")
             | {
@@ -137,7 +153,7 @@ def _delivered(
                 "trained_on": "train+valid" if whole else "train",
             }
         )
-    return rows
+    return rows, missed
 
 
 def _row(final: Mapping[str, Any], folder: str) -> dict[str, Any]:
@@ -150,8 +166,10 @@ def _row(final: Mapping[str, Any], folder: str) -> dict[str, Any]:
     }
 
 
-def _best(final: Mapping[str, Any]) -> dict[str, Any]:
-    return _row(final, "best")
+def _best(final: Mapping[str, Any], winner: Trial, full: int) -> dict[str, Any]:
+    row = _row(final, "best") | {"full": full, "trained_on": final["trained_on"]}
+    # Where no step of the last training came about, the network still had those of its trial.
+    return row | ({"steps": winner.step} if final["trained_on"] == "train" else {})
 
 
 def _cost(row: Mapping[str, Any], metric: str) -> float:

@@ -28,7 +28,10 @@ from seedleaf.data.scale import Scale
 from seedleaf.data.spec import Array, Pixels
 from seedleaf.errors import DataError
 
-MAX_SIDE = 64  # pixels: above it a light model spends its limit on resolution
+MAX_SIDE = 64  # pixels of the longer side: above it a light model spends its limit on resolution
+# Long pictures would be slivers: their shorter side keeps as many as this, as far as the longer one has LONGEST then. Others
+# stay as they were, so that runs go on; and none has more pixels than a square of MAX_SIDE.
+LEAST_SIDE, LONGEST = 32, 128
 COLOUR_FROM = 0.01  # share of truly coloured pictures from which the whole set is read in colour
 SPLITS = {"train": "train", "training": "train", "test": "test", "testing": "test"} | dict.fromkeys(
     ("val", "valid", "validation", "dev"), "valid"
@@ -46,8 +49,9 @@ class Entry:
     label: str
 
 
-def read_folder(folder: Path) -> Raw:
-    """The pictures of a folder of class folders, resized to one shape. Raises DataError where there are none to use.
+def read_folder(folder: Path, side: int | None = None) -> Raw:
+    """The pictures of a folder of class folders, resized to one shape, the longer `side` so many pixels at most. Raises
+    DataError where there are none to use.
 
     train/ and test/ subfolders are honoured; val/ or valid/ is merged into train. Nothing outside `folder` is opened.
     """
@@ -59,7 +63,7 @@ def read_folder(folder: Path) -> Raw:
         heads = {part: _survey(entries, root, tally) for part, entries in parts.items()}
         if not heads["train"]:
             raise _nothing(root, tally)
-        height, width = _size([head for _, head in heads["train"]])
+        height, width = _size([head for _, head in heads["train"]], side)
         for pairs in heads.values():
             _tell_resized(pairs, height, width, root, tally)
         deep = {part: [e.path for e, head in pairs if head.deep] for part, pairs in heads.items()}
@@ -203,17 +207,20 @@ def _tell_unreadable(error: Unreadable, example: str, tally: Tally) -> None:
         tally.leave_out("Files that are not images were left out", example)
 
 
-def _size(heads: list[Header]) -> tuple[int, int]:
-    """The median height and width, the longer brought down to MAX_SIDE."""
-    height, width = (float(np.median([getattr(h, side) for h in heads])) for side in ("height", "width"))
-    shrink = min(1.0, MAX_SIDE / max(height, width))
+def _size(heads: list[Header], side: int | None) -> tuple[int, int]:
+    """The median height and width, the longer brought down to `side` or, where none is given, to MAX_SIDE; but of pictures
+    that are more than twice as long as they are wide no further than leaves them LEAST_SIDE, up to LONGEST."""
+    height, width = (float(np.median([getattr(h, name) for h in heads])) for name in ("height", "width"))
+    longer, shorter = max(height, width), min(height, width)
+    most = side if side is not None else min(max(MAX_SIDE, LEAST_SIDE * longer / shorter), LONGEST)
+    shrink = min(1.0, most / longer)
     return max(1, round(height * shrink)), max(1, round(width * shrink))
 
 
 def _tell_resized(
     pairs: list[tuple[Entry, Header]], height: int, width: int, root: Path, tally: Tally
 ) -> None:
-    what = f"Images of another size were resized to {height}×{width} (height × width, the longer side at most {MAX_SIDE})"
+    what = f"Images of another size were resized to {height}×{width} (height × width); --side N gives another"
     for entry, head in pairs:
         if (head.height, head.width) != (height, width):
             tally.note(what, f"{shown(entry.path.relative_to(root))} ({head.height}×{head.width})")

@@ -31,21 +31,26 @@ IDX_PLACES = (
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """One kind of source: whether this is one, and how it is read."""
+    """One kind of source: whether this is one, and how it is read; `resized` with a longer side of so many pixels, None of
+    what is read whole."""
 
     name: str
     recognises: Callable[[Any], bool]
     read: Callable[[Any], Raw]
+    resized: Callable[[Any, int], Raw] | None = None
 
 
-def load_images(source: Source, *, seed: int = 0) -> ImageData:
+def load_images(source: Source, *, seed: int = 0, side: int | None = None) -> ImageData:
     """The images of `source`, uint8 N×H×W×C, with labels 0..K-1, a test part and a spec of what was found.
 
     `source` is "digits", a folder of class folders, an .npz (x_train, y_train and perhaps x_test, y_test, class_names), a
     folder of IDX files, the name of a torchvision set, arrays `(x, y)` or `(x_train, y_train, x_test, y_test)`, or an
-    ImageData, which is handed back. Without a test part a fifth, stratified by `seed`, is held out. Raises DataError.
+    ImageData, which is handed back. Without a test part a fifth, stratified by `seed`, is held out. Pictures in folders are
+    brought down to `side` pixels of the longer side. Raises DataError, also where `side` is given for anything else.
     """
     if isinstance(source, ImageData):
+        if side is not None:
+            raise _read_whole("images that were read already")
         return source
     if not isinstance(source, str | Path | tuple):
         raise DataError(
@@ -57,7 +62,12 @@ def load_images(source: Source, *, seed: int = 0) -> ImageData:
         reader = next((r for r in READERS if r.recognises(source)), None)
         if reader is None:
             raise _unknown(Path(str(source)))
-        raw = reader.read(source)
+        if side is None:
+            raw = reader.read(source)
+        elif reader.resized is not None:
+            raw = reader.resized(source, side)
+        else:
+            raise _read_whole("arrays" if isinstance(source, tuple) else shown(str(source)))
     except OSError as error:
         raise DataError(f"{shown(str(source))} cannot be read: {error.strerror or error}") from None
     return assemble(raw, seed)
@@ -70,6 +80,10 @@ def _unknown(path: Path) -> DataError:
         f"{shown(path)} is not a kind of data that is known: give a folder of class folders, an .npz with x_train and "
         f"y_train, a folder with IDX files, or a name ({', '.join((DIGITS, *TORCHVISION.values()))})"
     )
+
+
+def _read_whole(what: str) -> DataError:
+    return DataError(f"{what}: these are read whole, and --side is for folders of pictures: leave it out")
 
 
 # --- readers that need no file of their own ---
@@ -141,7 +155,12 @@ READERS = (
     Reader("digits", lambda s: isinstance(s, str) and s.casefold() == DIGITS, lambda s: read_digits()),
     Reader("npz", lambda s: Path(s).suffix.lower() == ".npz" and Path(s).is_file(), read_npz_images),
     Reader("idx", lambda s: bool(_idx_files(Path(s))), read_idx_folder),
-    Reader("folder", lambda s: Path(s).is_dir(), lambda s: read_folder(Path(s))),
+    Reader(
+        "folder",
+        lambda s: Path(s).is_dir(),
+        lambda s: read_folder(Path(s)),
+        lambda s, side: read_folder(Path(s), side),
+    ),
     Reader(
         "torchvision",
         lambda s: not Path(s).exists() and canonical(str(s)) is not None,

@@ -20,7 +20,11 @@ Array = npt.NDArray[Any]
 
 
 class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """Find and train a light image classifier within `time_limit`; the parameters are those of `seedleaf.fit`.
+    """Find and train a light image classifier within `time_limit`.
+
+    The parameters mean what they mean to `seedleaf.fit`, and are checked by `fit`: `time_limit`, `max_params`, `max_macs`,
+    `max_latency`, `max_bytes`, `preset`, `workers`, `out`, `learner`, `tradeoff` and `fidelity`; `random_state` is its seed.
+    Its `memory`, `sampler`, `scheduler` and `inherit` are not among them. The whole front is `result_.front`.
 
     X is (N, H, W) or (N, H, W, C), uint8 or numbers, which are scaled by the range seen in `fit`. Rows of shape (N, D)
     are taken as square grey pictures where D is a square, else as pictures one pixel high. y holds any labels. A part
@@ -39,6 +43,9 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         workers: int | None = None,
         random_state: int | np.random.RandomState | None = None,
         out: str | Path | None = None,
+        learner: str = "convnet",
+        tradeoff: str = "",
+        fidelity: str = "auto",
     ) -> None:
         self.time_limit = time_limit
         self.max_params = max_params
@@ -49,6 +56,9 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.workers = workers
         self.random_state = random_state
         self.out = out
+        self.learner = learner
+        self.tradeoff = tradeoff
+        self.fidelity = fidelity
 
     def fit(self, X: Any, y: Any) -> ImageClassifier:
         """Search, train and export. ValueError where X or y cannot be used, BudgetError where the time is too short."""
@@ -70,6 +80,9 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 max_bytes=self.max_bytes,
                 preset=self.preset,
                 workers=self.workers,
+                learner=self.learner,
+                tradeoff=self.tradeoff,
+                fidelity=self.fidelity,
                 seed=seed_of(self.random_state),
                 out=folder,
                 command="ImageClassifier.fit",

@@ -12,6 +12,7 @@ import json
 import math
 import shutil
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ def deliver_front(run: Run, end: float) -> None:
     costs = given_for(run.study.problem.objectives)
     chosen = pick(run.study.trials, best, _worst(run, best), costs=costs)
     wanted = [*narrower(learner_in(run), run.spec, best, costs), *chosen]
-    winner, spare = _best_row(final), 0.0
+    winner, spare = _best_row(final, run.study.problem.full), 0.0
     if costs == SPEED:
         spare = judging_seconds(winner, min(len(wanted), MEMBERS))
     trained = train_members(run, wanted, end - spare - _delivery(run, min(len(wanted), MEMBERS)))
@@ -46,7 +47,7 @@ def deliver_front(run: Run, end: float) -> None:
         members = [m for m in members if trained[m.name].whole or trained[m.name].steps >= least]
     staged = run.folder / ".front.part"
     shutil.rmtree(staged, ignore_errors=True)
-    rows = _deliver(run, members, trained, staged, end - spare)
+    rows, missed = _deliver(run, members, trained, staged, end - spare)
     measured = len(rows)
     if costs == SPEED:
         seen = {f"front/{name}": t.seen for name, t in trained.items()}
@@ -63,8 +64,7 @@ def deliver_front(run: Run, end: float) -> None:
         order = []
         for folder in (place, staged):
             shutil.rmtree(folder, ignore_errors=True)
-    left_out, slower = len(members) - measured, measured - len(rows)
-    run.study.note("front", members=order, left_out=left_out, slower=slower)
+    run.study.note("front", members=order, **missed, slower=measured - len(rows))
 
 
 def _worst(run: Run, best: Trial) -> float:
@@ -82,9 +82,11 @@ def _delivery(run: Run, members: int) -> float:
 
 def _deliver(
     run: Run, members: Sequence[Member], trained: Mapping[str, Trained], staged: Path, end: float
-) -> list[dict[str, Any]]:
-    """Export and measure, as many side by side as there are workers, until a round more would end too late."""
+) -> tuple[list[dict[str, Any]], dict[str, int]]:
+    """Export and measure, as many side by side as there are workers, until a round more would end too late; the rows, and
+    how many have none for which reason."""
     rows: list[dict[str, Any]] = []
+    missed = Counter(no_time=len(members), over=0, failed=0)
     round_seconds = _delivery(run, 1)
     for first in range(0, len(members), run.workers):
         begun = time.time()
@@ -93,16 +95,18 @@ def _deliver(
         batch = members[first : first + run.workers]
         calls = {m.name: _call(run, m, trained[m.name].checkpoint, staged) for m in batch}
         answers = call_all(run, calls, "front", needed=set())
+        missed["no_time"] -= len(batch)
         for member in batch:
             answer = answers[member.name]
             why = answer.error or _broken(run, member, answer.value)
             if why is not None:
                 run.view.message(f"{member.name} is not in front/: {why}")
                 shutil.rmtree(staged / member.name, ignore_errors=True)
+                missed["over" if answer.error is None else "failed"] += 1
                 continue
             rows.append(_keep(run, member, answer, trained[member.name], staged))
         round_seconds = time.time() - begun
-    return rows
+    return rows, dict(missed)
 
 
 def _call(run: Run, member: Member, checkpoint: Path, staged: Path) -> tuple[str, dict[str, Any]]:
@@ -150,12 +154,13 @@ def _keep(run: Run, member: Member, answer: Returned, trained: Trained, staged: 
     return row
 
 
-def _best_row(final: Mapping[str, Any]) -> dict[str, Any]:
+def _best_row(final: Mapping[str, Any], full: int) -> dict[str, Any]:
     """The winner's row."""
-    kept = ("trial", "test", "params", "macs", "bytes", "latency_ms")
+    kept = ("trial", "test", "params", "macs", "bytes", "latency_ms", "trained_on")
     return {
         "folder": "best",
         "test_accuracy": final["test"]["accuracy"],
         "steps": final["refit_steps"],
+        "full": full,
         **{k: final[k] for k in kept},
     }

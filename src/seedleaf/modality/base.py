@@ -62,6 +62,9 @@ class Modality(Protocol):
     def check(self, job: Job) -> None:
         """StudyError where what it `knows` of the job has a value that cannot be."""
 
+    def check_new(self, job: Job) -> None:
+        """StudyError where it would ignore what is asked of a job that is to begin."""
+
     def setup(self, job: Job, spec: Any = None, history: History | None = None) -> Mapping[str, Any]:
         """What every trial is told beside where the data lies and the seed; the last two once the data has been read."""
 

@@ -14,7 +14,7 @@ from seedleaf.executors.local import LocalExecutor
 from seedleaf.front.deliver import deliver_front
 from seedleaf.horizon import search_until
 from seedleaf.job import LATENCY, Job
-from seedleaf.learners.base import learner_named
+from seedleaf.learners.base import LEARNERS, learner_named
 from seedleaf.modality.base import Made
 from seedleaf.modality.image_finish import make
 from seedleaf.modality.known import Known
@@ -59,6 +59,13 @@ class Images:
                 "against: give tradeoff macs or params, a limit (--max-latency), or no learner"
             )
 
+    def check_new(self, job: Job) -> None:
+        if job.inherit and job.learner not in LEARNERS:
+            raise StudyError(
+                "networks by name hand no weights down, as each begins with those that its name stands for: leave --inherit "
+                "out, or give no learner"
+            )
+
     def setup(
         self, job: Job, spec: ImageSpec | None = None, history: History | None = None
     ) -> Mapping[str, Any]:
@@ -71,7 +78,7 @@ class Images:
 
         if (cache / "spec.json").exists():
             return open_mapped(cache).spec
-        data: ImageData = source if isinstance(source, ImageData) else load_images(source, seed=job.seed)
+        data: ImageData = load_images(source, seed=job.seed, side=job.side)
         if known and known.get("fingerprint") != data.spec.fingerprint:
             raise RunError(
                 f"{job.data} is not what {cache.parent} was fitted on: the images have changed; fit again"

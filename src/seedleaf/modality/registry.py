@@ -27,7 +27,9 @@ def modality_named(name: str) -> Modality:
 def check_new(job: Job) -> None:
     """StudyError where a job that is to begin asks for what its kind of data does not know, or would ignore."""
     check_job(job)
-    check_foreign(job, modality_named(job.kind).knows)
+    modality = modality_named(job.kind)
+    check_foreign(job, modality.knows)
+    modality.check_new(job)
 
 
 def check_job(job: Job) -> None:

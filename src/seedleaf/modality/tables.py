@@ -48,6 +48,7 @@ KNOWS = Known(
         "fidelity": "its steps are folds; --folds says how many",
         "tradeoff": "for a small or a quick file give --max-bytes or --max-latency",
         "inherit": "every fit begins anew",
+        "side": "it is for folders of pictures",
     },
 )
 
@@ -74,6 +75,9 @@ class Tables:
             chosen(job.options["families"])
         if not 2 <= int(job.options.get("folds", 2)) <= 20:
             raise StudyError(f"folds must be 2 to 20, got {job.options['folds']}")
+
+    def check_new(self, job: Job) -> None:
+        """What it knows it does; what it does not is `KNOWS.foreign`."""
 
     def prepare(self, cache: Path, job: Job, source: Any, known: Body | None) -> TableSpec:
         from seedleaf.data.tables import judged, load_table

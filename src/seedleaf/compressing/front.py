@@ -126,7 +126,7 @@ def _delivered(
         _, steps, whole = tuned[member.id]
         final = {"trial": member.id, **answer.value, "refit_steps": steps}
         (folder / "metrics.json").write_text(
-            json.dumps(kept_metrics(final), indent=2) + "\n", encoding="utf-8"
+            json.dumps(kept_metrics(run, final), indent=2) + "\n", encoding="utf-8"
         )
         (folder / "README.md").write_text(card(run, final, said_of(final)), encoding="utf-8")
         rows.append(

@@ -22,10 +22,10 @@ import seedleaf
 from runs import Finished
 from runs import seedleaf as command
 from seedleaf.cli import app
+from seedleaf.compressing.given import own_data
 from seedleaf.compressing.job import CompressJob
 from seedleaf.compressing.model_source import TakenRun, take_module, take_run
 from seedleaf.compressing.plan import plan, targets_of
-from seedleaf.compressing.run import own_data
 from seedleaf.compression.candidates import firsts, reachable
 from seedleaf.compression.plan_json import plan_to_json
 from seedleaf.compression.space import compress_space
@@ -351,7 +351,7 @@ class Odd(nn.Module):
         (nn.Sequential(nn.Flatten(), nn.Identity()), RunError, "logits|classes|weights"),
         (Branching(), RunError, "cannot be traced to one graph"),
         ("nowhere", RunError, "MODEL is the folder of a run"),
-        (42, RunError, "a run's folder or a torch module"),
+        (42, RunError, "a run's folder, its Result, or a torch module"),
     ],
     ids=["classes", "channels", "dict", "empty", "branching", "missing", "number"],
 )
@@ -416,6 +416,9 @@ JOB = CompressJob("m", "d", 60.0, speedup=2.0)
         ({"at_most": {"latency_ms": -1.0}}, LimitError, "must be positive"),
         ({"max_drop": -0.1}, LimitError, "percent points"),
         ({"int8": "maybe"}, StudyError, "there are: auto, always, never"),
+        ({"max_trials": 0}, StudyError, "max_trials must be 1 or more, got 0"),
+        ({"max_trials": -3}, StudyError, "max_trials must be 1 or more, got -3"),
+        ({"seed": -1}, StudyError, "the seed must be 0 or more, got -1"),
         ({"time_limit": 3.0}, BudgetError, "at least 20s"),
     ],
 )

@@ -66,7 +66,7 @@ def opened(looked: Any, tmp_path: Path, quick: None) -> Opened:
             "on": "cpu",
             "tradeoff": tradeoff,
         }
-        study = open_study(SqlStore(tmp_path / LOG), job, found, planned, data.spec)
+        study = open_study(SqlStore(tmp_path / LOG), job, found, planned, data.spec, job.seed)
         executor: Any = Here()
         return Compressing(tmp_path, job, asked, data.spec, study, executor, SilentView(), found, time.time())
 

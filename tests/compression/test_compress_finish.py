@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from opened import EVEN, Opened, delivered, looks, trained, verdict_of
 from torch import Tensor
 
 import seedleaf
-from seedleaf.compressing.card import verdict
+from seedleaf.compressing.card import METRICS, kept_metrics, verdict
 from seedleaf.compressing.finish import finish
 from seedleaf.compressing.front import beside, deliver_front
 from seedleaf.compressing.job import CompressJob
@@ -27,7 +28,7 @@ from seedleaf.data.spec import ImageData
 from seedleaf.errors import RunError, Unfinished
 from seedleaf.folder import beginning, new_folder
 from seedleaf.predicting.images import Predictor
-from seedleaf.summary import as_lines
+from seedleaf.summary import as_body, as_lines
 
 # --- time ran out ---
 
@@ -48,6 +49,9 @@ def test_where_no_trial_finished_the_least_harmful_recipe_is_delivered_as_it_is(
     right = Predictor.open(run.folder).probabilities(zoo.pictures(40)[0]).argmax(1) == zoo.pictures(40)[1]
     assert m["test_accuracy"] == pytest.approx(right.mean()), "its own accuracy, not that of the original"
     assert said in as_lines(seedleaf.load(run.folder))
+    body = as_body(seedleaf.load(run.folder))
+    told = "which is more than the 0.5 allowed" in said
+    assert m["kept_drop"] is body["metrics"]["kept_drop"] is not told
     assert said[:20] in (run.folder / "report.html").read_text(encoding="utf-8")
     assert m["control"] is None, "it would have been trained longer"
     assert "from scratch" not in said
@@ -124,6 +128,18 @@ def test_a_control_that_learned_nothing_says_nothing_of_the_weights(opened: Open
     for error, said in ((0.6, "learned nothing, so what"), (0.5, "50.00 ± 1.00 points worse")):
         control = {"test": {"error": error}, "gain": gain, "kept": []}
         assert said in verdict(run, {**final, "control": control})["text"]
+
+
+def test_a_loss_is_held_against_what_was_allowed_and_told_where_it_is_more() -> None:
+    run: Any = SimpleNamespace(job=CompressJob("m", "d", 60.0, speedup=2.0, max_drop=1.5))
+    part = {"mean": 0.0, "se": 0.0, "median": 1.0, "accuracy": 0.9}
+    final = {**dict.fromkeys(METRICS.split()), "test": part, "latency_ms": part, "speedup": 1.0}
+    final |= {"original": {"latency_ms": part}, "remark": "", "no_control": "", "refit_steps": 0}
+    for drop, kept in ((0.015, True), (0.016, False), (-0.2, True)):
+        found = {**final, "drop": {"mean": drop, "se": 0.0}}
+        assert kept_metrics(run, found)["kept_drop"] is kept
+        assert verdict(run, found)["kept_drop"] is kept
+        assert ("which is more than the 1.5 allowed" in verdict(run, found)["text"]) is not kept
 
 
 # --- the bounds and the front ---

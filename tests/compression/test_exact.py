@@ -82,10 +82,11 @@ def test_bn_scales_that_tie_still_prune() -> None:
 
 def test_what_cannot_be_cut_is_refused_with_a_reason() -> None:
     refused = {n: [g.refused for g in zoo.shared(n).skeleton.groups if g.refused] for n in zoo.FOREIGN}
-    for name in ("resnet_padded", "shufflenet", "grouped"):
+    for name in ("resnet_padded", "shufflenet", "grouped", "rows"):
         others = [r for r in refused[name] if r != "its outputs are the network's"]
         assert others, name
     assert any("grouped convolution" in r or "GroupNorm" in r for r in refused["grouped"])
+    assert any("grouped convolution" in r for r in refused["rows"])
 
 
 def test_channels_wrongly_said_to_hang_together_are_found_out() -> None:

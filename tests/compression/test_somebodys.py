@@ -222,6 +222,15 @@ def test_answers_that_cannot_be_used(kind: type[nn.Module], said: str, spec: Ima
         check_foreign(placed(kind()), spec)
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
+def test_weights_of_another_precision_say_what_to_give(dtype: torch.dtype, spec: ImageSpec) -> None:
+    """Of the data's shape, which would not help, nothing is said."""
+    kind = str(dtype).removeprefix("torch.")
+    with pytest.raises(RunError, match=rf"weights are {kind}; .* give module.float\(\)$"):
+        check_foreign(placed(Plain().to(dtype)), spec)
+    check_foreign(placed(Plain().to(dtype).float()), spec)
+
+
 # --- the control ---
 
 

@@ -41,7 +41,9 @@ def compress(
         str | None, typer.Option(help="At most so many milliseconds an image, one thread: 0.2.")
     ] = None,
     max_bytes: Annotated[str | None, typer.Option(help="A file of at most so many bytes: 100k.")] = None,
-    max_drop: Annotated[float, typer.Option(help="Percent points of accuracy that may be lost.")] = 0.5,
+    max_drop: Annotated[
+        float, typer.Option(help="Percent points of test accuracy; the verdict tells a loss of more.")
+    ] = 0.5,
     time: Time = "10m",
     int8: Annotated[str, typer.Option(help="auto (searched), always or never.")] = "auto",
     tradeoff: Annotated[

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 NAMED = 3  # parameters in a sentence
 SHOWN = 2  # trials that break a bound, in one
+METRICS = (
+    "test params macs bytes latency_ms speedup drop original control onnx_max_difference refit_steps layers"
+)
 UNTUNED = "it was not fine-tuned"
 NONE_FINISHED = "no trial was finished in the time given"
 CONTROL_OF_BEST = "the same network from scratch is trained beside best/ alone: that takes as long as the fine-tuning itself"
@@ -25,7 +28,8 @@ def verdict(run: Compressing, final: Mapping[str, Any]) -> dict[str, Any]:
     """One honest sentence: what was gained in speed, what it cost in accuracy, and whether inheriting weights paid."""
     drop, se = 100 * final["drop"]["mean"], 100 * final["drop"]["se"]
     text = said_of(final)
-    if drop > run.job.max_drop:
+    kept = keeps_drop(run, final)
+    if not kept:
         text += f", which is more than the {run.job.max_drop:g} allowed"
     text += f"; {final['remark']}" if final["remark"] else ""
     control = final.get("control")
@@ -39,7 +43,12 @@ def verdict(run: Compressing, final: Mapping[str, Any]) -> dict[str, Any]:
         text += kept_by_control(control.get("kept") or ())
     elif final["no_control"] and final["refit_steps"]:
         text += f"; it was not compared with the same network from scratch: {final['no_control']}"
-    return {"text": text, "drop": drop, "se": se, "kept_drop": drop <= run.job.max_drop}
+    return {"text": text, "drop": drop, "se": se, "kept_drop": kept}
+
+
+def keeps_drop(run: Compressing, final: Mapping[str, Any]) -> bool:
+    """Whether no more accuracy was lost than `max_drop`. What loses more is delivered, and told."""
+    return bool(100 * final["drop"]["mean"] <= run.job.max_drop)
 
 
 def _trivial(run: Compressing) -> float:
@@ -93,10 +102,10 @@ def said_of(final: Mapping[str, Any]) -> str:
     return f"{text} at {change:+.2f} ± {100 * final['drop']['se']:.2f} points of test accuracy"
 
 
-def kept_metrics(final: Mapping[str, Any]) -> dict[str, Any]:
+def kept_metrics(run: Compressing, final: Mapping[str, Any]) -> dict[str, Any]:
     """What metrics.json holds of a delivered network."""
-    keep = "test params macs bytes latency_ms speedup drop original control onnx_max_difference refit_steps layers"
-    return {"test_accuracy": final["test"]["accuracy"], **{k: final[k] for k in keep.split()}}
+    kept = {k: final[k] for k in METRICS.split()}
+    return {"test_accuracy": final["test"]["accuracy"], **kept, "kept_drop": keeps_drop(run, final)}
 
 
 def card(run: Compressing, final: Mapping[str, Any], text: str) -> str:

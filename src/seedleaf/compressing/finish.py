@@ -207,5 +207,7 @@ def _shares(run: Compressing, train_seconds: float, refit_seconds: float) -> dic
 def _write(run: Compressing, final: Mapping[str, Any], folder: Path) -> None:
     """metrics.json and the model card beside the graph."""
     text = (run.study.history.note("verdict") or {}).get("text", "")
-    (folder / "metrics.json").write_text(json.dumps(kept_metrics(final), indent=2) + "\n", encoding="utf-8")
+    (folder / "metrics.json").write_text(
+        json.dumps(kept_metrics(run, final), indent=2) + "\n", encoding="utf-8"
+    )
     (folder / "README.md").write_text(card(run, final, text), encoding="utf-8")

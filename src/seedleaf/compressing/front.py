@@ -141,7 +141,7 @@ def _delivered(
         _, steps, whole = tuned[member.id]
         final = {"trial": member.id, **answer.value, "refit_steps": steps}
         (folder / "metrics.json").write_text(
-            json.dumps(kept_metrics(final), indent=2) + "\n", encoding="utf-8"
+            json.dumps(kept_metrics(run, final), indent=2) + "\n", encoding="utf-8"
         )
         said = f"{said_of(final)}; {CONTROL_OF_BEST}"
         (folder / "README.md").write_text(card(run, final, said), encoding="utf-8")

@@ -35,6 +35,11 @@ class CompressJob:
     version: str = ""
     kind: str = "compress"
 
+    @property
+    def of_run(self) -> bool:
+        """Whether `model` is the folder of a run, which is kept absolute, and not the class of somebody's module."""
+        return Path(self.model).is_absolute()
+
     def check(self) -> None:
         """LimitError, BudgetError or StudyError where nothing can come of it, before anything is written or started."""
         if self.speedup is None and not self.at_most:
@@ -52,6 +57,10 @@ class CompressJob:
             raise StudyError(f"no int8 is called {self.int8!r}; there are: {', '.join(INT8)}")
         if self.tradeoff and self.tradeoff not in METRICS:
             raise StudyError(f"no tradeoff is called {self.tradeoff!r}; there are: {', '.join(METRICS)}")
+        if self.max_trials is not None and self.max_trials < 1:
+            raise StudyError(f"max_trials must be 1 or more, got {self.max_trials}")
+        if self.seed < 0:
+            raise StudyError(f"the seed must be 0 or more, got {self.seed}")
         if self.time_limit < SHORTEST:
             given = format_seconds(self.time_limit)
             raise BudgetError(f"--time {given} is too short; give at least {SHORTEST:.0f}s")

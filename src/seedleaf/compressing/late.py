@@ -80,4 +80,4 @@ def _nothing(run: Compressing) -> RunError:
 
 def resumable(job: CompressJob) -> bool:
     """Whether model and data lie on a disk, to be read again."""
-    return Path(job.model).is_dir() and job.data != ARRAYS
+    return job.of_run and Path(job.model).is_dir() and job.data != ARRAYS

@@ -10,11 +10,13 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from seedleaf.compressing.given import check_module
 from seedleaf.compression.melt import branches, melt, plain_plan
 from seedleaf.compression.original import foreign_subject, own_subject, save_foreign, save_own
 from seedleaf.compression.plan_json import plan_from_json
 from seedleaf.compression.subject import Subject
 from seedleaf.compression.suitable import check_foreign, check_traceable
+from seedleaf.core import History
 from seedleaf.data.spec import ImageData, ImageSpec
 from seedleaf.errors import CheckpointError, DataError, RunError, SeedleafError, first_line
 from seedleaf.folder import delivered_in, read_history
@@ -30,7 +32,7 @@ WEIGHTS = "weights.pt"
 
 @dataclass(frozen=True)
 class TakenRun:
-    """A network of ours. `seed` split its data; images that it was trained on must not come into the test part."""
+    """A network of ours. `seed` drew its test images: those that it was trained on must not come into that part."""
 
     folder: Path
     plan: NetPlan
@@ -89,7 +91,7 @@ def take_run(folder: Path) -> TakenRun | TakenBackbone:
     """
     folder, best = delivered_in(folder)
     history = read_history(folder)
-    final, job = history.note("final"), history.note("run") or {}
+    final = history.note("final")
     if final is None:
         raise RunError(f"{folder} has delivered no model yet: seedleaf resume {folder}")
     try:
@@ -105,14 +107,20 @@ def take_run(folder: Path) -> TakenRun | TakenBackbone:
             f"{folder} holds a compressed module, not a plan: compress the original again, to other bounds"
         )
     if not structure and "backbone" in config:
-        return _backbone(best, Job.load(folder).learner, spec, config, int(job["seed"]))
+        return _backbone(best, Job.load(folder).learner, spec, config, split_seed(history))
     plan = plan_from_json(structure["plan"]) if structure else ConvNet().plan(spec, config)
     trial = folder / "trials" / f"{int(final['trial']):04d}" / CHECKPOINT
     # Runs of earlier versions kept no weights of the refit: their best trial's network stands in.
     kept = (best / WEIGHTS).exists() or structure or best.name != "best"
     state = _weights(best / WEIGHTS if kept else trial)
     training = body.get("training") or config
-    return TakenRun(folder, plan, state, training, classes, int(job["seed"]))
+    return TakenRun(folder, plan, state, training, classes, split_seed(history))
+
+
+def split_seed(history: History) -> int:
+    """The seed that a run's test images were drawn with: a fit's own, but of a compression that of its original."""
+    noted = (history.note("data") or {}).get("split")
+    return int((history.note("run") or {})["seed"] if noted is None else noted)
 
 
 def _weights(path: Path) -> Mapping[str, Tensor]:
@@ -191,8 +199,7 @@ def take_module(module: Any) -> TakenModule:
     """A copy of a torch module. RunError where it is none, or cannot be copied."""
     import copy
 
-    if not isinstance(module, nn.Module):
-        raise RunError(f"a model is a run's folder or a torch module, got {type(module).__name__}")
+    check_module(module)
     try:
         return TakenModule(copy.deepcopy(module).cpu().eval())
     except Exception as error:  # whatever an attribute of somebody's class raises

@@ -129,9 +129,14 @@ def targets_of(job: CompressJob, costs: Mapping[str, float]) -> dict[str, float]
 
 
 def open_study(
-    store: SqlStore, job: CompressJob, found: Mapping[str, Any], planned: Planned, spec: ImageSpec
+    store: SqlStore,
+    job: CompressJob,
+    found: Mapping[str, Any],
+    planned: Planned,
+    spec: ImageSpec,
+    split: int,
 ) -> Study:
-    """The search over recipes, as an earlier session left it or empty."""
+    """The search over recipes, as an earlier session left it or empty. `split` is the seed that drew the test images."""
     study = Study(
         compress_space(
             planned.orders,
@@ -156,7 +161,7 @@ def open_study(
     if study.history.note("plan") is not None:
         return study  # an earlier session has begun it
     study.note("run", **run_note(job))
-    study.note("data", spec=spec.to_json())
+    study.note("data", spec=spec.to_json(), split=split)
     study.note("baseline", **trivial_baseline(spec))
     study.note("plan", **{**asdict(planned), "fidelity": None}, axis="epochs")
     study.note("original", **{k: v for k, v in found.items() if k not in ("graph", "delivered")})

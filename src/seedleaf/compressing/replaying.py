@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from seedleaf.compressing.run import own_data
+from seedleaf.compressing.given import folder_of, own_data
 from seedleaf.errors import CheckpointError, RunError, SeedleafError, first_line
-from seedleaf.folder import delivered_in
+from seedleaf.folder import LOG, delivered_in, read_history
 from seedleaf.seeds import rng_for
 
 if TYPE_CHECKING:
@@ -19,38 +19,42 @@ if TYPE_CHECKING:
 
     from seedleaf.compression.recipe import Recipe, Work
     from seedleaf.data.spec import ImageData
+    from seedleaf.result import Result
 
 RECIPE, WEIGHTS = "recipe.json", "weights.pt"
 
 
 def replay(
-    recipe: str | Path,
-    original: str | Path | nn.Module,
+    recipe: str | Path | Result,
+    original: str | Path | Result | nn.Module,
     data: Any = None,
     *,
     undo: int = 0,
     tuned: bool = False,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
-    seed: int = 0,
+    seed: int | None = None,
 ) -> nn.Module:
     """Apply a recipe to the model that it was made for; the last `undo` passes are left out, all of them give the original.
 
-    `recipe` is a recipe.json, or the folder of a compressed run or of one of its front. `original`, `data`, `mean`, `std`
-    and `seed` are what `seedleaf.compress` was given. The weights are those that the passes leave, with BatchNorm
-    recalibrated on training images; with `tuned` those that were delivered beside the recipe.
+    `recipe` is a recipe.json, or a compressed run (its Result or folder) or one of its front. `original`, `data`, `mean`,
+    `std` and `seed` are what `seedleaf.compress` was given; the seed of a recipe that lies in a run is known.
+    The weights are those that the passes leave, with BatchNorm recalibrated on training images; with `tuned` those that were
+    delivered beside the recipe.
     Gives a module in eval mode on the CPU that takes uint8 images (N, H, W, C) and gives logits (N, classes); of somebody's
     module it is `.body`, which takes float images (N, C, H, W). What a recipe says of int8 concerns its graph, not this.
     Nothing is unpickled and the original is not changed.
     Raises RunError where the recipe is damaged, or was made for another model; DataError where the data does not fit.
     """
-    path = _file(Path(recipe))
+    original = folder_of(original)
+    path = _file(Path(folder_of(recipe)))
     whole = read_recipe(path)
     if not 0 <= undo <= len(whole.steps):
         raise ValueError(f"undo is from 0 to the recipe's {len(whole.steps)} passes, got {undo}")
     if tuned and undo:
         raise ValueError("the delivered weights are those of the whole recipe: tuned goes with undo=0")
-    work = _applied(whole, original, data, undo, not tuned, (mean, std), seed)
+    drawn = seed_of(path) if seed is None else seed
+    work = _applied(whole, original, data, undo, not tuned, (mean, std), drawn)
     if tuned:
         _load(work.subject.net, path.with_name(WEIGHTS))
     return work.subject.net.eval()
@@ -58,6 +62,14 @@ def replay(
 
 def _file(place: Path) -> Path:
     return delivered_in(place)[1] / RECIPE if place.is_dir() else place
+
+
+def seed_of(recipe: Path) -> int:
+    """The seed of the compression in whose folder a recipe lies, 0 where it lies alone: it drew the calibration images."""
+    above = recipe.absolute().parents[:3]  # RUN/best, RUN/trials/NUMBER, RUN/front/NAME
+    run = next((folder for folder in above if (folder / LOG).exists()), None)
+    note = (read_history(run).note("run") if run else None) or {}
+    return int(note.get("seed", 0))
 
 
 def read_recipe(path: Path) -> Recipe:

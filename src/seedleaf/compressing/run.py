@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from seedleaf import __version__
 from seedleaf.compressing.finish import Compressing, finish
+from seedleaf.compressing.given import folder_of, own_data
 from seedleaf.compressing.job import CompressJob
 from seedleaf.compressing.late import resumable
 from seedleaf.compressing.plan import INT8, begin, describe, open_study, plan, planned_before, probe
@@ -28,14 +29,12 @@ from seedleaf.folder import (
     LOG,
     STUDY,
     beginning,
-    delivered_in,
     hint_at_resume,
     new_folder,
-    read_history,
     sole_driver,
     used_seconds,
 )
-from seedleaf.job import ARRAYS, name_of, tradeoff_of
+from seedleaf.job import name_of, tradeoff_of
 from seedleaf.result import Result
 from seedleaf.store import SqlStore
 from seedleaf.timing import parse_bytes, parse_count, parse_milliseconds, parse_seconds
@@ -49,7 +48,7 @@ if TYPE_CHECKING:
 
 
 def compress(
-    model: str | Path | nn.Module,
+    model: str | Path | Result | nn.Module,
     data: Any = None,
     *,
     speedup: float | None = None,
@@ -73,7 +72,7 @@ def compress(
 ) -> Result:
     """Prune, decompose, quantise and distil `model` until it keeps the bounds, and hand back the most accurate way.
 
-    `model` is the folder of a run or of one of its front (RUN/front/NAME), or any torch module that takes float images
+    `model` is a run (its Result or folder), one of its front (RUN/front/NAME), or any torch module that takes float images
     (N, C, H, W), pixels in 0..1 less `mean` over `std` per channel, and gives logits (N, classes). `data` is what
     `seedleaf.fit` takes; a run's own where it is left out.
     Bounds: `speedup` over the original as ONNX Runtime measures it, `max_latency` (ms an image: 0.5 or "0.5ms"),
@@ -94,6 +93,7 @@ def compress(
     count = default_workers() if workers is None else int(workers)
     if count < 1:
         raise ValueError(f"workers must be a whole number of at least 1, got {workers}")
+    model = folder_of(model)
     what = str(Path(model).absolute()) if isinstance(model, str | Path) else type(model).__name__
     job = CompressJob(
         model=what,
@@ -121,17 +121,6 @@ def compress(
         return _stages(new.path, job, model, source, (mean, std), view or SilentView(), began, store)
 
 
-def own_data(model: Any) -> str | None:
-    """The data that a run was fitted on, if it lies on a disk. No torch. RunError where `model` is no model at all."""
-    if not isinstance(model, str | Path):
-        return None
-    try:
-        data = (read_history(delivered_in(Path(model))[0]).note("run") or {}).get("data")
-    except RunError as error:
-        raise RunError(f"{error}; MODEL is the folder of a run (a torch module: seedleaf.compress)") from None
-    return None if data in (None, ARRAYS) else str(data)
-
-
 def _taken(model: Any) -> Any:
     from seedleaf.compressing.model_source import take_module, take_run
 
@@ -143,17 +132,14 @@ def resume(
 ) -> Result:
     """Go on with a compression of a run that was cut off; with `time_limit` (its new total) also one that had finished.
 
-    RunError where it was a module's: that is nowhere but in the process that gave it.
+    RunError where it was a module's, which is nowhere but in the process that gave it, or its run is gone.
     """
     began = time.time() if began is None else began
     job = CompressJob.load(folder)
     job = replace(job, time_limit=job.time_limit if time_limit is None else time_limit)
     job.check()
     if not resumable(job):
-        gone = "a module" if not Path(job.model).is_dir() else "arrays"
-        raise RunError(
-            f"{folder} is a compression of {gone}, which nobody has kept: run it again: {job.command}"
-        )
+        raise _nothing_to_read(folder, job)
     with sole_driver(folder), closing(SqlStore(folder / LOG)) as store:
         history = History.fold(store.read(STUDY))
         if is_done(history, job.time_limit):
@@ -162,6 +148,18 @@ def resume(
             raise RunError(f"{folder} was cut off before its search began: run it again: {job.command}")
         job.save(folder)
         return _stages(folder, job, job.model, job.data, (None, None), view or SilentView(), began, store)
+
+
+def _nothing_to_read(folder: Path, job: CompressJob) -> RunError:
+    """Why a compression cannot go on: what it began with is nowhere, or no longer where it was."""
+    if job.of_run and not Path(job.model).is_dir():
+        return RunError(
+            f"the run {job.model} is gone, which {folder} is a compression of: put it back, or compress another"
+        )
+    gone = "arrays" if job.of_run else "a module"
+    return RunError(
+        f"{folder} is a compression of {gone}, which nobody has kept: run it again: {job.command}"
+    )
 
 
 def is_done(history: History, time_limit: float) -> bool:
@@ -191,7 +189,8 @@ def _stages(
     with closing(_workers(folder, job)) as executor, hint_at_resume(folder, store):
         try:  # the workers import torch while the model is being read
             taken = _taken(model)
-            data: ImageData = load_images(source, seed=taken.seed if taken.seed is not None else job.seed)
+            split = taken.seed if taken.seed is not None else job.seed
+            data: ImageData = load_images(source, seed=split)
             save_mapped(data, folder / "cache")
             original = folder / "original"
             original.mkdir(exist_ok=True)
@@ -205,7 +204,7 @@ def _stages(
                 planned = plan(job, found, data.spec, left, spent, executor.start_seconds)
             setup |= {"targets": dict(planned.targets), "on": found["on"], "tradeoff": job.tradeoff}
             executor.settings = replace(executor.settings, setup=setup)
-            study = open_study(store, job, found, planned, data.spec)
+            study = open_study(store, job, found, planned, data.spec, split)
             used = used_seconds(history)
             study.note("session", began=began + used, used=used, time_limit=job.time_limit)
             for line in describe(data.spec, found, planned, study):

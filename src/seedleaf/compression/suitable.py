@@ -31,6 +31,14 @@ def check_foreign(net: Net, spec: ImageSpec) -> None:
     """RunError or DataError, each with what to do, where the module does not fit the data."""
     example = _noise(2, spec)
     shape = f"({2}, {spec.channels}, {spec.height}, {spec.width})"
+    other = next(
+        (p.dtype for p in net.parameters() if p.is_floating_point() and p.dtype != torch.float32), None
+    )
+    if other is not None:
+        kind = str(other).removeprefix("torch.")
+        raise RunError(
+            f"the model's weights are {kind}; networks are compressed in float32: give module.float()"
+        )
     try:
         with torch.no_grad():
             out, again = net.eval()(example), net(example)

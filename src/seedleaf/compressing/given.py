@@ -1,0 +1,50 @@
+"""What is given to be compressed: a run, by its folder or its Result, or a torch module. Seen before anything starts."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from seedleaf.errors import RunError
+from seedleaf.folder import delivered_in, read_history
+from seedleaf.job import ARRAYS
+from seedleaf.result import Result
+
+
+def folder_of(model: Any) -> Any:
+    """The folder of a Result; whatever else was given, as it is."""
+    return model.folder if isinstance(model, Result) else model
+
+
+def own_data(model: Any) -> str | None:
+    """The data that a run was fitted on, if it lies on a disk. RunError where `model` is none that could be compressed."""
+    if not isinstance(model, str | Path):
+        check_module(model)
+        return None
+    try:
+        note = read_history(delivered_in(Path(model))[0]).note("run") or {}
+    except RunError as error:
+        raise RunError(f"{error}; MODEL is the folder of a run (a torch module: seedleaf.compress)") from None
+    data = note.get("data")
+    found = None if data in (None, ARRAYS) else str(data)
+    if note.get("kind") == "tables":
+        again = "DATA" if found is None else shlex.quote(found)
+        raise RunError(
+            f"{model} is a run of a table: compress takes networks of images; for a smaller table model: "
+            f"seedleaf fit {again} --max-bytes N"
+        )
+    return found
+
+
+def check_module(model: Any) -> None:
+    """RunError where `model` is no torch module. Where nobody has imported torch there is none, and it stays so."""
+    torch = sys.modules.get("torch")
+    if torch is None or not isinstance(model, torch.nn.Module):
+        raise RunError(
+            f"a model is a run's folder, its Result, or a torch module, got {type(model).__name__}"
+        )
+
+
+__all__ = ["check_module", "folder_of", "own_data"]

@@ -1,0 +1,211 @@
+"""What is given to be compressed: a run, whose test images stay unseen, its Result, a table's run, and what is neither."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from torch import nn
+from typer.testing import CliRunner
+
+import seedleaf
+from seedleaf.cli import app
+from seedleaf.compressing.given import own_data
+from seedleaf.compressing.job import CompressJob
+from seedleaf.compressing.model_source import TakenRun, take_module, take_run
+from seedleaf.compression.plan_json import plan_to_json
+from seedleaf.compression.recipe import fingerprint
+from seedleaf.data.images import load_images
+from seedleaf.errors import RunError
+from seedleaf.executors.base import Settings
+from seedleaf.folder import LOG, STUDY
+from seedleaf.job import ARRAYS, Job
+from seedleaf.learners.blocks import build
+from seedleaf.learners.convnet import ConvNet
+from seedleaf.planning import run_note
+from seedleaf.result import Result
+from seedleaf.store import SqlStore
+from seedleaf.study import Study
+from seedleaf.train import checkpoint
+
+
+def deliver(folder: Path, data: Path, study: Any, seed: int) -> None:
+    """What a run delivers, as far as a compression of it asks: the default network, untrained, as a plan."""
+    learner, spec = ConvNet(), load_images(data, seed=seed).spec
+    plan = learner.plan(spec, learner.default(spec))
+    body = {"classes": list(spec.class_names), "structure": {"plan": plan_to_json(plan)}, "training": {}}
+    (folder / "best").mkdir(parents=True)
+    (folder / "best" / "config.json").write_text(json.dumps(body))
+    (folder / "best" / "metrics.json").write_text("{}")
+    (folder / "best" / "model.onnx").touch()
+    checkpoint.save(folder / "best" / "weights.pt", {"model": build(plan).state_dict()})
+    study.note("final", trial=0, config={})
+
+
+def fit_of(folder: Path, data: Path, seed: int = 0, kind: str = "images") -> Path:
+    """A run's folder as `seedleaf fit --seed` leaves it, with no hour spent on it."""
+    folder.mkdir()
+    store = SqlStore(folder / LOG)
+    study = Study(seedleaf.Space({"x": seedleaf.Float(0, 1)}), store=store, name=STUDY)
+    study.note("run", **run_note(Job(str(data), 60.0, seed=seed, kind=kind)))
+    if kind == "images":
+        study.note("data", spec=load_images(data, seed=seed).spec.to_json())
+        deliver(folder, data, study, seed)
+    store.close()
+    return folder
+
+
+class Nobody:
+    """Workers who are asked for nothing."""
+
+    settings, start_seconds = Settings("nothing:at_all", 0, "", {}), 0.0
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def tested(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The test images of each compression, all of which are over when they have been drawn."""
+    drawn: list[Any] = []
+    found = {
+        "costs": {"params": 10_000, "macs": 1_000_000, "bytes": 40_000, "latency_ms": 1.0},
+        "floors": {"prune": {"params": 300.0, "macs": 20_000.0, "bytes": 1500.0, "latency_ms": 0.2}},
+        "floors8": {}, "int8": {}, "no_int8": "not here", "mode8": "", "groups": ["a"], "decomposable": [],
+        "refused": {}, "epoch_seconds": 0.01, "test_error": 0.5, "on": "cpu", "ours": True,
+    }  # fmt: skip
+
+    def finish(run: Any, *_: Any) -> None:
+        drawn.append(np.load(run.folder / "cache" / "x_test.npy"))
+        deliver(run.folder, pictures, run.study, 0)
+
+    monkeypatch.setattr("seedleaf.compressing.run._workers", lambda *_: Nobody())
+    monkeypatch.setattr("seedleaf.compressing.run.probe", lambda *_: found)
+    monkeypatch.setattr("seedleaf.compressing.run.begin", lambda *_: None)
+    monkeypatch.setattr("seedleaf.compressing.run.finish", finish)
+    monkeypatch.setattr(Study, "run", lambda *_: "over")
+    return drawn
+
+
+def test_a_compressed_run_is_tested_on_what_its_original_was_never_trained_on(
+    pictures: Path, tested: list[Any], tmp_path: Path
+) -> None:
+    first = fit_of(tmp_path / "fit", pictures, seed=3)
+    once = seedleaf.compress(first, max_params=5000, out=tmp_path / "once")
+    seedleaf.compress(once.folder, max_params=2500, seed=7, out=tmp_path / "twice")
+    expected = load_images(pictures, seed=3).x_test
+    assert [np.array_equal(x, expected) for x in tested] == [True, True]
+    assert not np.array_equal(load_images(pictures, seed=0).x_test, expected), "or the seed would not matter"
+    taken = take_run(tmp_path / "twice")
+    assert isinstance(taken, TakenRun)
+    assert taken.seed == 3
+
+
+def test_a_result_is_its_run(pictures: Path, tested: list[Any], tmp_path: Path) -> None:
+    first = fit_of(tmp_path / "fit", pictures)
+    result = seedleaf.compress(seedleaf.load(first), max_params=5000, out=tmp_path / "out")
+    assert isinstance(result, Result)
+    assert json.loads((tmp_path / "out" / "run.json").read_text())["model"] == str(first)
+    assert len(tested) == 1
+
+
+@pytest.mark.parametrize("data", [None, "digits"])
+def test_a_table_s_run_is_refused_before_anything_starts(
+    data: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("seedleaf.compressing.run._workers", lambda *_: pytest.fail("a worker starts"))
+    run = fit_of(tmp_path / "run", tmp_path / "some rows.csv", kind="tables")
+    said = f"{run} is a run of a table: compress takes networks of images; for a smaller table model: "
+    with pytest.raises(RunError) as caught:
+        seedleaf.compress(run, data, speedup=2, out=tmp_path / "out")
+    assert str(caught.value) == f"{said}seedleaf fit '{tmp_path}/some rows.csv' --max-bytes N"
+    done = CliRunner().invoke(app, ["compress", str(run), "--speedup", "2"])
+    assert done.exit_code == 2
+    assert done.stderr.startswith(f"seedleaf: {said}")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("given", [42, None, {"a": 1}])
+def test_what_is_no_model_is_said_before_data_is_asked_for(given: Any, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=f"its Result, or a torch module, got {type(given).__name__}$"):
+        seedleaf.compress(given, speedup=2, out=tmp_path / "out")
+
+
+def test_a_run_without_data_on_a_disk_asks_for_it(tmp_path: Path) -> None:
+    run = fit_of(tmp_path / "run", Path(ARRAYS), kind="none")
+    assert own_data(run) is None
+    with pytest.raises(RunError, match="give the data that the model was trained for"):
+        seedleaf.compress(run, speedup=2, out=tmp_path / "out")
+
+
+# --- replaying ---
+
+
+def small_net() -> nn.Module:
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)).eval()
+
+
+def test_a_recipe_in_a_run_is_replayed_on_the_images_that_the_run_drew(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[tuple[int, int, list[int]]] = []
+
+    def calibration(images: Any, rows: Any, seed: int) -> None:
+        drawn.append((seed, int(images.x_train.sum()), sorted(map(int, rows))))
+
+    monkeypatch.setattr("seedleaf.compression.shop.calibration", calibration)
+    net, run = small_net(), fit_of(tmp_path / "run", pictures, seed=5)
+    start = fingerprint(take_module(net).subject(load_images(pictures), (None, None)).net)
+    recipe = json.dumps({"version": 1, "start": start, "passes": []})
+    for place in (run / "best", run / "trials" / "0002", tmp_path):
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "recipe.json").write_text(recipe)
+    (run / "front").mkdir()
+    shutil.copytree(run / "best", run / "front" / "0002")
+    seedleaf.replay(tmp_path / "recipe.json", net, pictures, seed=5)
+    [expected] = drawn
+    for given in (
+        run,
+        seedleaf.load(run),
+        run / "best",
+        run / "front" / "0002",
+        run / "best" / "recipe.json",
+    ):
+        seedleaf.replay(given, net, pictures)
+    seedleaf.replay(run / "trials" / "0002" / "recipe.json", net, pictures)
+    assert drawn == [expected] * 7
+    seedleaf.replay(run, net, pictures, seed=0)
+    seedleaf.replay(tmp_path / "recipe.json", net, pictures)
+    assert drawn[-1] == drawn[-2] != expected, "as told; and a recipe that lies alone knows no seed"
+
+
+# --- going on ---
+
+
+def test_a_compression_whose_original_is_gone_says_where_it_was(tmp_path: Path) -> None:
+    gone = tmp_path / "moved away"
+    CompressJob(str(gone), "digits", 60.0, speedup=2.0).save(tmp_path)
+    with pytest.raises(RunError) as caught:
+        seedleaf.resume(tmp_path)
+    said = f"the run {gone} is gone, which {tmp_path} is a compression of: put it back, or compress another"
+    assert str(caught.value) == said
+
+
+def test_a_folder_that_is_called_like_a_module_s_class_is_not_its_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "Sequential").mkdir()
+    CompressJob("Sequential", "digits", 60.0, speedup=2.0).save(tmp_path)
+    with pytest.raises(RunError, match="compression of a module, which nobody has kept"):
+        seedleaf.resume(tmp_path)
+
+
+def test_a_compression_on_arrays_says_so(tmp_path: Path) -> None:
+    CompressJob(str(tmp_path), ARRAYS, 60.0, speedup=2.0).save(tmp_path)
+    with pytest.raises(RunError, match="compression of arrays, which nobody has kept"):
+        seedleaf.resume(tmp_path)

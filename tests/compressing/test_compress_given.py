@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from torch import nn
 from typer.testing import CliRunner
 
@@ -16,9 +17,10 @@ import seedleaf
 from seedleaf.cli import app
 from seedleaf.compressing.given import own_data
 from seedleaf.compressing.job import CompressJob
-from seedleaf.compressing.model_source import TakenRun, take_module, take_run
+from seedleaf.compressing.model_source import Reading, TakenRun, reading, take_module, take_run
 from seedleaf.compression.plan_json import plan_to_json
 from seedleaf.compression.recipe import fingerprint
+from seedleaf.core import Event, History
 from seedleaf.data.images import load_images
 from seedleaf.errors import RunError
 from seedleaf.executors.base import Settings
@@ -102,7 +104,32 @@ def test_a_compressed_run_is_tested_on_what_its_original_was_never_trained_on(
     assert not np.array_equal(load_images(pictures, seed=0).x_test, expected), "or the seed would not matter"
     taken = take_run(tmp_path / "twice")
     assert isinstance(taken, TakenRun)
-    assert taken.seed == 3
+    assert taken.read.seed == 3
+
+
+def test_pictures_are_read_at_the_side_that_the_run_took_them_at(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for label in ("cat", "dog"):
+        (tmp_path / "set" / label).mkdir(parents=True)
+        for i in range(6):
+            Image.fromarray(rng.integers(0, 256, (80, 80, 3)).astype(np.uint8)).save(
+                tmp_path / "set" / label / f"{i}.png"
+            )
+    assert Reading(0, 20).images(tmp_path / "set").spec.height == 20
+    assert Reading(0).images(tmp_path / "set").spec.height == 64
+    arrays = rng.integers(0, 256, (20, 9, 9)).astype(np.uint8), np.arange(20) % 2
+    assert Reading(0, 20).images(arrays).spec.height == 9, "arrays are read whole"
+
+
+def test_how_a_run_read_its_images_is_handed_on() -> None:
+    def log(**notes: dict[str, Any]) -> History:
+        bodies = [{"name": name, **body} for name, body in notes.items()]
+        return History.fold(Event(i, 0.0, "note", body) for i, body in enumerate(bodies, 1))
+
+    fit = log(run={"seed": 3, "side": 96}, data={})
+    compression = log(run={"seed": 7}, data={"split": 3, "side": 96})
+    assert reading(fit) == reading(compression) == Reading(3, 96)
+    assert reading(log(run={"seed": 5})) == Reading(5), "a run from before there were sides"
 
 
 def test_a_result_is_its_run(pictures: Path, tested: list[Any], tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
@@ -17,6 +17,7 @@ from seedleaf.compression.plan_json import plan_from_json
 from seedleaf.compression.subject import Subject
 from seedleaf.compression.suitable import check_foreign, check_traceable
 from seedleaf.core import History
+from seedleaf.data.images import load_images
 from seedleaf.data.spec import ImageData, ImageSpec
 from seedleaf.errors import CheckpointError, DataError, RunError, SeedleafError, first_line
 from seedleaf.folder import delivered_in, read_history
@@ -30,16 +31,28 @@ from seedleaf.train import CHECKPOINT, checkpoint
 WEIGHTS = "weights.pt"
 
 
+class Reading(NamedTuple):
+    """How images are read: the seed that draws the test part where there is none, the longer side of a folder's pictures."""
+
+    seed: int
+    side: int | None = None
+
+    def images(self, source: Any) -> ImageData:
+        """The images of `source`; what is no folder has no pictures to bring to a side."""
+        folder = isinstance(source, str | Path) and Path(source).is_dir()
+        return load_images(source, seed=self.seed, side=self.side if folder else None)
+
+
 @dataclass(frozen=True)
 class TakenRun:
-    """A network of ours. `seed` drew its test images: those that it was trained on must not come into that part."""
+    """A network of ours. Images are to be read as it did: those that it was trained on must not come into the test part."""
 
     folder: Path
     plan: NetPlan
     state: Mapping[str, Tensor]
     training: Mapping[str, Any]
     classes: tuple[str, ...]
-    seed: int | None
+    read: Reading
 
     def place(self, folder: Path, data: ImageData, scaling: Any) -> dict[str, Any]:
         """Copy it to `folder`; its part of the setup. DataError where `data` is not what it was made for."""
@@ -107,20 +120,21 @@ def take_run(folder: Path) -> TakenRun | TakenBackbone:
             f"{folder} holds a compressed module, not a plan: compress the original again, to other bounds"
         )
     if not structure and "backbone" in config:
-        return _backbone(best, Job.load(folder).learner, spec, config, split_seed(history))
+        return _backbone(best, Job.load(folder).learner, spec, config, reading(history))
     plan = plan_from_json(structure["plan"]) if structure else ConvNet().plan(spec, config)
     trial = folder / "trials" / f"{int(final['trial']):04d}" / CHECKPOINT
     # Runs of earlier versions kept no weights of the refit: their best trial's network stands in.
     kept = (best / WEIGHTS).exists() or structure or best.name != "best"
     state = _weights(best / WEIGHTS if kept else trial)
     training = body.get("training") or config
-    return TakenRun(folder, plan, state, training, classes, split_seed(history))
+    return TakenRun(folder, plan, state, training, classes, reading(history))
 
 
-def split_seed(history: History) -> int:
-    """The seed that a run's test images were drawn with: a fit's own, but of a compression that of its original."""
-    noted = (history.note("data") or {}).get("split")
-    return int((history.note("run") or {})["seed"] if noted is None else noted)
+def reading(history: History) -> Reading:
+    """How the images of a run were read: as a fit was told, but a compression as its original."""
+    told, noted = history.note("run") or {}, history.note("data") or {}
+    seed, side = noted.get("split"), noted.get("side", told.get("side"))
+    return Reading(int(told["seed"] if seed is None else seed), None if side is None else int(side))
 
 
 def _weights(path: Path) -> Mapping[str, Tensor]:
@@ -139,7 +153,7 @@ class TakenBackbone:
     folder: Path
     net: Net
     training: Mapping[str, Any]
-    seed: int | None
+    read: Reading
 
     def place(self, folder: Path, data: ImageData, scaling: Any) -> dict[str, Any]:
         """Write it to `folder`; its part of the setup. DataError where `data` is not what it was made for."""
@@ -154,14 +168,14 @@ class TakenBackbone:
 
 
 def _backbone(
-    best: Path, learner: str, spec: ImageSpec, config: Mapping[str, Any], seed: int
+    best: Path, learner: str, spec: ImageSpec, config: Mapping[str, Any], read: Reading
 ) -> TakenBackbone:
     net: Any = learner_named(learner).build(spec, {**config, "backbone.frozen": 0.0})
     try:
         net.load_state_dict(dict(_weights(best / WEIGHTS)))
     except RuntimeError as error:
         raise RunError(f"{best}: the weights do not fit its config: {first_line(error)}") from None
-    return TakenBackbone(best, net.eval(), config, seed)
+    return TakenBackbone(best, net.eval(), config, read)
 
 
 @dataclass(frozen=True)
@@ -169,7 +183,7 @@ class TakenModule:
     """Somebody's torch module, as a copy in eval mode on the CPU."""
 
     module: nn.Module
-    seed: None = None
+    read: None = None
 
     def place(self, folder: Path, data: ImageData, scaling: Any) -> dict[str, Any]:
         """Check it against the data, write its numbers to `folder`; its part of the setup."""

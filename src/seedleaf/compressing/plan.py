@@ -24,6 +24,7 @@ from seedleaf.timing import PRESETS, delivery_seconds, plan_time
 
 if TYPE_CHECKING:
     from seedleaf.compressing.job import CompressJob
+    from seedleaf.compressing.model_source import Reading
 
 INT8: Mapping[str, str] = {"auto": "search", "always": "always", "never": "never"}
 FURTHEST = 4.0  # times below its target that the metric of a trade-off is brought at most
@@ -134,9 +135,9 @@ def open_study(
     found: Mapping[str, Any],
     planned: Planned,
     spec: ImageSpec,
-    split: int,
+    read: Reading,
 ) -> Study:
-    """The search over recipes, as an earlier session left it or empty. `split` is the seed that drew the test images."""
+    """The search over recipes, as an earlier session left it or empty. `read` is how the images were read."""
     study = Study(
         compress_space(
             planned.orders,
@@ -161,7 +162,7 @@ def open_study(
     if study.history.note("plan") is not None:
         return study  # an earlier session has begun it
     study.note("run", **run_note(job))
-    study.note("data", spec=spec.to_json(), split=split)
+    study.note("data", spec=spec.to_json(), split=read.seed, side=read.side)
     study.note("baseline", **trivial_baseline(spec))
     study.note("plan", **{**asdict(planned), "fidelity": None}, axis="epochs")
     study.note("original", **{k: v for k, v in found.items() if k not in ("graph", "delivered")})

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from torch import nn
 
     from seedleaf.compression.recipe import Recipe, Work
-    from seedleaf.data.spec import ImageData
     from seedleaf.result import Result
 
 RECIPE, WEIGHTS = "recipe.json", "weights.pt"
@@ -90,18 +89,17 @@ def read_recipe(path: Path) -> Recipe:
 def _applied(
     recipe: Recipe, original: Any, data: Any, undo: int, recalibrate: bool, scaling: Any, seed: int
 ) -> Work:
-    from seedleaf.compressing.model_source import take_module, take_run
+    from seedleaf.compressing.model_source import Reading, take_module, take_run
     from seedleaf.compression.blocktable import BlockTable
     from seedleaf.compression.registry import PASSES
     from seedleaf.compression.shop import Shop, calibration
-    from seedleaf.data.images import load_images
     from seedleaf.data.splits import default_valid_fraction, stratified_split
 
     source = own_data(original) if data is None else data
     if source is None:
         raise RunError("give the data that the model was compressed with")
     taken = take_run(Path(original)) if isinstance(original, str | Path) else take_module(original)
-    images: ImageData = load_images(source, seed=taken.seed if taken.seed is not None else seed)
+    images = (taken.read or Reading(seed)).images(source)
     subject = taken.subject(images, scaling)
     shop = None
     if recalibrate:  # on the images that its trial took

@@ -21,7 +21,6 @@ from seedleaf.compressing.job import CompressJob
 from seedleaf.compressing.late import resumable
 from seedleaf.compressing.plan import INT8, begin, describe, open_study, plan, planned_before, probe
 from seedleaf.core import History
-from seedleaf.data.spec import ImageData
 from seedleaf.errors import RunError
 from seedleaf.executors.base import Settings
 from seedleaf.executors.local import LocalExecutor
@@ -180,7 +179,7 @@ def _stages(
     store: SqlStore,
 ) -> Result:
     """Look at the original, plan, search, train the winner beside its control, deliver. What the log knows is not redone."""
-    from seedleaf.data.images import load_images
+    from seedleaf.compressing.model_source import Reading
     from seedleaf.data.mapped import save_mapped
 
     history = History.fold(store.read(STUDY))
@@ -189,8 +188,8 @@ def _stages(
     with closing(_workers(folder, job)) as executor, hint_at_resume(folder, store):
         try:  # the workers import torch while the model is being read
             taken = _taken(model)
-            split = taken.seed if taken.seed is not None else job.seed
-            data: ImageData = load_images(source, seed=split)
+            read = taken.read or Reading(job.seed)
+            data = read.images(source)
             save_mapped(data, folder / "cache")
             original = folder / "original"
             original.mkdir(exist_ok=True)
@@ -204,7 +203,7 @@ def _stages(
                 planned = plan(job, found, data.spec, left, spent, executor.start_seconds)
             setup |= {"targets": dict(planned.targets), "on": found["on"], "tradeoff": job.tradeoff}
             executor.settings = replace(executor.settings, setup=setup)
-            study = open_study(store, job, found, planned, data.spec, split)
+            study = open_study(store, job, found, planned, data.spec, read)
             used = used_seconds(history)
             study.note("session", began=began + used, used=used, time_limit=job.time_limit)
             for line in describe(data.spec, found, planned, study):

@@ -44,7 +44,8 @@ ALLOWED: dict[str, set[str]] = {
     "distances": set(),
     "inference": set(),
     "writing": set(),
-    "timing": {"core", "errors"},
+    "timing": {"core", "errors", "amounts"},
+    "amounts": set(),
     "machine": set(),
     "space": ZERO,
     "data": ZERO | {"writing"},
@@ -58,10 +59,22 @@ ALLOWED: dict[str, set[str]] = {
     "loop": ZERO | {"executors"},
     "study": ZERO | {"space", "tuner", "executors", "store", "ledger", "loop"},
     "compressing": ZERO
-    | {"space", "data", "store", "study", "tuner", "train", "learners", "compression", "executors", "timing"}
+    | {
+        "space",
+        "data",
+        "store",
+        "study",
+        "tuner",
+        "train",
+        "learners",
+        "compression",
+        "executors",
+        "timing",
+        "amounts",
+    }
     | {"folder", "front", "finish", "job", "planning", "report", "result", "views", "workers", ""},
     "front": ZERO
-    | {"data", "tuner", "train", "learners", "executors", "timing"}
+    | {"data", "tuner", "train", "learners", "executors", "timing", "amounts"}
     | {"card", "export", "finish", "job", "limits", "planning"},
     "estimators": ZERO | {"data", "predicting", "api", "folder"},
     "views": ZERO,
@@ -72,7 +85,7 @@ ALLOWED: dict[str, set[str]] = {
     "cli": TOP
     | ZERO
     | {"compressing", "front", "predicting"}
-    | {"timing", "views", "guard", "", "data", "optuna_bridge"},  # data: what `predict` reads
+    | {"amounts", "timing", "views", "guard", "", "data", "optuna_bridge"},  # data: what `predict` reads
     "": set(),  # the package itself imports by name, when a name is first used
 }
 TORCHLESS = {"core", "errors", "seeds", "space", "tuner", "executors", "store", "ledger", "loop", "study"}

@@ -10,13 +10,13 @@ import pytest
 import seedleaf
 from messy import messy
 from seedleaf import workers
+from seedleaf.amounts import parse_bytes
 from seedleaf.errors import StudyError
 from seedleaf.executors.memory import resident
 from seedleaf.job import Job
 from seedleaf.learners.tables.registry import EXTRAS
 from seedleaf.modality.table_spec import IMPORTED_BY
 from seedleaf.modality.tables import Tables
-from seedleaf.timing import parse_bytes
 from seedleaf.workers import LEAST, divided, memory_of_run
 
 MIB = 2**20

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from seedleaf.amounts import format_seconds, parse_count, parse_seconds
 from seedleaf.core import Measurement, Trial, format_ms
 from seedleaf.errors import BudgetError
 from seedleaf.timing import (
@@ -16,10 +17,7 @@ from seedleaf.timing import (
     MOST_EPOCHS,
     PRESETS,
     delivery_seconds,
-    format_seconds,
     longest_refit,
-    parse_count,
-    parse_seconds,
     plan_time,
     process_started,
     refit_step_seconds,

@@ -22,6 +22,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from light.search import SETS, rows_of
+from seedleaf.amounts import parse_count, parse_seconds
 from seedleaf.core import Config, Context, Limit, Measurement
 from seedleaf.data.images import load_images
 from seedleaf.data.mapped import save_mapped
@@ -30,7 +31,6 @@ from seedleaf.learners.convnet import ConvNet
 from seedleaf.learners.ladder import sized, widest
 from seedleaf.learners.netspace import closest
 from seedleaf.learners.trial import prepare_process
-from seedleaf.timing import parse_count, parse_seconds
 
 IMAGES = {"cifar": 12_000, "fashion": 16_000}
 

@@ -29,12 +29,12 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import seedleaf.modality.images
 from light.known import KNOWN, Fixed
 from light.optuna_hyperband import OptunaHyperband, first_draw
+from seedleaf.amounts import parse_count, parse_seconds
 from seedleaf.folder import new_folder
 from seedleaf.job import Job
 from seedleaf.run import begin
 from seedleaf.seeds import rng_for
 from seedleaf.study import Study
-from seedleaf.timing import parse_count, parse_seconds
 from seedleaf.tuner.registry import SCHEDULERS
 
 SHARED = Path(__file__).resolve().parents[2] / ".." / "shared" / "data" / "images"

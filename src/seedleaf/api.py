@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from seedleaf import __version__
+from seedleaf.amounts import parse_bytes, parse_count, parse_milliseconds, parse_seconds
 from seedleaf.data.spec import NO_TEST
 from seedleaf.folder import new_folder
 from seedleaf.job import ARRAYS, Job, WithTest, name_of, tradeoff_of
@@ -16,7 +17,6 @@ from seedleaf.learners.base import pinned
 from seedleaf.result import Result
 from seedleaf.run import begin
 from seedleaf.run import resume as _resume
-from seedleaf.timing import parse_bytes, parse_count, parse_milliseconds, parse_seconds
 from seedleaf.views.view import View
 from seedleaf.workers import at_least_one, default_workers
 

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from seedleaf.amounts import format_seconds
 from seedleaf.core import History
 from seedleaf.crew import setup_of, share_memory, start_workers
 from seedleaf.errors import RunError
@@ -33,7 +34,6 @@ from seedleaf.job import ARRAYS, Job
 from seedleaf.modality import check_job, modality_named
 from seedleaf.result import Result
 from seedleaf.store import SqlStore
-from seedleaf.timing import format_seconds
 from seedleaf.views.view import SilentView, View
 from seedleaf.workers import (
     default_workers,

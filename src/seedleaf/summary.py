@@ -6,11 +6,11 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from seedleaf.amounts import format_seconds
 from seedleaf.core import format_ms, objectives_of, out_of_reach
 from seedleaf.data.tables.words import part_of_folds
 from seedleaf.front.members import SPEED, given_for, milliseconds
 from seedleaf.report import leaderboard
-from seedleaf.timing import format_seconds
 
 if TYPE_CHECKING:
     from seedleaf.result import Result

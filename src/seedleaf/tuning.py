@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from seedleaf.amounts import parse_seconds
 from seedleaf.core import Config, Fidelity, History, State, Trial
 from seedleaf.errors import StudyError
 from seedleaf.executors.base import Settings
@@ -23,7 +24,6 @@ from seedleaf.result import trials_frame
 from seedleaf.space import Space
 from seedleaf.space.problem import Costs, no_costs
 from seedleaf.study import Study
-from seedleaf.timing import parse_seconds
 from seedleaf.tuner.base import Sampler, Scheduler
 from seedleaf.views.view import SilentView, View
 from seedleaf.workers import at_least_one, devices, memory_per_worker, why_no_cuda

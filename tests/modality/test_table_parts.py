@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
+from seedleaf.amounts import parse_seconds
 from seedleaf.core import Fidelity, Trial
 from seedleaf.learners.tables.trial import model_file
 from seedleaf.modality.table_choice import LOOKED_AT, candidates, failed, hopeless, search_until, winner_of
 from seedleaf.modality.table_parts import Members, averaged, bag, plan, refit_seconds, rounds_of, spare
 from seedleaf.space import Choice, Space
 from seedleaf.study import Study
-from seedleaf.timing import parse_seconds
 
 FOLDS = 5
 

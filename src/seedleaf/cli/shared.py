@@ -26,7 +26,7 @@ RunPath = Annotated[Path, typer.Argument(help="A run's folder, e.g. runs/digits-
 
 
 def view_of(title: str, time: str | None, as_json: bool) -> View:
-    from seedleaf.timing import parse_seconds
+    from seedleaf.amounts import parse_seconds
     from seedleaf.views.view import open_view
 
     return open_view(title, None if time is None else parse_seconds(time), silent=as_json)

@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from seedleaf.amounts import format_seconds
 from seedleaf.compressing.limits import told
 from seedleaf.core import Trial
-from seedleaf.timing import format_seconds
 
 if TYPE_CHECKING:
     from seedleaf.compressing.finish import Compressing, Fitted

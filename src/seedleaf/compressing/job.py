@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from seedleaf.amounts import format_seconds
 from seedleaf.compressing.plan import INT8
 from seedleaf.compression.candidates import UNITS as METRICS
 from seedleaf.errors import BudgetError, LimitError, RunError, StudyError
-from seedleaf.timing import format_seconds
 
 SHORTEST = 20.0  # seconds: the workers start, the original is measured, and something is left to train
 

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from seedleaf.amounts import format_seconds
 from seedleaf.compressing.limits import TRIED, keeps, none_keeps, trial_folder, winner_within
 from seedleaf.core import State, Trial
 from seedleaf.errors import RunError, Unfinished
 from seedleaf.job import ARRAYS
 from seedleaf.space import fingerprint
-from seedleaf.timing import format_seconds
 
 if TYPE_CHECKING:
     from seedleaf.compressing.finish import Compressing

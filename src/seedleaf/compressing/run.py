@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seedleaf import __version__
+from seedleaf.amounts import parse_bytes, parse_count, parse_milliseconds, parse_seconds
 from seedleaf.compressing.finish import Compressing, finish
 from seedleaf.compressing.given import folder_of, own_data
 from seedleaf.compressing.job import CompressJob
@@ -36,7 +37,6 @@ from seedleaf.folder import (
 from seedleaf.job import name_of, tradeoff_of
 from seedleaf.result import Result
 from seedleaf.store import SqlStore
-from seedleaf.timing import parse_bytes, parse_count, parse_milliseconds, parse_seconds
 from seedleaf.views.view import SilentView, View
 from seedleaf.workers import default_workers, devices, memory_per_worker
 

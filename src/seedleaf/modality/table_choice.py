@@ -7,12 +7,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from seedleaf.amounts import format_seconds
 from seedleaf.core import History, State, Trial
 from seedleaf.learners.tables.registry import family_name
 from seedleaf.modality.table_limits import beyond
 from seedleaf.modality.table_parts import refit_seconds
 from seedleaf.study import Study
-from seedleaf.timing import format_seconds
 from seedleaf.tuner.base import best_trial
 from seedleaf.tuner.constraints import keeps_limits
 from seedleaf.tuner.racing import clearly_behind

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from seedleaf.card import in_digits, verdict
-from seedleaf.core import Fidelity, Measurement, State
+from seedleaf.core import Fidelity, Measurement, Objective, State
 from seedleaf.executors.base import Returned
 from seedleaf.finish import Run
+from seedleaf.horizon import leads_by_chance
 from seedleaf.space import Float, Space
 from seedleaf.study import Study
 from seedleaf.views.view import SilentView
@@ -78,12 +80,19 @@ def test_the_default_itself_gained_nothing() -> None:
 
 def test_a_lead_that_chance_gives_is_called_so() -> None:
     run = searched()
-    run.study.note("plan", refit=1.0, valid=2)
+    run.study.note("plan", refit=1.0, valid=4)
     assert (
-        "but its lead is no more than chance gives on 2 images" not in verdict(run, run.default, None)["text"]
+        "but its lead is no more than chance gives on 4 images" not in verdict(run, run.default, None)["text"]
     )
     run.default.measurements[-1] = Measurement(3, {"error": 0.3})
-    assert "but its lead is no more than chance gives on 2 images" in verdict(run, run.default, None)["text"]
+    assert "but its lead is no more than chance gives on 4 images" in verdict(run, run.default, None)["text"]
+    assert leads_by_chance(run.study, run.default, run.study.trials[1]) == 4
+    one = run.study.problem
+    run.study.problem = replace(one, objectives=(*one.objectives, Objective("macs")))
+    assert leads_by_chance(run.study, run.default, run.study.trials[1]) is None, (
+        "then it is the lighter one that counts"
+    )
+    run.study.problem = one
     run.study.note("plan", refit=1.0, valid=2_000)
     assert "takes longer to train" in verdict(run, run.default, None)["text"]
 

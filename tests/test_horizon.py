@@ -139,6 +139,14 @@ def test_a_trial_that_was_stopped_earlier_is_not_compared() -> None:
     assert picked(study) == 0
 
 
+def test_a_log_from_before_epochs_were_wanted_counts_those_of_its_images() -> None:
+    study = searched([(0.20, 10.0, FULL), (0.199, 40.0, FULL)], refit=None)
+    study.note("plan", refit=100.0)
+    assert picked(study) == 1, "nothing is known of the images"
+    study.note("data", spec={"n_train": 12_000})
+    assert picked(study) == 0
+
+
 def test_without_a_plan_or_of_another_metric_it_is_the_best() -> None:
     trials = [(0.20, 10.0, FULL), (0.19, 20.0, FULL)]
     assert picked(searched(trials, refit=None)) == 1

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from seedleaf.core import History, State, Trial
-from seedleaf.planning import most_refit, step_share
+from seedleaf.planning import most_refit, step_share, wanted_of
 from seedleaf.timing import refit_step_seconds, refit_steps
 from seedleaf.tuner.base import best_trial
 
@@ -52,7 +52,7 @@ def most_promising(study: Study, trials: Sequence[Trial], share: Callable[[int],
     problem, history = study.problem, study.history
     best = best_trial(problem, history, trials)
     plan = history.note("plan") or {}
-    seconds, wanted = float(plan.get("refit", 0.0)), float(plan.get("wanted", 0.0))
+    seconds, wanted = float(plan.get("refit", 0.0)), wanted_of(history)
     if best is None or not seconds or problem.objectives[0].metric != "error":
         return best
     as_far = [t for t in trials if t.step >= best.step and best_trial(problem, history, [t]) is not None]
@@ -77,7 +77,7 @@ def most_promising(study: Study, trials: Sequence[Trial], share: Callable[[int],
 def leads_by_chance(study: Study, first: Trial, other: Trial) -> int | None:
     """On how many validation images, where the lead of `other` over the run's `first` network is within the noise there."""
     images = (study.history.note("plan") or {}).get("valid")
-    if images is None or not (first.measurements and other.measurements):
+    if images is None or len(study.problem.objectives) > 1 or not (first.measurements and other.measurements):
         return None
     error = float(first.metrics["error"])
     lead = error - float(other.metrics["error"])
@@ -87,6 +87,6 @@ def leads_by_chance(study: Study, first: Trial, other: Trial) -> int | None:
 def noise_of(error: float, images: float) -> float:
     """The standard error of the difference of two networks of about this `error`, half of it in common.
 
-    `images`: how many they were judged on.
+    `images`: how many they were judged on. An error of 0 is taken for that of one in as many.
     """
-    return math.sqrt(max(error * (1 - error), 0.0) / images)
+    return math.sqrt(max(error * (1 - error), 1 / images) / images)

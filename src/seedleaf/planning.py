@@ -21,6 +21,7 @@ from seedleaf.job import LATENCY, Job
 from seedleaf.learners.base import Learner
 from seedleaf.learners.pace import Pace
 from seedleaf.machine import cores
+from seedleaf.space import Space
 from seedleaf.store import SqlStore
 from seedleaf.study import Study
 from seedleaf.timing import (
@@ -114,7 +115,10 @@ def open_study(
             "third_seconds": thirds,
             "pace": None if pace is None else pace.to_json(),
         }
-    space = learner.space(spec, asked)
+    begun = (
+        history.header
+    )  # the space as the log began with, which an earlier version may have drawn otherwise
+    space = Space.from_json(begun["space"]) if begun else learner.space(spec, asked)
     study = Study(
         space,
         minimize=["error", job.tradeoff] if job.tradeoff else "error",
@@ -185,10 +189,21 @@ def step_share(history: History) -> Callable[[int], float]:
 
 def most_refit(history: History) -> int:
     """The most steps that the final training may have."""
-    plan = history.note("plan") or {}
-    return int(
-        plan.get("longest") or longest_refit(history.full, 0.0)
-    )  # logs from before it was noted have none
+    noted = (history.note("plan") or {}).get("longest")
+    return longest_refit(history.full, wanted_of(history)) if noted is None else int(noted)
+
+
+def wanted_of(history: History) -> float:
+    """The epochs that the final training should have, as the plan says or, in logs from before it did, by the images."""
+    noted = (history.note("plan") or {}).get("wanted")
+    spec = (history.note("data") or {}).get("spec") or {}
+    return (
+        float(noted)
+        if noted is not None
+        else wanted_epochs(int(spec["n_train"]))
+        if "n_train" in spec
+        else 0.0
+    )
 
 
 def describe(spec: ImageSpec, study: Study) -> list[str]:

@@ -126,10 +126,28 @@ def test_how_a_run_read_its_images_is_handed_on() -> None:
         bodies = [{"name": name, **body} for name, body in notes.items()]
         return History.fold(Event(i, 0.0, "note", body) for i, body in enumerate(bodies, 1))
 
-    fit = log(run={"seed": 3, "side": 96}, data={})
-    compression = log(run={"seed": 7}, data={"split": 3, "side": 96})
+    spec = {"spec": {"height": 64, "width": 96}}
+    fit = log(run={"seed": 3, "side": 96}, data=spec)
+    compression = log(run={"seed": 7, "model": "/gone"}, data={**spec, "split": 3}, original={})
     assert reading(fit) == reading(compression) == Reading(3, 96)
-    assert reading(log(run={"seed": 5})) == Reading(5), "a run from before there were sides"
+    of_a_module = log(run={"seed": 7, "model": "Net"}, data=spec, original={})
+    assert reading(of_a_module) == Reading(7, 96)
+
+
+def test_a_compression_that_did_not_note_it_is_asked_for_its_original(pictures: Path, tmp_path: Path) -> None:
+    first = fit_of(tmp_path / "fit", pictures, seed=3)
+
+    def log(model: Path) -> History:
+        bodies = [
+            {"name": "run", "seed": 7, "model": str(model)},
+            {"name": "data", "spec": {"height": 9, "width": 9}},
+            {"name": "original"},
+        ]
+        return History.fold(Event(i, 0.0, "note", body) for i, body in enumerate(bodies, 1))
+
+    assert reading(log(first)).seed == 3
+    with pytest.raises(RunError):
+        reading(log(tmp_path / "gone"))
 
 
 def test_a_result_is_its_run(pictures: Path, tested: list[Any], tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from opened import Here, Opened
 
 from seedleaf.compressing.finish import Compressing
 from seedleaf.compressing.job import CompressJob
+from seedleaf.compressing.model_source import Reading
 from seedleaf.compressing.plan import open_study, plan
 from seedleaf.compression.analyse import analyse
 from seedleaf.compression.deploy import times
@@ -66,7 +67,7 @@ def opened(looked: Any, tmp_path: Path, quick: None) -> Opened:
             "on": "cpu",
             "tradeoff": tradeoff,
         }
-        study = open_study(SqlStore(tmp_path / LOG), job, found, planned, data.spec, job.seed)
+        study = open_study(SqlStore(tmp_path / LOG), job, found, planned, data.spec, Reading(job.seed))
         executor: Any = Here()
         return Compressing(tmp_path, job, asked, data.spec, study, executor, SilentView(), found, time.time())
 

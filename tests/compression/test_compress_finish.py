@@ -21,6 +21,7 @@ from seedleaf.compressing.finish import finish
 from seedleaf.compressing.front import beside, deliver_front
 from seedleaf.compressing.job import CompressJob
 from seedleaf.compressing.limits import broken_bounds
+from seedleaf.compressing.model_source import Reading
 from seedleaf.compression.own import OwnNet
 from seedleaf.core import Measurement, State, Trial
 from seedleaf.data.images import load_images
@@ -265,7 +266,7 @@ def test_a_recipe_is_replayed_and_undone(
     class Taken:
         """The zoo's network, as one of a run."""
 
-        seed = 0
+        read = Reading(0)
 
         def subject(self, data: ImageData, scaling: Any) -> OwnNet:
             found = zoo.subject("own_conv")

@@ -16,6 +16,7 @@ from onnxruntime import InferenceSession
 from torch import nn
 
 from seedleaf.compressing.job import CompressJob
+from seedleaf.compressing.model_source import Reading
 from seedleaf.compressing.plan import open_study, plan
 from seedleaf.compression.allocate import narrowest
 from seedleaf.compression.analyse import analyse
@@ -127,7 +128,7 @@ def test_int8_of_linear_layers_takes_its_ranges_as_they_come(
     assert told["int8"]["bytes"] > 3.5
     job = CompressJob("model", "data", 60.0, at_most={"bytes": told["costs"]["bytes"] / 3.0}, command="")
     store = MemoryStore()
-    study = open_study(store, job, told, plan(job, told, data.spec, 60.0, 1.0), data.spec, 0)
+    study = open_study(store, job, told, plan(job, told, data.spec, 60.0, 1.0), data.spec, Reading(0))
     [quantise] = [n.param for n in study.problem.space.nodes if n.key == "quantise"]
     assert quantise == Choice("off", "dynamic", default="dynamic")
     asked = {**body, "targets": {"bytes": told["costs"]["bytes"] / 3.0}}

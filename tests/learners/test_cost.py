@@ -121,6 +121,9 @@ def test_where_the_classes_take_the_parameters_the_message_says_so() -> None:
     with pytest.raises(LimitError) as caught:
         ConvNet().default(spec_of(32, 32, 3), [Limit("params", 10)])
     assert "answers" not in str(caught.value)
+    with pytest.raises(LimitError) as caught:
+        ConvNet().default(spec, [Limit("macs", 1_000)])
+    assert "answers" not in str(caught.value)
 
 
 def test_written_signs_are_never_mirrored(learner: Learner) -> None:
@@ -143,6 +146,13 @@ def test_written_signs_are_never_mirrored(learner: Learner) -> None:
         ("arrows", ("turn left", "turn right"), False),
         ("hands", ("left_hand", "other"), False),
         ("my_digits", ("0", "1"), False),
+        ("HandwrittenDigits", ("0", "1"), False),
+        ("handwrittendigits", ("0", "1"), False),
+        ("images", ("digit_0", "digit_1"), False),
+        ("TrafficSigns", ("stop", "yield"), False),
+        ("arrows", ("TurnLeft", "TurnRight"), False),
+        ("simpsons-characters", ("bart", "lisa"), True),
+        ("fashion_mnist", ("0", "1"), True),
     ],
 )
 def test_what_a_mirror_would_turn_into_another_class_is_not_mirrored(

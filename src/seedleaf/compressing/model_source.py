@@ -17,7 +17,7 @@ from seedleaf.compression.plan_json import plan_from_json
 from seedleaf.compression.subject import Subject
 from seedleaf.compression.suitable import check_foreign, check_traceable
 from seedleaf.core import History
-from seedleaf.data.images import load_images
+from seedleaf.data.images import brought_to_a_side, load_images
 from seedleaf.data.spec import ImageData, ImageSpec
 from seedleaf.errors import CheckpointError, DataError, RunError, SeedleafError, first_line
 from seedleaf.folder import delivered_in, read_history
@@ -38,9 +38,8 @@ class Reading(NamedTuple):
     side: int | None = None
 
     def images(self, source: Any) -> ImageData:
-        """The images of `source`; what is no folder has no pictures to bring to a side."""
-        folder = isinstance(source, str | Path) and Path(source).is_dir()
-        return load_images(source, seed=self.seed, side=self.side if folder else None)
+        """The images of `source`; what is read whole has no side."""
+        return load_images(source, seed=self.seed, side=self.side if brought_to_a_side(source) else None)
 
 
 @dataclass(frozen=True)
@@ -131,10 +130,15 @@ def take_run(folder: Path) -> TakenRun | TakenBackbone:
 
 
 def reading(history: History) -> Reading:
-    """How the images of a run were read: as a fit was told, but a compression as its original."""
+    """How the images of a run were read: with a fit's seed, but a compression with that of its original.
+
+    Compressions of earlier versions did not note it: they are asked for their original. RunError where that is gone.
+    """
     told, noted = history.note("run") or {}, history.note("data") or {}
-    seed, side = noted.get("split"), noted.get("side", told.get("side"))
-    return Reading(int(told["seed"] if seed is None else seed), None if side is None else int(side))
+    spec, seed = noted["spec"], noted.get("split")
+    if seed is None and history.note("original") is not None and Path(str(told.get("model"))).is_absolute():
+        seed = reading(read_history(delivered_in(Path(str(told["model"])))[0])).seed
+    return Reading(int(told["seed"] if seed is None else seed), max(int(spec["height"]), int(spec["width"])))
 
 
 def _weights(path: Path) -> Mapping[str, Tensor]:

@@ -162,7 +162,7 @@ def open_study(
     if study.history.note("plan") is not None:
         return study  # an earlier session has begun it
     study.note("run", **run_note(job))
-    study.note("data", spec=spec.to_json(), split=read.seed, side=read.side)
+    study.note("data", spec=spec.to_json(), split=read.seed)
     study.note("baseline", **trivial_baseline(spec))
     study.note("plan", **{**asdict(planned), "fidelity": None}, axis="epochs")
     study.note("original", **{k: v for k, v in found.items() if k not in ("graph", "delivered")})

@@ -80,7 +80,7 @@ def compress(
     "bytes" the whole front of error against that is searched, from the bounds on, and other networks of it are delivered
     to front/.
     `max_trials` ends the search early.
-    Raises DataError, LimitError (with what could be reached), BudgetError, RunError.
+    Raises DataError, LimitError (with what could be reached), BudgetError, RunError, StudyError (no such option).
     """
     began = time.time() if began is None else began
     counts = {"params": max_params, "macs": max_macs}

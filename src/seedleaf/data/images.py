@@ -40,6 +40,14 @@ class Reader:
     resized: Callable[[Any, int], Raw] | None = None
 
 
+def brought_to_a_side(source: Any) -> bool:
+    """Whether the pictures of `source` are brought to one size, which a side may be given for; others are read whole."""
+    if not isinstance(source, str | Path):
+        return False
+    reader = next((r for r in READERS if r.recognises(source)), None)
+    return reader is not None and reader.resized is not None
+
+
 def load_images(source: Source, *, seed: int = 0, side: int | None = None) -> ImageData:
     """The images of `source`, uint8 N×H×W×C, with labels 0..K-1, a test part and a spec of what was found.
 

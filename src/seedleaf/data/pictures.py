@@ -19,8 +19,8 @@ from seedleaf.data.scale import Scale
 from seedleaf.data.spec import Array, Pixels
 
 MAX_SIDE = 64  # pixels of the longer side: above it a light model spends its limit on resolution
-# Long pictures would be slivers: their shorter side keeps as many as this, as far as the longer one has LONGEST then. Others
-# stay as they were, so that runs go on; and none has more pixels than a square of MAX_SIDE.
+# Long pictures would be slivers: their shorter side keeps as many as this, as far as the longer one has LONGEST then; and
+# none has more pixels than a square of MAX_SIDE.
 LEAST_SIDE, LONGEST = 32, 128
 COLOUR_FROM = 0.01  # share of truly coloured pictures from which the whole set is read in colour
 T = TypeVar("T")

@@ -53,7 +53,7 @@ class Learner(Protocol):
         """The same family where that is the machine's pace: costs then also tell `latency_ms`, where it `tells_latency`."""
 
     def work(self, spec: ImageSpec, config: Mapping[str, Any]) -> float:
-        """What the seconds of a training step go by, in multiply-adds."""
+        """What the seconds of a training step go by, in multiply-adds for one image; only ratios of it are looked at."""
 
     def costs(self, spec: ImageSpec, config: Mapping[str, Any]) -> dict[str, float]:
         """params, macs, bytes (and latency_ms where the pace is known), from the config alone, within a millisecond."""

@@ -11,7 +11,7 @@ from seedleaf.core import Config, Context, Limit, Measurement, Value
 from seedleaf.errors import LimitError
 from seedleaf.learners import cost
 from seedleaf.learners.kin import kinship
-from seedleaf.learners.ladder import heavier, light, tight, worth
+from seedleaf.learners.ladder import filled_up, heavier, light, tight, worth
 from seedleaf.learners.netspace import (
     NARROWEST,
     STAGES,
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from seedleaf.data.spec import ImageSpec
 
 
+FREE = 1.01  # times the work, that whole registers may have: the head's few multiply-adds
 SAFE = 1.1  # a network is held to take that much longer than is predicted: few that keep a limit so break it when measured
 
 
@@ -68,13 +69,13 @@ class ConvNet:
         if not self.keeps(spec, plain, limits):
             answers = (int(plain["stage2.width"] or 0) + 1) * spec.n_classes
             raise LimitError(_too_tight(found, limits, answers))
-        if room <= 1:
-            return plain
-        most = room * self.work(spec, plain)
+        most = max(room, FREE) * self.work(spec, plain)
 
         def within(config: Config) -> bool:
             return self.keeps(spec, config, limits) and self.work(spec, config) <= most
 
+        if room <= 1:
+            return filled_up(plain, placed, within)
         return max([plain, *heavier(spec, placed, within, plain)], key=better)
 
     @property
@@ -178,7 +179,8 @@ def _too_tight(found: Mapping[str, float], limits: Sequence[Limit], answers: int
     said = ", ".join(
         f"{x.metric} <= {x.at_most:g} (the smallest network has {_figure(found[x.metric])})" for x in broken
     )
-    why = f"; the answers alone take {answers:,} parameters" if answers > found["params"] / 2 else ""
+    many = answers > found["params"] / 2 and any(x.metric in ("params", "bytes") for x in broken)
+    why = f"; the answers alone take {answers:,} parameters" if many else ""
     return f"no network of this family keeps {said}{why}"
 
 

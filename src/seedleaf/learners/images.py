@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from seedleaf.learners.base import Learner
 
 STATISTICS_FROM = 10_000  # images: more change the mean in the fourth digit
-AT_ONCE = 256  # of them
+AT_ONCE = 2**21  # pixels: counting takes eight bytes for each
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,8 +80,9 @@ def statistics(x: Pixels, rows: Labels) -> tuple[npt.NDArray[np.float64], npt.ND
     A channel that never changes has a spread of 1: dividing by 0 would make NaN.
     """
     counts = np.zeros((x.shape[3], 256))
-    for begin in range(0, len(rows), AT_ONCE):
-        part = np.take(x, rows[begin : begin + AT_ONCE], axis=0)
+    step = max(AT_ONCE // (x.shape[1] * x.shape[2]), 1)
+    for begin in range(0, len(rows), step):
+        part = np.take(x, rows[begin : begin + step], axis=0)
         for channel, found in enumerate(counts):
             found += np.bincount(part[..., channel].ravel(), minlength=256)
     levels, n = np.arange(256.0), counts.sum(axis=1)

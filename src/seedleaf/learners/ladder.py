@@ -119,12 +119,11 @@ def sized(spec: ImageSpec, scale: float, repeats: int = 1, finer: bool = False) 
     widths = (24, 48) if side < 16 else (24, 48, 80) if spec.channels == 1 else (32, 64, 104)
     share = scale if repeats == 1 else scale * TWICE_AS_DEEP
     stride = stem_strides(spec)[0 if finer else -1]
+    kernel = 5 if stride > 3 else 3  # three by three at a stride of four never sees nearly half of the pixels
     changes: dict[str, Value] = {
         "stem_width": round(16 * scale**0.5),
         "stem_stride": stride,
-        "stem_kernel": 5
-        if stride > 3
-        else 3,  # one of three at a stride of four never sees nearly half of the pixels
+        "stem_kernel": kernel,
         "stage3": "none" if side < 16 else "conv",
         "stage4": "separable" if side >= 48 else "none",
         "stage4.width": round(128 * scale),

@@ -19,20 +19,25 @@ STAGES = ("stage1", "stage2", "stage3", "stage4")
 NARROWEST, WIDEST, WIDEST_STEM, WIDTH_STEP = 8, 256, 48, 4
 COARSEST = 12  # pixels of the shorter side
 ACTIVATIONS = ("relu", "hard_swish", "silu", "leaky_relu", "gelu")
-# Written signs: a mirrored one is another one or none.
+# Written signs: a mirrored one is another one or none. Names of sets, and words of the names of folders and classes.
+SETS_OF_SIGNS = re.compile(r"mnist|digits|usps|svhn|gtsrb|omniglot|captcha")
 SIGNS = re.compile(
-    r"mnist|usps|svhn|gtsrb|omniglot|"
-    r"(?<![a-z])(digit|sign|letter|alphabet|char|character|captcha|plate|glyph|font|ocr|asl)s?(?![a-z])"
+    r"(?<![a-z])(digit|sign|letter|alphabet|char|plate|glyph|font|ocr|asl|left|right)s?(?![a-z])"
 )
-HANDED = re.compile(r"(?<![a-z])(left|right)(?![a-z])")  # as a word of a class's name
+CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
 def may_mirror(spec: ImageSpec) -> bool:
     """May a mirrored image still show its class? Not where classes are written signs, or told by what is left and right."""
-    if HANDED.search(" ".join(spec.class_names).lower()):
-        return False
-    name = spec.name.lower()
-    return "fashion" in name or not SIGNS.search(name)
+    name = _words(spec.name)
+    if "fashion" in name:
+        return True
+    return not (SETS_OF_SIGNS.search(name) or SIGNS.search(" ".join((name, *map(_words, spec.class_names)))))
+
+
+def _words(name: str) -> str:
+    """In small letters, "TurnLeft" as two words."""
+    return CAMEL.sub(" ", name).lower()
 
 
 def surely_mirrors(spec: ImageSpec) -> bool:

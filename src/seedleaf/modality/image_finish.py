@@ -15,6 +15,7 @@ from seedleaf.errors import RunError
 from seedleaf.executors.base import OWN_DEVICE, Returned
 from seedleaf.finish import call_all
 from seedleaf.front.training import saw_whole_pictures
+from seedleaf.horizon import noise_of
 from seedleaf.learners.base import learner_of
 from seedleaf.limits import check_limits, latency_limit, winner_within
 from seedleaf.modality.base import Made
@@ -80,8 +81,7 @@ def _fitted(run: Run, winner: Trial, end: float) -> tuple[dict[str, float], str]
             raise
         return nothing, str(error)
     known, n = winner.metrics.get("error", 1.0), max(fitted["valid_images"], 1.0)
-    noise = math.sqrt(max(known * (1 - known), 1 / n) / n)
-    if kept and fitted["valid_error"] > known + noise:
+    if kept and fitted["valid_error"] > known + noise_of(known, n):
         seen = f"{fitted['valid_error']:.4f} against {known:.4f}"
         return fitted, f"the last training came out worse on the validation part ({seen})"
     return fitted, ""

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 import seedleaf.growing as growing
-from seedleaf.core import Event, History, Limit
+from seedleaf.core import Event, Fidelity, History, Limit
 from seedleaf.data.spec import ImageSpec
 from seedleaf.errors import DataError, StudyError
 from seedleaf.executors.base import Report, Returned, Settings
+from seedleaf.folder import STUDY
 from seedleaf.job import Job
 from seedleaf.learners.convnet import ConvNet
-from seedleaf.planning import axis_of, most_refit, step_share
+from seedleaf.planning import axis_of, most_refit, open_study, step_share
+from seedleaf.store import MemoryStore
+from seedleaf.study import Study
 from seedleaf.timing import LONGEST_REFIT, PRESETS, affordable_epoch
 from seedleaf.train.ramp import AXES, resolve
 
@@ -40,6 +43,33 @@ def test_the_log_goes_before_the_job_and_one_that_names_no_axis_had_epochs() -> 
 def test_a_quick_winner_may_have_all_epochs_that_are_wanted() -> None:
     assert most_refit(history(longest=67)) == 67
     assert most_refit(history()) == LONGEST_REFIT * history().full, "a log from before it was noted"
+
+
+def test_a_run_goes_on_with_the_space_that_it_began_with() -> None:
+    """A later version may draw another, here one without mirrored signs."""
+    began, later = (replace(SPEC, name=name) for name in ("cats", "digits"))
+    learner, store = ConvNet(), MemoryStore()
+    space = learner.space(began)
+    assert space.to_json() != learner.space(later).to_json()
+    plan = {"full": 9, "low": 1, "limits": {"macs": 1e9}, "refit": 9.0, "epoch_seconds": 1.0, "delivery": 2.0}
+    study = Study(
+        space,
+        tie_break="loss",
+        fidelity=Fidelity("epoch", 1, 9),
+        limits={"macs": 1e9},
+        costs=lambda config: learner.costs(began, config),
+        by_time=True,
+        sampler="tpe",
+        scheduler="asha",
+        store=store,
+        name=STUDY,
+    )
+    study.note("plan", **plan)
+    study.note("default", trial=study.enqueue({}, budget=9))
+    log, nobody = History.fold(store.read(STUDY)), cast(Any, None)
+    again, kept = open_study(store, log, Job("x", 60), later, learner, nobody, time.time(), "epochs")
+    assert again.problem.space.to_json() == space.to_json()
+    assert kept == 2.0
 
 
 def test_pictures_that_are_too_small_end_in_one_line() -> None:

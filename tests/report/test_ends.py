@@ -95,3 +95,10 @@ def test_two_labels_never_lie_on_each_other() -> None:
         winner, default = box(plot, "winner"), box(plot, "default")
         assert winner is not None
         assert default is None or default[0] >= winner[1] - 0.02 or default[1] <= winner[0] + 0.02
+
+
+def test_a_default_that_won_has_one_label() -> None:
+    alone, beaten = chart([0.5, 0.3, 0.2, 0.1]), chart([0.5, 0.3, 0.2, 0.1], others=(0.4,))
+    assert alone.count("winner: trial 0") == 1
+    assert "default config" not in alone
+    assert (beaten.count("winner: trial 1"), beaten.count("default config")) == (1, 1)

@@ -15,7 +15,7 @@ from seedleaf.space import Float
 from seedleaf.study import Study
 from seedleaf.views import live as live_view
 from seedleaf.views.live import LiveView
-from seedleaf.views.progress import Lead, best_text, clock, sparkline, states, wrapped
+from seedleaf.views.progress import Lead, best_text, clock, listed, sparkline, states, wrapped
 from seedleaf.views.view import PlainView, SilentView, View, open_view
 
 T0 = 1_000_000.0
@@ -149,6 +149,8 @@ def test_recipes_that_are_out_of_reach_have_not_failed() -> None:
         feed.add("fail", trial=trial, reason=reason)
     assert states(feed.history) == "1 failed · 2 out of reach"
     assert states(feed.history, 2) == "0 of 2 workers busy · 1 failed · 2 out of reach"
+    assert states(feed.history, 1).startswith("0 of 1 worker busy")
+    assert listed({"workers": 1, "data": "x", "started": 0}) == " · 1 worker · data x"
 
 
 def test_live_looks_at_the_history_at_most_four_times_a_second(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,7 +36,9 @@ def end_labels(facts: Facts, xs: Scale, ys: Scale) -> str:
 
 
 def _labelled(facts: Facts) -> list[Row]:
-    return [r for r in (facts.winner, facts.default) if r is not None and math.isfinite(r.value)]
+    """The winner and the default; once, where they are one."""
+    rows = {r.id: r for r in (facts.winner, facts.default) if r is not None}
+    return [r for r in rows.values() if math.isfinite(r.value)]
 
 
 def _places(row: Row, facts: Facts, xs: Scale, ys: Scale) -> list[tuple[float, str]]:

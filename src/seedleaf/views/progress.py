@@ -87,9 +87,13 @@ def states(history: History, workers: object = None) -> str:
     shown = [f"{counts[s]} {s.value}" for s in order if counts[s]]
     shown += [f"{beyond} {OUT_OF_REACH}"] if beyond else []
     if workers is not None:
-        busy = f"{counts[State.RUNNING]} of {workers} workers busy"
+        busy = f"{counts[State.RUNNING]} of {_workers(workers)} busy"
         shown = [busy, *(s for s in shown if not s.endswith(" running"))]
     return " · ".join(shown) or "no trial yet"
+
+
+def _workers(count: object) -> str:
+    return f"{count} worker" if count == 1 else f"{count} workers"
 
 
 def newest(trials: Sequence[Trial], room: int) -> list[Trial]:
@@ -159,7 +163,7 @@ def is_unicode(encoding: str | None) -> bool:
 def listed(info: Mapping[str, Any]) -> str:
     """ " · 2 workers · data x": what a view was told of a run, but for its times."""
     shown = [
-        f"{v} {k}" if k == "workers" else f"{k} {v}"
+        _workers(v) if k == "workers" else f"{k} {v}"
         for k, v in info.items()
         if k not in ("started", "time_limit") and v is not None
     ]

@@ -238,7 +238,7 @@ def test_a_network_of_a_front_is_taken_like_the_best(finished: Finished, tmp_pat
     best, other = take_run(finished.folder), take_run(member)
     assert isinstance(best, TakenRun)
     assert isinstance(other, TakenRun)
-    assert (other.plan, other.classes, other.seed) == (best.plan, best.classes, best.seed)
+    assert (other.plan, other.classes, other.read) == (best.plan, best.classes, best.read)
     assert all(torch.equal(tensor, other.state[name]) for name, tensor in best.state.items())
     assert own_data(member) == own_data(finished.folder) == str(finished.data)
     for nowhere in (member.parent, member.parent / "0008", tmp_path):

@@ -117,5 +117,8 @@ def test_a_run_reads_pictures_at_its_side(tmp_path: Path) -> None:
     assert (spec.height, spec.width) == (9, 9)
     again = images.prepare(tmp_path / "again", job, str(folder), spec.to_json())
     assert again == spec, "a run that goes on finds its pictures"
+    older = images.prepare(tmp_path / "older", replace(job, side=None), str(folder), spec.to_json())
+    assert older == spec, "whatever side is usual by now"
+    draw_folder(tmp_path / "others", each=5)
     with pytest.raises(RunError, match="the images have changed"):
-        images.prepare(tmp_path / "other", replace(job, side=None), str(folder), spec.to_json())
+        images.prepare(tmp_path / "other", job, str(tmp_path / "others"), spec.to_json())

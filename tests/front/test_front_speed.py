@@ -364,5 +364,5 @@ def test_the_chart_takes_what_was_measured_over_what_was_told(against: Run) -> N
     found = on_one_scale({0: 2.0, 1: 1.0, 2: 4.0, 3: 0.0}, {0: 1.0, 1: 0.3})
     assert found == pytest.approx({0: 1.0, 1: 0.3, 2: 1.6, 3: 0.0})
     assert on_one_scale({0: 2.0}, {}) == {0: 2.0}
-    study.note("plan", epoch_seconds=0.1, full=STEPS)
+    study.note("plan", epoch_seconds=0.1, full=STEPS, longest=4 * STEPS)
     assert measured_latencies(read(study.history)) == {}, "a latency that no pace told is a measured one"

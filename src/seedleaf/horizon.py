@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from seedleaf.core import History, State, Trial
@@ -31,8 +31,7 @@ def search_until(study: Study, end: float) -> Callable[[History], str | None]:
         now = time.time()
         if now < end - planned:
             return None
-        able = [t for t in history.trials.values() if t.measurements and t.state is not State.FAILED]
-        winner = most_promising(study, able, share)
+        winner = most_promising(study, able(history.trials.values()), share)
         if winner is None or not winner.seconds:
             return "time"
         # A light winner needs less than was planned: the rest goes on being searched.
@@ -40,6 +39,11 @@ def search_until(study: Study, end: float) -> Callable[[History], str | None]:
         return "time" if now >= end - min(planned, needed) else None
 
     return until
+
+
+def able(trials: Iterable[Trial]) -> list[Trial]:
+    """Those that could be trained to the end: they were measured, and have not failed."""
+    return [t for t in trials if t.measurements and t.state is not State.FAILED]
 
 
 def most_promising(study: Study, trials: Sequence[Trial], share: Callable[[int], float]) -> Trial | None:
@@ -55,12 +59,13 @@ def most_promising(study: Study, trials: Sequence[Trial], share: Callable[[int],
     seconds, wanted = float(plan.get("refit", 0.0)), wanted_of(history)
     if best is None or not seconds or problem.objectives[0].metric != "error":
         return best
+    longest = most_refit(history)
     as_far = [t for t in trials if t.step >= best.step and best_trial(problem, history, [t]) is not None]
 
     def left(trial: Trial) -> float:
         """The share of its error that is left then."""
         fit = seconds / max(refit_step_seconds(trial, share), 1e-9)
-        steps = refit_steps(fit, most_refit(history))
+        steps = refit_steps(fit, longest)
         return (1 + MISSING * wanted / steps) / (1 + MISSING * wanted / trial.step)
 
     def expected(trial: Trial) -> float:

@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from seedleaf.core import State, Trial, format_ms
+from seedleaf.core import Trial, format_ms
 from seedleaf.errors import LimitError
 from seedleaf.finish import Run, call_all
-from seedleaf.horizon import most_promising
+from seedleaf.horizon import able, most_promising
 from seedleaf.planning import step_share
 
 TRIED = 12  # trials whose latency is measured before a limit on it is given up
@@ -24,8 +24,7 @@ def winner_within(run: Run, trials: Iterable[Trial] | None = None) -> Trial:
     """The most promising of `trials` (all), or the default where none was measured; where the latency is limited, of those
     whose network keeps the limit when it is measured. LimitError where none of TRIED does."""
     limit, share = latency_limit(run), step_share(run.study.history)
-    listed = run.study.trials if trials is None else trials
-    left = [t for t in listed if t.measurements and t.state is not State.FAILED]
+    left = able(run.study.trials if trials is None else trials)
     if limit == math.inf:
         return most_promising(run.study, left, share) or run.default
     quickest = math.inf

@@ -42,14 +42,8 @@ def deliver_front(run: Compressing, final: Mapping[str, Any], end: float) -> Non
     no_time = len(members) - len(rows) - missed.total()
     place = run.folder / "front"
     shutil.rmtree(place, ignore_errors=True)
-    order = (
-        sorted(
-            (_best(final, winner, run.study.problem.full), *rows),
-            key=lambda row: _cost(row, run.job.tradeoff),
-        )
-        if rows
-        else []
-    )
+    best = _best(final, winner, run.study.problem.full)
+    order = sorted((best, *rows), key=lambda row: _cost(row, run.job.tradeoff)) if rows else []
     if rows:
         text = json.dumps(order, indent=2, ensure_ascii=False) + "\n"
         (staged / "front.json").write_text(text, encoding="utf-8")

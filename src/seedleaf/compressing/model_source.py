@@ -17,7 +17,7 @@ from seedleaf.compression.plan_json import plan_from_json
 from seedleaf.compression.subject import Subject
 from seedleaf.compression.suitable import check_foreign, check_traceable
 from seedleaf.core import History
-from seedleaf.data.images import brought_to_a_side, load_images
+from seedleaf.data.images import load_again, load_images
 from seedleaf.data.spec import ImageData, ImageSpec
 from seedleaf.errors import CheckpointError, DataError, RunError, SeedleafError, first_line
 from seedleaf.folder import delivered_in, read_history
@@ -39,7 +39,9 @@ class Reading(NamedTuple):
 
     def images(self, source: Any) -> ImageData:
         """The images of `source`; what is read whole has no side."""
-        return load_images(source, seed=self.seed, side=self.side if brought_to_a_side(source) else None)
+        if self.side is None:
+            return load_images(source, seed=self.seed)
+        return load_again(source, seed=self.seed, side=self.side)
 
 
 @dataclass(frozen=True)

@@ -40,14 +40,6 @@ class Reader:
     resized: Callable[[Any, int], Raw] | None = None
 
 
-def brought_to_a_side(source: Any) -> bool:
-    """Whether the pictures of `source` are brought to one size, which a side may be given for; others are read whole."""
-    if not isinstance(source, str | Path):
-        return False
-    reader = next((r for r in READERS if r.recognises(source)), None)
-    return reader is not None and reader.resized is not None
-
-
 def load_images(source: Source, *, seed: int = 0, side: int | None = None) -> ImageData:
     """The images of `source`, uint8 N×H×W×C, with labels 0..K-1, a test part and a spec of what was found.
 
@@ -56,8 +48,19 @@ def load_images(source: Source, *, seed: int = 0, side: int | None = None) -> Im
     ImageData, which is handed back. Without a test part a fifth, stratified by `seed`, is held out. Pictures in folders are
     brought down to `side` pixels of the longer side. Raises DataError, also where `side` is given for anything else.
     """
+    return _load(source, seed, side, refuse=True)
+
+
+def load_again(source: Source, *, seed: int, side: int) -> ImageData:
+    """The images of `source` as they were read before, when their longer side had `side` pixels; what is read whole has no
+    side. Raises DataError."""
+    return _load(source, seed, side, refuse=False)
+
+
+def _load(source: Source, seed: int, side: int | None, refuse: bool) -> ImageData:
+    """`refuse`: whether a `side` for what is read whole is an error, or means nothing."""
     if isinstance(source, ImageData):
-        if side is not None:
+        if side is not None and refuse:
             raise _read_whole("images that were read already")
         return source
     if not isinstance(source, str | Path | tuple):
@@ -70,10 +73,10 @@ def load_images(source: Source, *, seed: int = 0, side: int | None = None) -> Im
         reader = next((r for r in READERS if r.recognises(source)), None)
         if reader is None:
             raise _unknown(Path(str(source)))
-        if side is None:
-            raw = reader.read(source)
-        elif reader.resized is not None:
+        if side is not None and reader.resized is not None:
             raw = reader.resized(source, side)
+        elif side is None or not refuse:
+            raw = reader.read(source)
         else:
             raise _read_whole("arrays" if isinstance(source, tuple) else shown(str(source)))
     except OSError as error:

@@ -73,15 +73,16 @@ class Images:
         return {"learner": job.learner, "fidelity": axis}
 
     def prepare(self, cache: Path, job: Job, source: Any, known: Body | None) -> ImageSpec:
-        from seedleaf.data.images import brought_to_a_side, load_images
+        from seedleaf.data.images import load_again, load_images
         from seedleaf.data.mapped import open_mapped, save_mapped
 
         if (cache / "spec.json").exists():
             return open_mapped(cache).spec
-        side = job.side
-        if known and brought_to_a_side(source):  # at the size that they had, whatever is usual by now
-            side = max(int(known["height"]), int(known["width"]))
-        data: ImageData = load_images(source, seed=job.seed, side=side)
+        data: ImageData
+        if known:  # at the size that they had, whatever is usual by now
+            data = load_again(source, seed=job.seed, side=max(int(known["height"]), int(known["width"])))
+        else:
+            data = load_images(source, seed=job.seed, side=job.side)
         if known and known.get("fingerprint") != data.spec.fingerprint:
             raise RunError(
                 f"{job.data} is not what {cache.parent} was fitted on: the images have changed; fit again"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -45,12 +46,20 @@ def first_draw(problem: Problem, seed: int) -> Config:
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed + STARTS))
+    return drawn_within(problem, study, lambda drawn: None)[1]
+
+
+def drawn_within(
+    problem: Problem, study: optuna.Study, refused: Callable[[optuna.Trial], None]
+) -> tuple[optuna.Trial, Config]:
+    """What Optuna draws next that keeps the limits; what breaks one is `refused`."""
     for _ in range(ASKS):
         drawn = study.ask()
         config: Config = problem.space.walk(lambda node, drawn=drawn: suggested(drawn, node))
         if problem.feasible(config):
-            return config
-    raise StudyError(f"Optuna drew {ASKS} configs in a row that break a limit")
+            return drawn, config
+        refused(drawn)
+    raise StudyError(f"Optuna's TPE drew {ASKS} configs in a row that break a limit")
 
 
 @dataclass
@@ -82,14 +91,9 @@ class OptunaHyperband:
         for trial in [history.trials[i] for i in self.live]:
             if self._goes_on(study, problem, trial):
                 return Resume(trial.id, next(r for r in self._looks(problem) if r > trial.step))
-        for _ in range(ASKS):
-            drawn = study.ask()
-            config: Config = problem.space.walk(lambda node, drawn=drawn: suggested(drawn, node))
-            if problem.feasible(config):
-                self.live[history.next_trial], self.known[history.next_trial] = drawn, 0
-                return Start(history.next_trial, config, self._looks(problem)[0])
-            self._tell(study, drawn, "PRUNED")
-        raise StudyError(f"Optuna's TPE drew {ASKS} configs in a row that break a limit")
+        drawn, config = drawn_within(problem, study, lambda trial: self._tell(study, trial, "PRUNED"))
+        self.live[history.next_trial], self.known[history.next_trial] = drawn, 0
+        return Start(history.next_trial, config, self._looks(problem)[0])
 
     def _made(self, problem: Problem) -> optuna.Study:
         import optuna

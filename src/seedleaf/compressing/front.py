@@ -42,9 +42,10 @@ def deliver_front(run: Compressing, final: Mapping[str, Any], end: float) -> Non
     no_time = len(members) - len(rows) - missed.total()
     place = run.folder / "front"
     shutil.rmtree(place, ignore_errors=True)
-    best = _best(final, winner, run.study.problem.full)
-    order = sorted((best, *rows), key=lambda row: _cost(row, run.job.tradeoff)) if rows else []
+    order: list[dict[str, Any]] = []
     if rows:
+        best = _best(final, winner, run.study.problem.full)
+        order = sorted((best, *rows), key=lambda row: _cost(row, run.job.tradeoff))
         text = json.dumps(order, indent=2, ensure_ascii=False) + "\n"
         (staged / "front.json").write_text(text, encoding="utf-8")
         swap(staged, place)

@@ -15,11 +15,12 @@ from seedleaf.core import Limit
 from seedleaf.data.images import load_images
 from seedleaf.data.mapped import save_mapped
 from seedleaf.errors import RunError
-from seedleaf.export import accuracy_interval, compare_on_test, deliver, latency
+from seedleaf.export import compare_on_test, deliver, latency
 from seedleaf.learners.base import learner_named
 from seedleaf.learners.refit import refit
 from seedleaf.learners.trial import load_model
 from seedleaf.predicting.images import Predictor
+from seedleaf.scores import accuracy_interval
 
 LIMITS = (Limit("params", 6000.0),)
 

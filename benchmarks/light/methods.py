@@ -35,8 +35,8 @@ from seedleaf.core import Context
 from seedleaf.data.mapped import save_mapped
 from seedleaf.data.spec import ImageData
 from seedleaf.errors import SeedleafError
-from seedleaf.export import accuracy_interval
 from seedleaf.learners.blocks import Net
+from seedleaf.scores import accuracy_interval
 from seedleaf.train import CHECKPOINT
 from seedleaf.train.feed import Feed
 from seedleaf.train.loop import train

@@ -9,7 +9,8 @@ from scipy.stats import spearmanr
 
 from seedleaf.space import Choice, Space
 from seedleaf.tuner.acquisition import log_expected_improvement
-from seedleaf.tuner.curve_gp import Hyper, Posterior, Rows, _Likelihood, fit
+from seedleaf.tuner.curve_fit import _Likelihood, fit
+from seedleaf.tuner.curve_gp import Hyper, Posterior, Rows
 from seedleaf.tuner.curves import log_steps, thinned
 from seedleaf.tuner.kernels import Array, Embedding
 from seedleaf.tuner.scaled import _scores_by_step, standardised

@@ -29,15 +29,10 @@ from seedleaf.compression.space import training_of
 from seedleaf.compression.trial import with_weights
 from seedleaf.core import Config, Context
 from seedleaf.errors import OutOfTime
-from seedleaf.export import (
-    accuracy_interval,
-    confusion,
-    per_class,
-    save_weights,
-    write_signature,
-)
+from seedleaf.export import save_weights, write_signature
 from seedleaf.learners.images import open_source
 from seedleaf.learners.trial import memory_errors, prepare_process
+from seedleaf.scores import accuracy_interval, confusion, per_class
 from seedleaf.seeds import seed_for
 from seedleaf.train import checkpoint
 from seedleaf.train.evaluate import probabilities as torch_probabilities

@@ -13,7 +13,8 @@ from scipy.stats import rankdata
 from seedleaf.core import History, State, Trial
 from seedleaf.space.problem import Problem
 from seedleaf.tuner.constraints import violation
-from seedleaf.tuner.curve_gp import Hyper, Posterior, Rows, fit
+from seedleaf.tuner.curve_fit import fit
+from seedleaf.tuner.curve_gp import Hyper, Posterior, Rows
 from seedleaf.tuner.evidence import vectors
 from seedleaf.tuner.kernels import Array, Embedding, Ints
 from seedleaf.tuner.scaled import standardised

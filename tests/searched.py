@@ -21,10 +21,10 @@ from seedleaf.modality.registry import MODALITIES
 from seedleaf.planning import trivial_baseline
 from seedleaf.store import SqlStore
 from seedleaf.study import Study
-from seedleaf.timing import LONGEST_REFIT
 from seedleaf.views.view import SilentView
 
 STEPS = 4
+LONGEST = 5 * STEPS  # of a last training
 
 
 class Here:
@@ -78,7 +78,7 @@ def searched_run(pictures: Path, tmp_path: Path, pace: Pace | None = None) -> Ru
     )
     study.note("data", spec=spec.to_json())
     study.note("baseline", **trivial_baseline(spec))
-    study.note("plan", epoch_seconds=0.1, full=STEPS, longest=LONGEST_REFIT * STEPS, pace=given.get("pace"))
+    study.note("plan", epoch_seconds=0.1, full=STEPS, longest=LONGEST, pace=given.get("pace"))
     study.note("session", began=time.time(), used=0.0, time_limit=60.0)
     configs = [learner.default(spec, [Limit("params", p)]) for p in (20_000, 6_000, 2_500)]
     for config, budget in zip(configs, (STEPS, 1, 1), strict=True):

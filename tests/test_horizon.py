@@ -12,7 +12,7 @@ from seedleaf.core import Fidelity, Objective
 from seedleaf.horizon import MISSING, most_promising, noise_of, search_until
 from seedleaf.space import Float, Space
 from seedleaf.study import Study
-from seedleaf.timing import longest_refit, refit_steps
+from seedleaf.timing import longest_refit
 
 FULL = 8
 WANTED = 60.0
@@ -70,10 +70,15 @@ def test_quick_epochs_count_as_far_as_errors_fall_by_them(
 
 
 def test_the_border_is_where_the_law_says() -> None:
-    steps = [refit_steps(100 / 1.25 / seconds, WANTED) for seconds in (4.0, 8.0)]
+    steps = [0.97 * 100 / 1.25 / seconds for seconds in (4.0, 8.0)]
     quick, slow = (1 + MISSING * WANTED / s for s in steps)
     assert picked(searched([(0.2, 4.0, FULL), (0.2 * quick / slow * 1.01, 8.0, FULL)])) == 0
     assert picked(searched([(0.2, 4.0, FULL), (0.2 * quick / slow * 0.99, 8.0, FULL)])) == 1
+
+
+def test_a_step_that_the_clock_cuts_short_counts_for_what_is_done_of_it() -> None:
+    """1.9 epochs and 1.02 are both trainings of two steps."""
+    assert picked(searched([(0.51, 40.0, FULL), (0.50, 76.0, FULL)])) == 0
 
 
 def test_epochs_beyond_those_wanted_count_for_nothing() -> None:

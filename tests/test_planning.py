@@ -69,6 +69,8 @@ def test_a_run_goes_on_with_the_space_that_it_began_with() -> None:
     log, nobody = History.fold(store.read(STUDY)), cast(Any, None)
     again, kept = open_study(store, log, Job("x", 60), later, learner, nobody, time.time(), "epochs")
     assert again.problem.space.to_json() == space.to_json()
+    assert again.problem.anchor is not None
+    assert space.contains(again.problem.anchor), "in the space of the run, not of this version"
     assert kept == 2.0
 
 

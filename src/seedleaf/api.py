@@ -78,7 +78,8 @@ def fit(
     started where it is short, and a trial that goes over fails.
 
     The run lands in `out`, or the next free runs/<data>-<n>/. Raises DataError, LimitError,
-    BudgetError, StudyError (options that mean nothing here or together), each saying what to do.
+    BudgetError, StudyError (options that mean nothing here or together), SpaceError (no such learner), each saying what to
+    do.
     """
     from seedleaf.modality import check_new, modality_of
 

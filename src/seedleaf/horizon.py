@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from seedleaf.core import History, State, Trial
 from seedleaf.planning import most_refit, step_share, wanted_of
-from seedleaf.timing import refit_step_seconds, refit_steps
+from seedleaf.timing import FIT, refit_step_seconds
 from seedleaf.tuner.base import best_trial
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # -0.45 about a tenth of w and of -0.08 about w; power laws of learning curves have -0.07 to -0.35 (Hestness et al. 2017).
 # From the same networks trained for different times (RESULTS.md, "How deep the first network should be").
 MISSING = 1 / 12
+LEAST = 0.5  # of a step: what a network too slow for one is told by
 
 
 def search_until(study: Study, end: float) -> Callable[[History], str | None]:
@@ -64,8 +65,9 @@ def most_promising(study: Study, trials: Sequence[Trial], share: Callable[[int],
 
     def left(trial: Trial) -> float:
         """The share of its error that is left then."""
-        fit = seconds / max(refit_step_seconds(trial, share), 1e-9)
-        steps = refit_steps(fit, longest)
+        # Not whole: of a training that the clock ends the last step counts for the part of it that is done.
+        fit = FIT * seconds / max(refit_step_seconds(trial, share), 1e-9)
+        steps = max(min(fit, longest), LEAST)
         return (1 + MISSING * wanted / steps) / (1 + MISSING * wanted / trial.step)
 
     def expected(trial: Trial) -> float:

@@ -32,6 +32,7 @@ FEWEST_SEARCHED = 4.0  # epochs that it leaves the search
 # time is some two to four of them: with less than that the light winners of a GPU were done long before their time was over.
 LONGEST_REFIT = 4.0
 FEW = 10  # steps
+FIT = 0.97  # of the time of the final training is spent in steps
 FRONT_FROM = 30.0  # seconds of training time: with less, the front is delivered as the search left it
 
 
@@ -141,7 +142,7 @@ def refit_step_seconds(trial: Trial, share: Callable[[int], float] = lambda step
 def refit_steps(seconds_in_steps: float, most: float) -> int:
     """Steps of the final training: as many as fit, `most` at most. Where those are few, the last of them is one that the
     deadline will cut short: the training is annealed by it, and a whole step less would leave much of the time unused."""
-    fitting = 0.97 * seconds_in_steps
+    fitting = FIT * seconds_in_steps
     return max(int(min(math.ceil(fitting) if fitting < FEW else fitting, most)), 1)
 
 

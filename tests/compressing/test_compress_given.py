@@ -107,7 +107,7 @@ def test_a_compressed_run_is_tested_on_what_its_original_was_never_trained_on(
     assert taken.read.seed == 3
 
 
-def test_pictures_are_read_at_the_side_that_the_run_took_them_at(tmp_path: Path) -> None:
+def test_pictures_are_read_at_the_size_that_the_run_took_them_at(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for label in ("cat", "dog"):
         (tmp_path / "set" / label).mkdir(parents=True)
@@ -115,10 +115,11 @@ def test_pictures_are_read_at_the_side_that_the_run_took_them_at(tmp_path: Path)
             Image.fromarray(rng.integers(0, 256, (80, 80, 3)).astype(np.uint8)).save(
                 tmp_path / "set" / label / f"{i}.png"
             )
-    assert Reading(0, 20).images(tmp_path / "set").spec.height == 20
+    spec = Reading(0, (20, 18)).images(tmp_path / "set").spec
+    assert (spec.height, spec.width) == (20, 18)
     assert Reading(0).images(tmp_path / "set").spec.height == 64
     arrays = rng.integers(0, 256, (20, 9, 9)).astype(np.uint8), np.arange(20) % 2
-    assert Reading(0, 20).images(arrays).spec.height == 9, "arrays are read whole"
+    assert Reading(0, (20, 20)).images(arrays).spec.height == 9, "arrays are read whole"
 
 
 def test_how_a_run_read_its_images_is_handed_on() -> None:
@@ -129,9 +130,9 @@ def test_how_a_run_read_its_images_is_handed_on() -> None:
     spec = {"spec": {"height": 64, "width": 96}}
     fit = log(run={"seed": 3, "side": 96}, data=spec)
     compression = log(run={"seed": 7, "model": "/gone"}, data={**spec, "split": 3}, original={})
-    assert reading(fit) == reading(compression) == Reading(3, 96)
+    assert reading(fit) == reading(compression) == Reading(3, (64, 96))
     of_a_module = log(run={"seed": 7, "model": "Net"}, data=spec, original={})
-    assert reading(of_a_module) == Reading(7, 96)
+    assert reading(of_a_module) == Reading(7, (64, 96))
 
 
 def test_a_compression_that_did_not_note_it_is_asked_for_its_original(pictures: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from seedleaf.data.images import load_images
+from seedleaf.data.images import load_again, load_images
 from seedleaf.data.spec import ImageSpec
 from seedleaf.errors import DataError
 
@@ -128,7 +128,7 @@ def test_mixed_sizes_go_to_the_capped_median(tree, tmp_path: Path) -> None:
         tree(f"{label}/small.png", size=(20, 20))
     spec = load_images(tmp_path / "set").spec
     assert (spec.height, spec.width) == (32, 64)
-    assert "10, e.g. cat/0.png (100×200)" in finding(spec, "resized to 32×64 (height × width); --side N")
+    assert "10, e.g. cat/0.png (100×200)" in finding(spec, "resized to 32×64 (height × width); a larger side")
 
 
 @pytest.mark.parametrize(
@@ -155,6 +155,16 @@ def test_pictures_are_as_large_as_is_asked_or_as_a_light_network_can_use(
     spec = load_images(tmp_path / "set", side=side).spec
     assert (spec.height, spec.width) == shape
     assert spec.height * spec.width <= (side or 64) ** 2
+
+
+def test_pictures_are_read_again_at_the_size_that_they_had(tree, tmp_path: Path) -> None:
+    for i in range(6):  # the medians are 20.5 and 11.5: of a longer side of 20 the shorter one would be 11
+        tree(f"cat/{i}.png", size=(11, 20))
+        tree(f"dog/{i}.png", size=(12, 21))
+    first = load_images(tmp_path / "set").spec
+    assert (first.height, first.width) == (20, 12)
+    again = load_again(tmp_path / "set", seed=0, size=(20, 12)).spec
+    assert again.fingerprint == first.fingerprint
 
 
 def test_a_side_is_for_folders_of_pictures_alone(npz, classes: Path) -> None:

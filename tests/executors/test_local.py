@@ -243,6 +243,12 @@ def test_a_hang_fails_the_trial_and_the_next_one_runs(make: Make) -> None:
     assert (len(steps), end) == (1, Ended(1))
 
 
+def test_a_step_that_may_take_longer_is_not_held_to_hang(make: Make) -> None:
+    executor = make("saving", patience=0.3, step_patience=30.0)
+    steps, end = outcome(executor, task(pause=1.2))
+    assert (len(steps), end.error) == (3, None)
+
+
 def test_a_worker_that_outgrows_its_memory_fails_the_trial(make: Make) -> None:
     executor = make("eats_memory", memory=400 * 2**20)
     steps, end = outcome(executor, task())

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from runs import Finished
-from searched import STEPS, searched_run, told, with_executor
+from searched import LONGEST, STEPS, searched_run, told, with_executor
 from seedleaf import load
 from seedleaf.core import Limit, Measurement, Objective, State, Trial
 from seedleaf.errors import LimitError, RunError
@@ -27,7 +27,6 @@ from seedleaf.predicting.deliver import copy_delivery
 from seedleaf.predicting.images import Predictor
 from seedleaf.report import write_report
 from seedleaf.stopwatch import made as made_spec
-from seedleaf.timing import LONGEST_REFIT
 
 
 def made(number: int, error: float, macs: float, params: float, state: State = State.PAUSED) -> Trial:
@@ -171,15 +170,22 @@ def test_a_front_that_was_sought_is_trained_as_long_as_a_winner_may_be(
 ) -> None:
     run = against_macs(searched, monkeypatch)
     monkeypatch.setattr("seedleaf.front.training._seconds", lambda *_: 10.0)
-    deliver_front(run, time.time() + 70)  # of two workers: too little for two trainings of 40 s each
+    deliver_front(
+        run, time.time() + 22
+    )  # four trainings on two workers; after 20, 10 and 5 steps those of the search
     beside = [row for row in told(run)["members"] if row["folder"] != "best"]
-    assert [(row["steps"], row["trained_on"]) for row in beside] == [(2 * STEPS, "train+valid")] * len(beside)
+    assert {(row["steps"], row["trained_on"]) for row in beside} == {(STEPS, "train+valid")}
+    deliver_front(run, time.time() + 70)  # too little for twice two trainings of 50 s each
+    beside = [row for row in told(run)["members"] if row["folder"] != "best"]
+    assert [(row["steps"], row["trained_on"]) for row in beside] == [(LONGEST // 2, "train+valid")] * len(
+        beside
+    )
     deliver_front(run, time.time() + 500)
     beside = [row for row in told(run)["members"] if row["folder"] != "best"]
-    assert [row["steps"] for row in beside] == [LONGEST_REFIT * STEPS] * len(beside)
+    assert [row["steps"] for row in beside] == [LONGEST] * len(beside)
     for row in beside:
         said = (run.folder / row["folder"] / "README.md").read_text(encoding="utf-8")
-        assert "Trained for 16 steps, where the search trained for 4 at most, on all that is not" in said
+        assert "Trained for 20 steps, where the search trained for 4 at most, on all that is not" in said
 
 
 def test_a_front_that_was_sought_is_never_trained_for_fewer_steps_than_a_trial_had(

@@ -150,7 +150,7 @@ def test_workers_are_told_the_pace_where_trials_are_to_tell_their_latency(
     assert (learners[0].pace == PACE) == bool(tells or job.limits)
 
 
-@pytest.mark.parametrize(("epoch", "patience"), [(100.0, 1000.0), (0.1, 600.0)])
+@pytest.mark.parametrize(("epoch", "patience"), [(100.0, 1000.0), (0.1, 1.0)])
 def test_a_worker_is_waited_for_as_long_as_epochs_may_take(
     epoch: float, patience: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -160,7 +160,7 @@ def test_a_worker_is_waited_for_as_long_as_epochs_may_take(
     nothing: Any = None
     job = Job("x", 600)
     MODALITIES["images"].open_study(nothing, log(), job, made_spec(8, 8, 1), worker, time.time())
-    assert worker.settings.patience == patience
+    assert (worker.settings.step_patience, worker.settings.patience) == (patience, 600.0)
 
 
 def study_planned(**plan: Any) -> Study:

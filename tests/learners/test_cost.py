@@ -152,6 +152,12 @@ def test_written_signs_are_never_mirrored(learner: Learner) -> None:
         ("TrafficSigns", ("stop", "yield"), False),
         ("arrows", ("TurnLeft", "TurnRight"), False),
         ("simpsons-characters", ("bart", "lisa"), True),
+        ("roadsigns", ("stop", "yield"), False),
+        ("NumberPlates", ("a", "b"), False),
+        ("sea", ("right whale", "humpback", "orca"), True),
+        ("ways", ("keep_left", "keep_right", "stop", "yield", "go"), False),
+        ("cifar100", ("bowl", "bottle", "can", "cup", "plate"), True),
+        ("caltech", ("stop_sign", "airplane", "piano"), True),
         ("fashion_mnist", ("0", "1"), True),
     ],
 )
@@ -175,6 +181,18 @@ def test_work_counts_whole_registers() -> None:
     assert of(8, 28, 44) < of(12, 28, 44) < of(20, 28, 44)
     wide = {**base, "stage1.width": 16, "stage2.width": 32, "stage3.width": 48, "stem_width": 16}
     assert learner.work(spec, wide) == learner.costs(spec, wide)["macs"], "nothing is filled up"
+
+
+def test_a_narrower_network_differs_in_its_widths_alone() -> None:
+    """Also where an earlier version chose what this one's space does not hold."""
+    learner, spec = ConvNet(), spec_of(64, 64, 3)
+    config = {**learner.default(spec, [Limit("params", 50_000)]), "stem_stride": 1}
+    assert not learner.space(spec).contains(config)
+    narrow = learner.narrowed(spec, config, 0.5)
+    differing = {k for k in config if config[k] != narrow[k]}
+    assert list(narrow) == list(config)
+    assert differing
+    assert all(k.endswith("width") and narrow[k] < config[k] for k in differing)
 
 
 def test_the_driver_side_imports_no_torch() -> None:

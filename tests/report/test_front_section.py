@@ -87,6 +87,23 @@ def test_what_is_no_member_is_counted_by_cause() -> None:
     assert f"{begin}4 came to nothing." in said(BEST, MEMBER, left_out=4), "an earlier version's log"
 
 
+def test_where_no_member_came_out_the_section_says_why() -> None:
+    assert (
+        said(BEST, failed=3)
+        == said(failed=3)
+        == " Of the networks that were to stand beside best/, 3 failed. "
+    )
+    assert front_section(facts(BEST, failed=0)) == ""
+
+
+def test_a_log_that_does_not_tell_how_its_best_was_trained_has_it_of_the_whole() -> None:
+    before = {k: v for k, v in BEST.items() if k not in {"trained_on", "full"}}
+    found = facts(before, MEMBER)
+    final = {**found.note("final"), "trained_on": "train+valid"}
+    section = front_section(replace(found, notes={**found.notes, "final": final}))
+    assert "to the end, on all but the test part" in section
+
+
 @pytest.mark.parametrize(
     ("change", "how"),
     [

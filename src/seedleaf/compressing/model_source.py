@@ -32,16 +32,16 @@ WEIGHTS = "weights.pt"
 
 
 class Reading(NamedTuple):
-    """How images are read: the seed that draws the test part where there is none, the longer side of a folder's pictures."""
+    """How images are read: the seed that draws a test part where there is none, height and width of a folder's pictures."""
 
     seed: int
-    side: int | None = None
+    size: tuple[int, int] | None = None
 
     def images(self, source: Any) -> ImageData:
-        """The images of `source`; what is read whole has no side."""
-        if self.side is None:
+        """The images of `source`; what is read whole keeps its size."""
+        if self.size is None:
             return load_images(source, seed=self.seed)
-        return load_again(source, seed=self.seed, side=self.side)
+        return load_again(source, seed=self.seed, size=self.size)
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def reading(history: History) -> Reading:
     spec, seed = noted["spec"], noted.get("split")
     if seed is None and history.note("original") is not None and Path(str(told.get("model"))).is_absolute():
         seed = reading(read_history(delivered_in(Path(str(told["model"])))[0])).seed
-    return Reading(int(told["seed"] if seed is None else seed), max(int(spec["height"]), int(spec["width"])))
+    return Reading(int(told["seed"] if seed is None else seed), (int(spec["height"]), int(spec["width"])))
 
 
 def _weights(path: Path) -> Mapping[str, Tensor]:

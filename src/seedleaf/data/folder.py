@@ -11,6 +11,7 @@ from seedleaf.data.depth import folder_scale
 from seedleaf.data.files import Tally, list_files, shown
 from seedleaf.data.pictures import (
     Entry,
+    Size,
     channels_of,
     decode_all,
     in_threads,
@@ -28,9 +29,9 @@ SPLITS = {"train": "train", "training": "train", "test": "test", "testing": "tes
 LAYOUT = "put the images of each class in a folder named for the class: DATA/cat/1.png, DATA/dog/1.png"
 
 
-def read_folder(folder: Path, side: int | None = None) -> Raw:
-    """The pictures of a folder of class folders, resized to one shape, the longer `side` so many pixels at most. Raises
-    DataError where there are none to use.
+def read_folder(folder: Path, wanted: Size = None) -> Raw:
+    """The pictures of a folder of class folders, resized to one shape: `wanted`, or the longer side so many pixels at
+    most. Raises DataError where there are none to use.
 
     train/ and test/ subfolders are honoured; val/ or valid/ is merged into train. Nothing outside `folder` is opened.
     """
@@ -42,12 +43,11 @@ def read_folder(folder: Path, side: int | None = None) -> Raw:
         heads = {part: survey(entries, root, tally) for part, entries in parts.items()}
         if not heads["train"]:
             raise _nothing(root, tally)
-        height, width = size_of([head for _, head in heads["train"]], side)
+        size = size_of([head for _, head in heads["train"]], wanted)
         for pairs in heads.values():
-            tell_resized(pairs, height, width, root, tally)
+            tell_resized(pairs, size, wanted, root, tally)
         deep = {part: [e.path for e, head in pairs if head.deep] for part, pairs in heads.items()}
         scale = folder_scale(deep["train"], deep.get("test", []), root, in_threads, tally)
-        size = (height, width)
         pixels = {part: decode_all(pairs, size, scale, root, tally) for part, pairs in heads.items()}
     channels = channels_of(pixels["train"], tally)
     _tell_empty(parts["train"], pixels["train"].entries, tally)

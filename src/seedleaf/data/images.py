@@ -14,6 +14,7 @@ from seedleaf.data.folder import read_folder
 from seedleaf.data.idx import read_idx
 from seedleaf.data.named import TORCHVISION, canonical, read_digits, read_torchvision
 from seedleaf.data.npz import npz_keys, read_npz
+from seedleaf.data.pictures import Size
 from seedleaf.data.raw import Part, Raw
 from seedleaf.data.spec import DIGITS, ImageData
 from seedleaf.errors import DataError
@@ -31,13 +32,13 @@ IDX_PLACES = (
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """One kind of source: whether this is one, and how it is read; `resized` with a longer side of so many pixels, None of
-    what is read whole."""
+    """One kind of source: whether this is one, and how it is read; `resized` to a size that is wanted, None of what is read
+    whole."""
 
     name: str
     recognises: Callable[[Any], bool]
     read: Callable[[Any], Raw]
-    resized: Callable[[Any, int], Raw] | None = None
+    resized: Callable[[Any, Size], Raw] | None = None
 
 
 def load_images(source: Source, *, seed: int = 0, side: int | None = None) -> ImageData:
@@ -51,16 +52,16 @@ def load_images(source: Source, *, seed: int = 0, side: int | None = None) -> Im
     return _load(source, seed, side, refuse=True)
 
 
-def load_again(source: Source, *, seed: int, side: int) -> ImageData:
-    """The images of `source` as they were read before, when their longer side had `side` pixels; what is read whole has no
-    side. Raises DataError."""
-    return _load(source, seed, side, refuse=False)
+def load_again(source: Source, *, seed: int, size: tuple[int, int]) -> ImageData:
+    """The images of `source` as they were read before, when they had a height and width of `size`; what is read whole keeps
+    its own. Raises DataError."""
+    return _load(source, seed, size, refuse=False)
 
 
-def _load(source: Source, seed: int, side: int | None, refuse: bool) -> ImageData:
-    """`refuse`: whether a `side` for what is read whole is an error, or means nothing."""
+def _load(source: Source, seed: int, size: Size, refuse: bool) -> ImageData:
+    """`refuse`: whether a `size` for what is read whole is an error, or means nothing."""
     if isinstance(source, ImageData):
-        if side is not None and refuse:
+        if size is not None and refuse:
             raise _read_whole("images that were read already")
         return source
     if not isinstance(source, str | Path | tuple):
@@ -73,9 +74,9 @@ def _load(source: Source, seed: int, side: int | None, refuse: bool) -> ImageDat
         reader = next((r for r in READERS if r.recognises(source)), None)
         if reader is None:
             raise _unknown(Path(str(source)))
-        if side is not None and reader.resized is not None:
-            raw = reader.resized(source, side)
-        elif side is None or not refuse:
+        if size is not None and reader.resized is not None:
+            raw = reader.resized(source, size)
+        elif size is None or not refuse:
             raw = reader.read(source)
         else:
             raise _read_whole("arrays" if isinstance(source, tuple) else shown(str(source)))
@@ -170,7 +171,7 @@ READERS = (
         "folder",
         lambda s: Path(s).is_dir(),
         lambda s: read_folder(Path(s)),
-        lambda s, side: read_folder(Path(s), side),
+        lambda s, size: read_folder(Path(s), size),
     ),
     Reader(
         "torchvision",

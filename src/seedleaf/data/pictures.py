@@ -23,6 +23,7 @@ MAX_SIDE = 64  # pixels of the longer side: above it a light model spends its li
 # none has more pixels than a square of MAX_SIDE.
 LEAST_SIDE, LONGEST = 32, 128
 COLOUR_FROM = 0.01  # share of truly coloured pictures from which the whole set is read in colour
+Size = int | tuple[int, int] | None  # the longer side, a height and width, or what is usual
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -68,20 +69,26 @@ def _tell_unreadable(error: Unreadable, example: str, tally: Tally) -> None:
         tally.leave_out("Files that are not images were left out", example)
 
 
-def size_of(heads: list[Header], side: int | None) -> tuple[int, int]:
-    """The median height and width, the longer brought down to `side` or, where none is given, to MAX_SIDE; but of pictures
-    that are more than twice as long as they are wide no further than leaves them LEAST_SIDE, up to LONGEST."""
+def size_of(heads: list[Header], wanted: Size) -> tuple[int, int]:
+    """The median height and width, the longer brought down to the side `wanted` or, where none is, to MAX_SIDE; but of
+    pictures that are more than twice as long as they are wide no further than leaves them LEAST_SIDE, up to LONGEST."""
+    if isinstance(wanted, tuple):
+        return wanted
     height, width = (float(np.median([getattr(h, name) for h in heads])) for name in ("height", "width"))
     longer, shorter = max(height, width), min(height, width)
-    most = side if side is not None else min(max(MAX_SIDE, LEAST_SIDE * longer / shorter), LONGEST)
+    most = wanted if wanted is not None else min(max(MAX_SIDE, LEAST_SIDE * longer / shorter), LONGEST)
     shrink = min(1.0, most / longer)
     return max(1, round(height * shrink)), max(1, round(width * shrink))
 
 
 def tell_resized(
-    pairs: list[tuple[Entry, Header]], height: int, width: int, root: Path, tally: Tally
+    pairs: list[tuple[Entry, Header]], size: tuple[int, int], wanted: Size, root: Path, tally: Tally
 ) -> None:
-    what = f"Images of another size were resized to {height}×{width} (height × width); --side N gives another"
+    height, width = size
+    what = f"Images of another size were resized to {height}×{width} (height × width)"
+    # Pictures are never enlarged: a side is advice where they were made smaller.
+    if wanted is None and sum(max(h.height, h.width) > max(size) for _, h in pairs) > len(pairs) / 2:
+        what += "; a larger side is kept by side=N, --side N"
     for entry, head in pairs:
         if (head.height, head.width) != (height, width):
             tally.note(what, f"{shown(entry.path.relative_to(root))} ({head.height}×{head.width})")

@@ -62,7 +62,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def fit(self, X: Any, y: Any) -> ImageClassifier:
         """Search, train and export. ValueError where X or y cannot be used, BudgetError where the time is too short,
-        LimitError where no network keeps the limits, StudyError where a parameter names nothing that there is."""
+        LimitError where no network keeps the limits, StudyError where a parameter names nothing that there is, SpaceError
+        where `learner` does."""
         X, y = validate_data(self, X, y, allow_nd=True, dtype=None, ensure_min_samples=4)
         X = _numeric(X)
         check_classification_targets(y)

@@ -85,9 +85,9 @@ class Settings:
 
     `function` is the trial function as "module:name"; `pickled` is that function itself (base64 of cloudpickle) where
     it cannot be imported by name. `setup` reaches every trial in its Context; `preload` names modules to import while
-    the worker starts. `patience` is the longest that one step may take, in seconds; `memory` the most bytes that one
-    worker may hold. `calls_until` (seconds since the epoch) is when all that is called is to be over, where there is such a
-    time: a call that has not answered well after it hangs.
+    the worker starts. `patience` is the longest that one step may take, in seconds, or `step_patience` where that is more;
+    `memory` the most bytes that one worker may hold. `calls_until` (seconds since the epoch) is when all that is called is
+    to be over, where there is such a time: a call that has not answered well after it hangs.
     """
 
     function: str
@@ -97,5 +97,6 @@ class Settings:
     preload: tuple[str, ...] = ()
     pickled: str | None = None
     patience: float = 600.0
+    step_patience: float = 0.0
     memory: int | None = None
     calls_until: float | None = None

@@ -62,7 +62,7 @@ def fault(worker: Worker, settings: Settings, held: int) -> Fault | None:
         return Fault(f"it was not ready in {quiet:.0f} s", lost=True) if slow else None
     if worker.call is not None and quiet > worker.call_patience:
         return Fault(f"hung: no answer in {quiet:.0f} s")
-    if worker.task is not None and quiet > patience:
+    if worker.task is not None and quiet > max(patience, settings.step_patience):
         return Fault(f"hung: no step finished in {quiet:.0f} s")
     if worker.idle:
         return None

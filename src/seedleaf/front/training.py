@@ -96,7 +96,7 @@ def _as_long_as_fits(
         asked = longer[:first]
         if sum(name in chosen for name in asked) >= min(len(asked), least):
             break
-        steps //= 2
+        steps = full if steps > full > steps // 2 else steps // 2
     return steps, chosen if steps >= SHORTEST else []
 
 

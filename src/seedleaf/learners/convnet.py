@@ -86,11 +86,8 @@ class ConvNet:
         return replace(self, pace=pace)
 
     def narrowed(self, spec: ImageSpec, config: Config, share: float) -> Config:
-        changes = {
-            k: share * float(v) if k.endswith(("width",)) else v  # type: ignore[arg-type]
-            for k, v in config.items()
-        }
-        return self.space(spec).walk(lambda node: closest(node.param, changes.get(node.key)))
+        widths = {n.key: n.param for n in self.space(spec).nodes if n.key.endswith("width")}
+        return {k: closest(widths[k], share * float(v)) if k in widths else v for k, v in config.items()}  # type: ignore[arg-type]
 
     def smallest(self, spec: ImageSpec, limits: Sequence[Limit] = ()) -> Config:
         """The config with the fewest parameters, or of those that keep the limits if any does; else the one that exceeds

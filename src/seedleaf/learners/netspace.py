@@ -20,19 +20,24 @@ NARROWEST, WIDEST, WIDEST_STEM, WIDTH_STEP = 8, 256, 48, 4
 COARSEST = 12  # pixels of the shorter side
 ACTIVATIONS = ("relu", "hard_swish", "silu", "leaky_relu", "gelu")
 # Written signs: a mirrored one is another one or none. Names of sets, and words of the names of folders and classes.
-SETS_OF_SIGNS = re.compile(r"mnist|digits|usps|svhn|gtsrb|omniglot|captcha")
+SETS_OF_SIGNS = re.compile(r"mnist|digits|usps|svhn|gtsrb|omniglot|captcha|handwrit|signlanguage")
 SIGNS = re.compile(
-    r"(?<![a-z])(digit|sign|letter|alphabet|char|plate|glyph|font|ocr|asl|left|right)s?(?![a-z])"
+    r"(?<![a-z])((road|traffic|street)?sign|(number|licen[cs]e)?plate|digit|letter|alphabet|char|glyph|font|ocr|asl|left|right)s?"
+    r"(?![a-z])"
 )
+SIDES = (re.compile(r"(?<![a-z])left(?![a-z])"), re.compile(r"(?<![a-z])right(?![a-z])"))
 CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
 def may_mirror(spec: ImageSpec) -> bool:
     """May a mirrored image still show its class? Not where classes are written signs, or told by what is left and right."""
-    name = _words(spec.name)
+    name, classes = _words(spec.name), [_words(c) for c in spec.class_names]
     if "fashion" in name:
         return True
-    return not (SETS_OF_SIGNS.search(name) or SIGNS.search(" ".join((name, *map(_words, spec.class_names)))))
+    # One class of many may be called a plate, a stop sign or a right whale among photographs.
+    told = 2 * sum(bool(SIGNS.search(c)) for c in classes) >= max(len(classes), 1)
+    sides = all(any(side.search(c) for c in classes) for side in SIDES)
+    return not (SETS_OF_SIGNS.search(name) or SIGNS.search(name) or told or sides)
 
 
 def _words(name: str) -> str:

@@ -20,7 +20,7 @@ from seedleaf.learners.base import learner_of
 from seedleaf.limits import check_limits, latency_limit, winner_within
 from seedleaf.modality.base import Made
 from seedleaf.planning import most_refit, step_share
-from seedleaf.timing import refit_steps
+from seedleaf.timing import FIT, refit_steps
 from seedleaf.train import CHECKPOINT
 from seedleaf.tuner.base import best_trial
 
@@ -70,11 +70,12 @@ def _fitted(run: Run, winner: Trial, end: float) -> tuple[dict[str, float], str]
     kept = seen_whole(run)
     try:
         measured, left = _pace(run, winner, end)
-        steps = refit_steps(left / measured["step_seconds"], most_refit(run.study.history))
+        fitting = left / measured["step_seconds"]
+        steps = refit_steps(fitting, most_refit(run.study.history))
         share = step_share(run.study.history)
         trained = sum(share(m.step) for m in winner.measurements)
-        if kept and not unfinished_refit(run, winner) and steps < ENOUGH * trained:
-            return nothing, f"time is left for {steps} steps of a last training"
+        if kept and not unfinished_refit(run, winner) and min(FIT * fitting, steps) < ENOUGH * trained:
+            return nothing, f"time is left for {FIT * fitting:.1f} steps of a last training"
         fitted = _refit(run, winner, steps, left, measured)
     except RunError as error:
         if not winner.measurements:

@@ -80,7 +80,7 @@ class Images:
             return open_mapped(cache).spec
         data: ImageData
         if known:  # at the size that they had, whatever is usual by now
-            data = load_again(source, seed=job.seed, side=max(int(known["height"]), int(known["width"])))
+            data = load_again(source, seed=job.seed, size=(int(known["height"]), int(known["width"])))
         else:
             data = load_images(source, seed=job.seed, side=job.side)
         if known and known.get("fingerprint") != data.spec.fingerprint:
@@ -112,8 +112,7 @@ class Images:
                 executor.settings = replace(executor.settings, setup=told)
         study, kept = open_study(store, history, job, spec, learner, executor, deadline, axis)
         epoch = float((study.history.note("plan") or {})["epoch_seconds"])
-        patience = max(executor.settings.patience, SLOWEST * epoch)
-        executor.settings = replace(executor.settings, patience=patience)
+        executor.settings = replace(executor.settings, step_patience=SLOWEST * epoch)
         return study, kept
 
     def search_until(self, study: Study, job: Job, end: float) -> Callable[[History], str | None]:

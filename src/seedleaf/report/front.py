@@ -29,11 +29,13 @@ PARTS = {"train+valid": "on all but the test part", "train": "without validation
 
 
 def front_section(facts: Facts) -> str:
-    """Every delivered network in one table, lightest (or quickest) first; empty where only the best was delivered."""
+    """Every delivered network in one table, lightest (or quickest) first. Where only the best was delivered: why, if others
+    were to stand beside it."""
     members = facts.note("front").get("members") or []
     rows = [m for m in members if isinstance(m, Mapping)]
     if len(rows) < 2:
-        return ""
+        why = _missing(facts.note("front"), "beside best/")
+        return f'<p class="lede">{esc(why)}</p>' if why else ""
     heads = (
         "folder",
         "test accuracy",
@@ -46,7 +48,7 @@ def front_section(facts: Facts) -> str:
     )
     said = (_chosen(facts, rows), _narrower(rows), _control(facts), SHOWN, _missing(facts.note("front")))
     lede = " ".join(part for part in said if part)
-    return f'<p class="lede">{esc(lede)}</p>{table(heads, [_row(m) for m in rows], css="front")}'
+    return f'<p class="lede">{esc(lede)}</p>{table(heads, [_row(m, facts.note("final")) for m in rows], css="front")}'
 
 
 def _compressed(facts: Facts) -> bool:
@@ -85,17 +87,17 @@ def _control(facts: Facts) -> str:
     return "The same network from scratch was trained for best alone, if at all: that takes as long as the fine-tuning."
 
 
-def _missing(front: Mapping[str, Any]) -> str:
+def _missing(front: Mapping[str, Any], where: str = "here as well") -> str:
     """How many were to be members and are none, by cause."""
     counts = [(int(n), why) for name, why in CAUSES.items() if (n := number(front, name)) > 0]
     if not counts:
         return ""
     *others, last = (f"{n} {why}" for n, why in counts)
     listed = f"{', '.join(others)} and {last}" if others else last
-    return f"Of the networks that were to stand here as well, {listed}."
+    return f"Of the networks that were to stand {where}, {listed}."
 
 
-def _row(member: Mapping[str, Any]) -> tuple[str, ...]:
+def _row(member: Mapping[str, Any], final: Mapping[str, Any]) -> tuple[str, ...]:
     low, high, median = (
         number(member, *k) for k in (("test", "low"), ("test", "high"), ("latency_ms", "median"))
     )
@@ -108,12 +110,14 @@ def _row(member: Mapping[str, Any]) -> tuple[str, ...]:
         short(number(member, "macs")),
         size(number(member, "bytes")),
         f"{figure(median, 2)} ms" if math.isfinite(median) else MISSING,
-        _trained(member),
+        _trained(member, final),
     )
 
 
-def _trained(member: Mapping[str, Any]) -> str:
+def _trained(member: Mapping[str, Any], final: Mapping[str, Any]) -> str:
     on = str(member.get("trained_on", ""))
+    if not on and member.get("folder") == "best":  # as earlier versions left it
+        on = str(final.get("trained_on", ""))
     if on not in PARTS:
         return "not fine-tuned" if on == "nothing" else MISSING
     steps, full = number(member, "steps"), number(member, "full")

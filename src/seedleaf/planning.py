@@ -52,7 +52,7 @@ def pace_of(history: History, job: Job, executor: LocalExecutor) -> Pace | None:
         return None
     known = (history.note("plan") or {}).get("pace")
     if known is None:
-        call = executor.call("seedleaf.stopwatch:pace_as_json")
+        call = executor.call("seedleaf.stopwatch:pace_as_json", time_limit=job.time_limit)
         known = _answer(executor, call)
     return Pace.from_json(known)
 

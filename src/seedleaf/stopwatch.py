@@ -33,6 +33,7 @@ from seedleaf.writing import replacing
 VERSION = 1  # of the quantities: what was measured by other ones is measured anew
 NETWORKS = 180
 FEWEST, PATIENCE = 60, 15.0  # networks that must be measured; seconds after which these are enough
+SHARE = 0.1  # of a run's time that it may take
 RUNS, WARM = 24, 4  # of each network; the first ones are slower
 QUIET = 0.2  # this quantile of the runs is taken: what disturbs a run only makes it longer
 BLOCKS = (8, 16)  # channels per vector register: AVX2 and NEON, AVX-512
@@ -43,23 +44,23 @@ MOST_MACS = 4e7
 Floats = npt.NDArray[np.float64]
 
 
-def machine_pace(networks: int = NETWORKS) -> Pace:
-    """The pace of this machine, from the cache or measured now."""
+def machine_pace(networks: int = NETWORKS, seconds: float = PATIENCE) -> Pace:
+    """The pace of this machine, from the cache or measured now, by fewer networks after `seconds`."""
     name = machine_name()
     path = cache_folder() / f"pace-{hashlib.sha256(name.encode()).hexdigest()[:16]}.json"
     known = read_pace(path, name)
     if known is not None:
         return known
-    plans, times = measure_networks(networks, seconds=PATIENCE)
+    plans, times = measure_networks(networks, seconds=seconds)
     pace = solve(plans, times, name)
     if len(plans) == networks:  # else it is only good enough for now
         _write(path, pace)
     return pace
 
 
-def pace_as_json() -> dict[str, Any]:
-    """For a worker: the same as plain JSON."""
-    return machine_pace().to_json()
+def pace_as_json(time_limit: float) -> dict[str, Any]:
+    """For a worker: the same as plain JSON, for a run of `time_limit` seconds."""
+    return machine_pace(seconds=min(PATIENCE, SHARE * time_limit)).to_json()
 
 
 def machine_name() -> str:

@@ -16,6 +16,7 @@ from PIL import Image
 from seedleaf.data.decode import Unreadable, decode, is_coloured, pillow_ready, read_header, to_channels
 from seedleaf.data.images import load_images
 from seedleaf.data.predict_input import read_inputs
+from seedleaf.data.scale import Scale
 from seedleaf.errors import DataError
 
 FUZZ = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -104,6 +105,21 @@ def test_prediction_sees_the_pixels_of_training(tree, tmp_path: Path) -> None:
     assert {image.tobytes() for image in x} == trained
     assert names == sorted(names)
     assert findings == []
+
+
+@pytest.mark.parametrize("single", [True, False])
+def test_pictures_deeper_than_those_of_training_are_told(tmp_path: Path, single: bool) -> None:
+    """12 bits in a file of 16 are nearly black, read as 16."""
+    folder = tmp_path / "deep"
+    folder.mkdir()
+    for i in range(1 if single else 3):
+        Image.fromarray(np.full((5, 7), 4000 + i, np.uint16)).save(folder / f"{i}.png")
+    Image.new("L", (7, 5)).save(folder / "plain.png")
+    source = folder / "0.png" if single else folder
+    (line,) = read_inputs(source, 5, 7, 1, Scale())[2]
+    assert line.startswith("Images of more than 8 bits, of which training had none, were read as 0 to 65535")
+    assert line.endswith(f": {1 if single else 3}, e.g. 0.png, which reaches 4000")
+    assert read_inputs(source, 5, 7, 1, Scale(whole=4095.0))[2] == []
 
 
 def test_a_folder_to_predict_names_what_it_skips(classes: Path) -> None:

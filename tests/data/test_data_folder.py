@@ -222,9 +222,30 @@ def test_a_name_that_is_no_utf8_is_shown_and_stored(classes: Path) -> None:
 
 def test_classes_named_by_numbers_are_in_their_order(tree, tmp_path: Path) -> None:
     for label in range(12):
-        for index in range(2):
+        for index in range(3):
             tree(f"{label}/{index}.png")
     assert load_images(tmp_path / "set").spec.class_names == tuple(map(str, range(12)))
+
+
+@pytest.mark.parametrize("each", [1, 2])
+def test_too_few_pictures_of_every_class_are_no_regression(tree, tmp_path: Path, each: int) -> None:
+    for label in ("cat", "dog"):
+        for index in range(each):
+            tree(f"{label}/{index}.png")
+    with pytest.raises(DataError, match="give three or more images of most classes") as told:
+        load_images(tmp_path / "set")
+    assert "regression" not in str(told.value)
+
+
+def test_pictures_deeper_in_a_class_folder_are_told(tree, tmp_path: Path) -> None:
+    for index in range(4):
+        tree(f"cat/{index}.png")
+        tree(f"dog/kennel/{index}.png")
+    spec = load_images(tmp_path / "set").spec
+    assert spec.class_names == ("cat", "dog")
+    assert finding(spec, "Files in subfolders of a class folder were read as of that class").endswith(
+        "4, e.g. dog/kennel/0.png"
+    )
 
 
 def test_a_bomb_is_left_out(classes: Path, monkeypatch: pytest.MonkeyPatch) -> None:

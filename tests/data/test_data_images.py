@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from seedleaf.data.images import load_images
 from seedleaf.data.named import read_digits
+from seedleaf.data.scale import Scale
 from seedleaf.errors import DataError
 
 SHARED = Path(__file__).resolve().parents[2] / ".." / "shared" / "data" / "images"
@@ -48,6 +49,9 @@ def test_digits() -> None:
     assert (data.x_train.dtype, data.y_train.dtype) == (np.uint8, np.int64)
     assert data.x_train.max() == 255
     assert spec == load_images("Digits").spec
+    assert spec.scale == Scale(whole=16.0, decimal=16.0), (
+        "what load_digits hands out is predicted as it was learned"
+    )
     assert load_images(data) is data
 
 

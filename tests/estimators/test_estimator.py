@@ -125,7 +125,7 @@ def test_columns_of_probabilities_follow_the_classes_however_the_run_orders_them
     np.testing.assert_allclose(model.predict_proba(X).sum(1), 1)
 
 
-@pytest.mark.parametrize("shape", [(30, 12, 12, 3), (30, 36, 12), (30, 432)])
+@pytest.mark.parametrize("shape", [(30, 12, 12, 3), (30, 36, 12)])
 @pytest.mark.parametrize("kind", [np.uint8, np.float32, np.int64])
 def test_pictures_of_any_shape_and_number(stand_in: None, shape: tuple[int, ...], kind: type) -> None:
     X, y = pictures()
@@ -138,7 +138,27 @@ def test_numbers_are_scaled_by_the_range_seen_in_fit(stand_in: None) -> None:
     X, y = pictures()
     bytes_, floats = ImageClassifier().fit(X, y), ImageClassifier().fit(X / X.max() * 2 - 1, y)
     np.testing.assert_allclose(bytes_.predict_proba(X), floats.predict_proba(X / X.max() * 2 - 1), atol=0.2)
-    floats.predict(X * 1e9)  # far outside of what was seen: clipped
+    floats.predict(X / X.max() * 2.2 - 1.1)  # a little outside of what was seen: clipped
+
+
+@pytest.mark.parametrize("kind", ["whole", "decimal"])
+def test_pictures_on_another_scale_than_those_of_fit_are_refused(stand_in: None, kind: str) -> None:
+    x, y = pictures(24)
+    decimal = x / 255
+    seen, other = (x, decimal) if kind == "whole" else (decimal, x)
+    model = ImageClassifier(time_limit=30).fit(seen, y)
+    with pytest.raises(
+        ValueError, match=r"reaches .*, but what was fitted went from 0 to .*bring X to its scale"
+    ):
+        model.predict(other)
+    assert len(model.predict(np.zeros_like(seen[:1]))) == 1, "a black picture is on any scale"
+    assert np.array_equal(model.predict(seen), model.predict(seen.astype(float)))
+
+
+def test_rows_of_colour_pictures_are_told_apart_from_grey_ones(stand_in: None) -> None:
+    x, y = np.zeros((6, 3 * 32 * 32), np.uint8), np.arange(6) % 2
+    with pytest.raises(ValueError, match=r"rows of 3072 are colour pictures of 32×32.*\(N, 32, 32, 3\)"):
+        ImageClassifier(time_limit=30).fit(x, y)
 
 
 def test_it_works_inside_a_search_and_a_pipeline(stand_in: None) -> None:

@@ -95,6 +95,7 @@ class Worker:
 
     def call(self, function: str, **arguments: Any) -> int:
         self.asked.append(function)
+        self.given = arguments
         return self.answer.call
 
     def poll(self, timeout: float) -> list[Report]:
@@ -110,6 +111,7 @@ def test_the_pace_is_measured_without_a_limit_and_then_read_from_the_log() -> No
     against = Job("x", 60, tradeoff="latency_ms")
     assert pace_of(log(), against, worker) == PACE
     assert worker.asked == ["seedleaf.stopwatch:pace_as_json"]
+    assert worker.given == {"time_limit": 60.0}, "of which it takes a share at most"
     other = Pace({"call": 5.0}, 16, "another machine")
     assert pace_of(log(pace=other.to_json()), against, worker) == other, (
         "a run that is resumed decides as before"

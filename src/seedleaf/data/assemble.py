@@ -19,6 +19,7 @@ from seedleaf.errors import DataError
 from seedleaf.seeds import rng_for
 
 TEST_FRACTION = 0.2
+FEWEST = "three or more"  # one each to train on, to validate by and to test with
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,9 +47,14 @@ def assemble(raw: Raw, seed: int) -> ImageData:
         test = None
     train_set, test_set, scale = _sets(raw.train, test, raw.scale, tally)
     names, train_set, test_set = _number(raw, train_set, test_set, tally)
-    _check_classes(train_set.y, names, raw.train.y_from)
+    _check_classes(train_set.y, names, raw.train.y_from, bool(raw.train.files or raw.class_names))
     if test_set is None:
         train_set, test_set = _hold_out(train_set, seed, tally)
+    if np.bincount(train_set.y).max() < 2:
+        raise DataError(
+            f"{raw.train.y_from}: no class has two images to train on and to validate by beside those of the test part: "
+            f"give {FEWEST} images of most classes"
+        )
     y_train, y_test = train_set.y.astype(np.int64), test_set.y.astype(np.int64)
     counts = np.bincount(y_train, minlength=len(names))
     _tell_small(counts, names, tally)
@@ -160,14 +166,17 @@ def _known_only(test: _Set, labels: Array, tally: Tally) -> _Set:
     return test.take(~unseen)
 
 
-def _check_classes(y: Labels, names: tuple[str, ...], where: str) -> None:
+def _check_classes(y: Labels, names: tuple[str, ...], where: str, named: bool) -> None:
+    """`named`: whether the classes have names of their own, and are no numbers."""
     if len(names) < 2:
         raise DataError(
             f"{where}: all {len(y):,} images are of one class ({shown(names[0])}): give at least two classes"
         )
     if len(names) > len(y) / 2:
+        # Nobody's target has a folder, or two values.
+        many = "" if named or len(names) == 2 else f" {REGRESSION}, and"
         raise DataError(
-            f"{where}: {len(names):,} classes for {len(y):,} images: {REGRESSION}, and two images of most classes"
+            f"{where}: {len(names):,} classes for {len(y):,} images:{many} give {FEWEST} images of most classes"
         )
 
 

@@ -134,6 +134,9 @@ def _classes(folder: Path, root: Path, tally: Tally) -> list[Entry]:
             tally.note("Files in hidden folders were left out", shown(path.relative_to(root)))
         else:
             classes.setdefault(inside[0], []).append(path)
+            if len(inside) > 2:
+                what = "Files in subfolders of a class folder were read as of that class"
+                tally.note(what, shown(path.relative_to(root)))
     for empty in _subfolders(folder, tally):
         if empty.name not in classes:
             tally.note("Class folders without files were left out", shown(empty.relative_to(root)))

@@ -9,23 +9,26 @@ from typing import Any
 import numpy as np
 
 from seedleaf.data.raw import Part, Raw
+from seedleaf.data.scale import Scale
 from seedleaf.errors import DataError
 
 # Whether torchvision picks the part by `train=True` or by `split="train"`.
 BY_FLAG = ("MNIST", "FashionMNIST", "KMNIST", "QMNIST", "USPS", "CIFAR10", "CIFAR100")
 BY_SPLIT = ("SVHN", "STL10")
 TORCHVISION = {name.casefold(): name for name in BY_FLAG + BY_SPLIT}
+WHITE = 16.0  # of scikit-learn's digits
 INSTEAD = "or give a folder of class folders, an .npz with x_train and y_train, or a folder with IDX files"
 
 
 def read_digits() -> Raw:
-    """scikit-learn's 1,797 handwritten digits, 8×8, grey; needs no network."""
+    """scikit-learn's 1,797 handwritten digits, 8×8, grey, 16 is white; needs no network."""
     from sklearn.datasets import load_digits
 
     digits = load_digits()
-    x = np.rint(digits.images * (255 / 16)).astype(np.uint8)
+    x = np.rint(digits.images * (255 / WHITE)).astype(np.uint8)
     names = tuple(str(name) for name in digits.target_names)
-    return Raw("digits", Part(x, digits.target, "digits", "digits"), class_names=names)
+    scale = Scale(whole=WHITE, decimal=WHITE)  # what scikit-learn hands out is predicted as it was learned
+    return Raw("digits", Part(x, digits.target, "digits", "digits"), class_names=names, scale=scale)
 
 
 def canonical(name: str) -> str | None:

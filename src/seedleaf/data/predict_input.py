@@ -7,7 +7,15 @@ from pathlib import Path
 import numpy as np
 
 from seedleaf.data.arrays import as_array, to_pixels
-from seedleaf.data.decode import Unreadable, decode, pillow_ready, to_channels
+from seedleaf.data.decode import (
+    Unreadable,
+    decode,
+    is_deep,
+    pillow_ready,
+    read_header,
+    read_reach,
+    to_channels,
+)
 from seedleaf.data.files import Tally, list_files, missing, shown
 from seedleaf.data.npz import npz_keys, read_npy, read_npz
 from seedleaf.data.scale import Scale
@@ -37,7 +45,10 @@ def read_inputs(
         if path.suffix.lower() in (".npy", ".npz"):
             return _from_array(path, height, width, channels, scale)
         with pillow_ready():
-            return [path.name], to_channels(decode(path, height, width, scale), channels)[None], []
+            tally = Tally()
+            pixels = to_channels(decode(path, height, width, scale), channels)
+            _tell_unknown(path, path.name, scale, tally)
+            return [path.name], pixels[None], [*tally.lines()]
     except Unreadable as error:
         raise DataError(
             f"{shown(path)} cannot be read: {error}; give an image, a folder of images, an .npy or an .npz"
@@ -59,6 +70,7 @@ def _from_folder(
             try:
                 pixels.append(to_channels(decode(path, height, width, scale), channels))
                 names.append(name)
+                _tell_unknown(path, name, scale, tally)
             except Unreadable as error:
                 skipped.append(f"{name} ({error})")
     findings = [*tally.lines()]
@@ -72,6 +84,22 @@ def _from_folder(
             f"{shown(folder)} holds no readable image{': ' if findings else ''}{'; '.join(findings)}"
         )
     return names, np.stack(pixels), findings
+
+
+def _tell_unknown(path: Path, name: str, scale: Scale | None, tally: Tally) -> None:
+    """Tally a picture whose white training did not say: one of more than 8 bits or of decimals, where training had none."""
+    known = scale or Scale()
+    if known.whole is not None and known.decimal is not None:
+        return
+    mode = read_header(path).mode
+    if not is_deep(mode) or (known.decimal if mode == "F" else known.whole) is not None:
+        return
+    kind, high = read_reach(path)
+    read = "by what each holds" if kind == "f" else "as 0 to 65535"
+    what = "of decimals" if kind == "f" else "of more than 8 bits"
+    tally.note(
+        f"Images {what}, of which training had none, were read {read}", f"{name}, which reaches {high:g}"
+    )
 
 
 def _load(path: Path, tally: Tally) -> Array:

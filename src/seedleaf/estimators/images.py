@@ -14,9 +14,11 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from seedleaf.api import fit
+from seedleaf.data.scale import BEYOND
 from seedleaf.estimators.folder import run_folder
 
 Array = npt.NDArray[Any]
+COLOUR_ROWS = 192  # values of a row: those of a colour picture of 8×8
 
 
 class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -26,10 +28,11 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     `max_latency`, `max_bytes`, `preset`, `workers`, `out`, `learner`, `tradeoff` and `fidelity`; `random_state` is its seed.
     Its `memory`, `sampler`, `scheduler` and `inherit` are not among them. The whole front is `result_.front`.
 
-    X is (N, H, W) or (N, H, W, C), uint8 or numbers, which are scaled by the range seen in `fit`. Rows of shape (N, D)
-    are taken as square grey pictures where D is a square, else as pictures one pixel high. y holds any labels. A part
-    of X is kept back to measure the result: see `result_.best.metrics`. Without `out` the run's folder goes away with
-    the estimator; a second fit with the same `out` lands beside the first, in `out`-2.
+    X is (N, H, W) or (N, H, W, C), uint8 or numbers, which are scaled by the range seen in `fit`; X on another scale than
+    that is refused. Rows of shape (N, D) are taken as square grey pictures where D is a square, else as pictures one pixel
+    high; those of colour pictures are refused. y holds any labels. A part of X is kept back to measure the result: see
+    `result_.best.metrics`. Without `out` the run's folder goes away with the estimator; a second fit with the same `out`
+    lands beside the first, in `out`-2.
     """
 
     def __init__(
@@ -110,13 +113,29 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _images(self, X: Array) -> npt.NDArray[np.uint8]:
         if X.ndim == 2:
             side = math.isqrt(X.shape[1])
+            third = math.isqrt(X.shape[1] // 3)
+            if 3 * third * third == X.shape[1] >= COLOUR_ROWS:
+                raise ValueError(
+                    f"rows of {X.shape[1]} are colour pictures of {third}×{third}, with channels first or last: give X as "
+                    f"(N, {third}, {third}, 3)"
+                )
             X = X.reshape(len(X), side, side) if side * side == X.shape[1] else X[:, None, :]
         if X.ndim == 3:
             X = X[..., None]
         if self.pixels_ and X.dtype == np.uint8:
             return np.ascontiguousarray(X)
         span = max(self.high_ - self.low_, 1e-12)
+        self._check_scale(X, span)
         return np.clip(np.rint((X - self.low_) * (255.0 / span)), 0, 255).astype(np.uint8)
+
+    def _check_scale(self, X: Array, span: float) -> None:
+        """ValueError where X is on another scale than what was fitted: it would be answered with nonsense."""
+        high = float(X.max()) if X.size else self.high_
+        parts_of_one = X.dtype.kind == "f" and high <= 1 and bool((X % 1 != 0).any())
+        if high - self.low_ >= BEYOND * span or (self.pixels_ and parts_of_one):
+            raise ValueError(
+                f"X reaches {high:g}, but what was fitted went from {self.low_:g} to {self.high_:g}: bring X to its scale"
+            )
 
     def __getstate__(self) -> dict[str, Any]:
         return {k: v for k, v in super().__getstate__().items() if k != "_finalizer"}

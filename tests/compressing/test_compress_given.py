@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 import seedleaf
 from seedleaf.cli import app
-from seedleaf.compressing.given import own_data
+from seedleaf.compressing.given import DRAWN, own_data
 from seedleaf.compressing.job import CompressJob
 from seedleaf.compressing.model_source import Reading, TakenRun, reading, take_module, take_run
 from seedleaf.compression.plan_json import plan_to_json
@@ -33,6 +33,7 @@ from seedleaf.result import Result
 from seedleaf.store import SqlStore
 from seedleaf.study import Study
 from seedleaf.train import checkpoint
+from seedleaf.views.view import SilentView
 
 
 def deliver(folder: Path, data: Path, study: Any, seed: int) -> None:
@@ -157,6 +158,30 @@ def test_a_result_is_its_run(pictures: Path, tested: list[Any], tmp_path: Path) 
     assert isinstance(result, Result)
     assert json.loads((tmp_path / "out" / "run.json").read_text())["model"] == str(first)
     assert len(tested) == 1
+
+
+class Heard(SilentView):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def message(self, text: str) -> None:
+        self.lines.append(text)
+
+
+def test_a_test_part_that_was_drawn_from_what_a_module_may_know_is_told_at_once(
+    pictures: Path, tested: list[Any], tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 256, (60, 12, 12, 3), dtype=np.uint8), np.arange(60) % 3
+    run = fit_of(tmp_path / "fit", pictures)
+    told = []
+    for i, (model, data) in enumerate([(small_net(), (x, y)), (small_net(), (x, y, x, y)), (run, None)]):
+        view = Heard()
+        seedleaf.compress(model, data, max_params=5000, view=view, out=tmp_path / f"out {i}")
+        told.append([line for line in view.lines if line.startswith("noticed")])
+    assert told == [[f"noticed   {DRAWN}"], [], []]
 
 
 @pytest.mark.parametrize("data", [None, "digits"])

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from seedleaf import __version__
 from seedleaf.amounts import parse_bytes, parse_count, parse_milliseconds, parse_seconds
 from seedleaf.compressing.finish import Compressing, finish
-from seedleaf.compressing.given import folder_of, own_data
+from seedleaf.compressing.given import folder_of, own_data, told_of_test
 from seedleaf.compressing.job import CompressJob
 from seedleaf.compressing.late import resumable
 from seedleaf.compressing.plan import INT8, begin, describe, open_study, plan, planned_before, probe
@@ -76,9 +76,9 @@ def compress(
     `seedleaf.fit` takes; a run's own where it is left out.
     Bounds: `speedup` over the original as ONNX Runtime measures it, `max_latency` (ms an image: 0.5 or "0.5ms"),
     `max_params`, `max_macs`, `max_bytes`. `max_drop` (percent points of accuracy) is what the verdict holds the result
-    against. `int8`: "auto" (searched), "always", "never". With `tradeoff` "latency_ms" (or "latency"), "params", "macs" or
-    "bytes" the whole front of error against that is searched, from the bounds on, and other networks of it are delivered
-    to front/.
+    against. `int8`: "auto" (searched where a bound gains by it), "always", "never". With `tradeoff` "latency_ms" (or
+    "latency"), "params", "macs" or "bytes" the whole front of error against that is searched, from the bounds on, and other
+    networks of it are delivered to front/.
     `max_trials` ends the search early.
     Raises DataError, LimitError (with what could be reached), BudgetError, RunError, StudyError (no such option).
     """
@@ -208,6 +208,8 @@ def _stages(
             study.note("session", began=began + used, used=used, time_limit=job.time_limit)
             for line in describe(data.spec, found, planned, study):
                 view.message(line)
+            if said := told_of_test(job, data.spec):
+                view.message(f"noticed   {said}")
             searched = time.time()
             search_end = deadline - planned.delivery - planned.refit - planned.front
             if study.history.note("default") is None:

@@ -65,12 +65,20 @@ def _out_of_reach(ways: list[Mapping[str, Targets]], targets: Targets, costs: Ta
         least = min(floor[metric] for way in ways for floor in way.values())
         if least > bound:
             # Whoever asked for a speedup has to be told one.
-            faster = f", {costs[metric] / least:.2g} times faster" if metric == "latency_ms" else ""
+            faster = f", {speed(costs[metric] / least, '.2g')}" if metric == "latency_ms" else ""
             rows.append(
                 f"{said(metric, bound)} (this network can come down to about {said(metric, least)}{faster})"
             )
     both = "no order of passes reaches all of " + ", ".join(said(m, v) for m, v in targets.items())
     return "; ".join(rows) or both
+
+
+def speed(ratio: float, form: str = ".2f", other: str = "") -> str:
+    """How many times faster something is than `other`, as people say it: what takes longer is so many times slower."""
+    times = format(max(ratio, 1 / ratio), form)
+    if float(times) == 1.0:
+        return "as fast" + (f" as {other}" if other else "")
+    return f"{times} times {'faster' if ratio > 1 else 'slower'}" + (f" than {other}" if other else "")
 
 
 def said(metric: str, value: float) -> str:

@@ -45,12 +45,35 @@ def own_data(model: Any) -> str | None:
 
 
 def check_module(model: Any) -> None:
-    """RunError where `model` is no torch module. Where nobody has imported torch there is none, and it stays so."""
+    """RunError where `model` is no torch module that could be taken apart. Where nobody has imported torch there is none,
+    and it stays so."""
     torch = sys.modules.get("torch")
     if torch is None or not isinstance(model, torch.nn.Module):
         raise RunError(
             f"a model is a run's folder, its Result, or a torch module, got {type(model).__name__}"
         )
+    if any(isinstance(part, torch.jit.ScriptModule) for part in model.modules()):
+        raise RunError(
+            "the model was compiled by torch.jit, which cannot be taken apart: give the nn.Module itself"
+        )
+    if any(map(torch.nn.parameter.is_lazy, (*model.parameters(), *model.buffers()))):
+        raise RunError(
+            "the model has lazy layers that have seen no input yet, and so no weights: run it once on images, and train it"
+        )
+
+
+def uncompiled(module: Any) -> Any:
+    """What `torch.compile` was given, in place of each module that it gave back: the same weights, which can be followed."""
+    dynamo = sys.modules.get("torch._dynamo.eval_frame")
+    if dynamo is None:  # nobody has compiled anything
+        return module
+    while isinstance(module, dynamo.OptimizedModule):
+        module = module._orig_mod
+    for part in list(module.modules()):
+        for name, inner in part._modules.items():
+            while isinstance(inner, dynamo.OptimizedModule):
+                part._modules[name] = inner = inner._orig_mod
+    return module
 
 
 def told_of_test(job: CompressJob, spec: ImageSpec) -> str:
@@ -59,4 +82,4 @@ def told_of_test(job: CompressJob, spec: ImageSpec) -> str:
     return DRAWN if spec.held_out and not job.of_run else ""
 
 
-__all__ = ["check_module", "folder_of", "own_data", "told_of_test"]
+__all__ = ["check_module", "folder_of", "own_data", "told_of_test", "uncompiled"]

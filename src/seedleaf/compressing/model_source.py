@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from seedleaf.compressing.given import check_module
+from seedleaf.compressing.given import check_module, uncompiled
 from seedleaf.compression.melt import branches, melt, plain_plan
 from seedleaf.compression.original import foreign_subject, own_subject, save_foreign, save_own
 from seedleaf.compression.plan_json import plan_from_json
@@ -221,6 +221,6 @@ def take_module(module: Any) -> TakenModule:
 
     check_module(module)
     try:
-        return TakenModule(copy.deepcopy(module).cpu().eval())
+        return TakenModule(uncompiled(copy.deepcopy(module)).cpu().eval())
     except Exception as error:  # whatever an attribute of somebody's class raises
         raise RunError(f"the model cannot be copied: {error}") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from seedleaf.compression.plan_json import plan_to_json
 from seedleaf.compression.recipe import fingerprint
 from seedleaf.core import Event, History
 from seedleaf.data.images import load_images
-from seedleaf.errors import RunError
+from seedleaf.errors import DataError, RunError
 from seedleaf.executors.base import Settings
 from seedleaf.folder import LOG, STUDY
 from seedleaf.job import ARRAYS, Job
@@ -254,7 +255,82 @@ def test_a_recipe_in_a_run_is_replayed_on_the_images_that_the_run_drew(
     assert drawn[-1] == drawn[-2] != expected, "as told; and a recipe that lies alone knows no seed"
 
 
+def test_a_run_without_a_recipe_says_whose_it_would_be(pictures: Path, tmp_path: Path) -> None:
+    run = fit_of(tmp_path / "run", pictures)
+    said = "is no compression, so it holds no recipe: give the run that compress made of it$"
+    for given in (run, seedleaf.load(run), run / "best"):
+        with pytest.raises(RunError, match=said):
+            seedleaf.replay(given, run)
+    CompressJob(str(run), str(pictures), 60.0, speedup=2.0).save(run)
+    with pytest.raises(RunError, match="has delivered no recipe yet: seedleaf resume"):
+        seedleaf.replay(run, run)
+
+
+def test_a_compressed_module_is_refused_before_data_is_asked_for(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("seedleaf.compressing.run._workers", lambda *_: pytest.fail("a worker starts"))
+    run = fit_of(tmp_path / "run", Path(ARRAYS), kind="none")
+    (run / "best").mkdir()
+    path = run / "best" / "config.json"
+    path.write_text(json.dumps({"structure": {"module": "Net"}}))
+    for data in (None, pictures):
+        with pytest.raises(
+            RunError, match="holds a compressed module, not a plan: compress the original again"
+        ):
+            seedleaf.compress(run, data, speedup=2, out=tmp_path / "out")
+    for text in ("[]", "{", '{"structure": ["module"]}'):
+        path.write_text(text)
+        assert own_data(run) is None, "what is damaged is told of where it is read"
+
+
 # --- going on ---
+
+
+def test_what_is_finished_says_so_and_is_handed_back_though_its_original_is_gone(
+    pictures: Path, tested: list[Any], tmp_path: Path
+) -> None:
+    shutil.copytree(fit_of(tmp_path / "fit", pictures), tmp_path / "gone")
+    run = seedleaf.compress(tmp_path / "gone", max_params=5000, out=tmp_path / "run").folder
+    net = seedleaf.compress(
+        small_net(), pictures, max_params=5000, mean=[0.5] * 3, seed=3, out=tmp_path / "net"
+    ).folder
+
+    def told(folder: Path) -> list[str]:
+        view = Heard()
+        assert seedleaf.resume(folder, view=view).folder == folder
+        return view.lines
+
+    assert told(run) == [f"finished  {run} is done; it goes on with a larger --time"]
+    shutil.rmtree(tmp_path / "gone")
+    assert told(run) == [f"finished  {run} is done"]
+    assert told(net) == [f"finished  {net} is done"]
+    with pytest.raises(
+        RunError, match=r"run is done, and for more time it needs .* gone, which .*run is a compression"
+    ):
+        seedleaf.resume(run, time_limit="1h")
+    with pytest.raises(RunError, match="net is done, and for more time it needs") as caught:
+        seedleaf.resume(net, time_limit="1h")
+    call = f"seedleaf.compress(module, {str(pictures)!r}, max_params=5000, time_limit=600, mean=[0.5, 0.5, 0.5], seed=3)"
+    assert str(caught.value).endswith(f"run it again: {call}")
+    assert len(tested) == 2
+
+
+def test_what_a_call_was_is_told_without_what_was_left_out() -> None:
+    job = CompressJob(
+        "Net", ARRAYS, 90.5, speedup=2.5, at_most={"latency_ms": 0.25, "bytes": 20_000.0}, int8="never"
+    )
+    call = "seedleaf.compress(module, data, speedup=2.5, max_latency=0.25, max_bytes=20000, time_limit=90.5, int8='never')"
+    assert replace(job, command="seedleaf.compress(…)").again() == job.again() == call
+    assert replace(job, command="seedleaf compress a/run").again() == "seedleaf compress a/run"
+    of_run = replace(job, model="/runs/it is", data="digits")
+    assert of_run.again().startswith("seedleaf.compress('/runs/it is', 'digits', speedup=2.5,")
+
+
+@pytest.mark.parametrize("mean", [0.5, "half", [None]])
+def test_a_mean_that_is_no_list_of_numbers(mean: Any, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="mean and std need one number per channel, got"):
+        seedleaf.compress(small_net(), "digits", speedup=2, mean=mean, out=tmp_path / "out")
 
 
 def test_a_compression_whose_original_is_gone_says_where_it_was(tmp_path: Path) -> None:

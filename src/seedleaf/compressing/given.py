@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +32,8 @@ def own_data(model: Any) -> str | None:
         check_module(model)
         return None
     try:
-        note = read_history(delivered_in(Path(model))[0]).note("run") or {}
+        run, delivered = delivered_in(Path(model))
+        note = read_history(run).note("run") or {}
     except RunError as error:
         raise RunError(f"{error}; MODEL is the folder of a run (a torch module: seedleaf.compress)") from None
     data = note.get("data")
@@ -41,7 +44,26 @@ def own_data(model: Any) -> str | None:
             f"{model} is a run of a table: compress takes networks of images; for a smaller table model: "
             f"seedleaf fit {again} --max-bytes N"
         )
+    if "module" in structure_in(delivered):
+        raise no_plan(run)
     return found
+
+
+def structure_in(delivered: Path) -> Mapping[str, Any]:
+    """How the network in such a folder is described; empty where it is by its config, or cannot be read."""
+    try:
+        body = json.loads((delivered / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    structure = body.get("structure") if isinstance(body, dict) else None
+    return structure if isinstance(structure, dict) else {}
+
+
+def no_plan(run: Path) -> RunError:
+    """That a run holds a network which cannot be compressed once more."""
+    return RunError(
+        f"{run} holds a compressed module, not a plan: compress the original again, to other bounds"
+    )
 
 
 def check_module(model: Any) -> None:
@@ -82,4 +104,4 @@ def told_of_test(job: CompressJob, spec: ImageSpec) -> str:
     return DRAWN if spec.held_out and not job.of_run else ""
 
 
-__all__ = ["check_module", "folder_of", "own_data", "told_of_test", "uncompiled"]
+__all__ = ["check_module", "folder_of", "no_plan", "own_data", "structure_in", "told_of_test", "uncompiled"]

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from seedleaf.compressing.given import check_module, uncompiled
+from seedleaf.compressing.given import check_module, no_plan, uncompiled
 from seedleaf.compression.melt import branches, melt, plain_plan
 from seedleaf.compression.original import foreign_subject, own_subject, save_foreign, save_own
 from seedleaf.compression.plan_json import plan_from_json
@@ -117,9 +117,7 @@ def take_run(folder: Path) -> TakenRun | TakenBackbone:
         raise RunError(f"{best / 'config.json'} cannot be read: {error!r}") from None
     structure = body.get("structure") or {}
     if "module" in structure:
-        raise RunError(
-            f"{folder} holds a compressed module, not a plan: compress the original again, to other bounds"
-        )
+        raise no_plan(folder)
     if not structure and "backbone" in config:
         return _backbone(best, Job.load(folder).learner, spec, config, reading(history))
     plan = plan_from_json(structure["plan"]) if structure else ConvNet().plan(spec, config)

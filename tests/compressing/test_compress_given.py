@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 import seedleaf
 from seedleaf.cli import app
+from seedleaf.compressing.early import check_bounds
 from seedleaf.compressing.given import DRAWN, own_data
 from seedleaf.compressing.job import CompressJob
 from seedleaf.compressing.model_source import Reading, TakenRun, reading, take_module, take_run
@@ -23,7 +24,7 @@ from seedleaf.compression.plan_json import plan_to_json
 from seedleaf.compression.recipe import fingerprint
 from seedleaf.core import Event, History
 from seedleaf.data.images import load_images
-from seedleaf.errors import DataError, RunError
+from seedleaf.errors import DataError, LimitError, RunError
 from seedleaf.executors.base import Settings
 from seedleaf.folder import LOG, STUDY
 from seedleaf.job import ARRAYS, Job
@@ -212,6 +213,83 @@ def test_a_run_without_data_on_a_disk_asks_for_it(tmp_path: Path) -> None:
     assert own_data(run) is None
     with pytest.raises(RunError, match="give the data that the model was trained for"):
         seedleaf.compress(run, speedup=2, out=tmp_path / "out")
+
+
+# --- bounds, before anything starts ---
+
+
+def add_to_front(run: Path, name: str, config: Any = None) -> Path:
+    """Its best network once more, of this config."""
+    member = shutil.copytree(run / "best", run / "front" / name)
+    path = member / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "config": config or {}}))
+    return member
+
+
+@pytest.fixture
+def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("seedleaf.compressing.run._workers", lambda *_: pytest.fail("a worker starts"))
+
+
+@pytest.mark.usefixtures("nobody")
+@pytest.mark.parametrize(
+    ("bounds", "said"),
+    [
+        (
+            {"max_params": "1M"},
+            r"keeps these bounds already \([\d,]+ parameters\): there is nothing to compress",
+        ),
+        (
+            {"max_params": "1M", "max_macs": "1G", "max_bytes": "1M"},
+            r"keeps these bounds already .*80,000 bytes\)",
+        ),
+        (
+            {"max_params": 10},
+            r"cannot be reached: 10 parameters \(this network can come down to about [\d,]+ ",
+        ),
+        (
+            {"max_macs": 100, "speedup": 2},
+            r"cannot be reached: 100 multiply-adds \(this network can come down",
+        ),
+        (
+            {"max_bytes": 200, "max_params": "1M"},
+            r"cannot be reached: 200 bytes \(this network can come down to",
+        ),
+    ],
+)
+def test_what_the_plan_of_a_run_tells_is_told_before_a_worker_starts(
+    bounds: dict[str, Any], said: str, pictures: Path, tmp_path: Path
+) -> None:
+    run = fit_of(tmp_path / "run", pictures)
+    (run / "best" / "model.onnx").write_bytes(bytes(80_000))
+    add_to_front(run, "0003")
+    for model in (run, run / "best", run / "front" / "0003"):
+        with pytest.raises(LimitError, match=said):
+            seedleaf.compress(model, **bounds, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    done = CliRunner().invoke(app, ["compress", str(run), "--max-params", "1M"])
+    assert done.stderr.startswith("seedleaf: the model keeps these bounds already")
+
+
+@pytest.mark.usefixtures("nobody")
+def test_what_cannot_be_read_of_a_run_is_told_before_a_worker_starts(pictures: Path, tmp_path: Path) -> None:
+    run = fit_of(tmp_path / "run", pictures)
+    path = run / "best" / "config.json"
+    for text in ("{", "[]", "{}", '{"classes": ["a"], "structure": {"plan": []}}'):
+        path.write_text(text)
+        with pytest.raises(RunError, match=r"config.json cannot be read|not the plan of a network"):
+            seedleaf.compress(run, max_params=5000, out=tmp_path / "out")
+
+
+def test_what_no_plan_tells_is_left_to_the_workers(pictures: Path, tested: list[Any], tmp_path: Path) -> None:
+    """Times, and networks by name, whose costs torch counts."""
+    run = fit_of(tmp_path / "run", pictures)
+    seedleaf.compress(run, max_params="1M", max_latency=0.5, out=tmp_path / "times")
+    path = run / "best" / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "structure": {}}))
+    member = add_to_front(run, "0001", {"backbone": "timm:some"})
+    check_bounds(member, CompressJob(str(run), "", 60.0, at_most={"params": 1.0}))
+    assert len(tested) == 1
 
 
 # --- replaying ---

@@ -124,10 +124,15 @@ def targets_of(job: CompressJob, costs: Mapping[str, float]) -> dict[str, float]
         targets["latency_ms"] = min(asked, targets.get("latency_ms", asked))
     if job.tradeoff:
         targets.setdefault(job.tradeoff, costs[job.tradeoff])
+    refuse_kept(targets, costs)
+    return targets
+
+
+def refuse_kept(targets: Mapping[str, float], costs: Mapping[str, float]) -> None:
+    """LimitError where `costs` keep all targets."""
     if all(costs[m] <= v for m, v in targets.items()):
         has = ", ".join(f"{said(m, costs[m])}" for m in targets)
         raise LimitError(f"the model keeps these bounds already ({has}): there is nothing to compress")
-    return targets
 
 
 def open_study(

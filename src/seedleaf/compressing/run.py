@@ -116,6 +116,10 @@ def compress(
     source = mine if data is None else data
     if source is None:
         raise RunError("give the data that the model was trained for")
+    if isinstance(model, str | Path):
+        from seedleaf.compressing.early import check_bounds
+
+        check_bounds(Path(model), job)
     job = replace(job, data=name_of(source))
     job = replace(job, command=job.again())
     new = new_folder(f"{Path(job.data).stem}-compressed", out)

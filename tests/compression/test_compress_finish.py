@@ -334,6 +334,10 @@ def test_a_recipe_is_replayed_and_undone(
             small = seedleaf.replay(given, net, data, tuned=tuned)
             expected = Predictor.open(run.folder).probabilities(zoo.pictures(40)[0])
             np.testing.assert_allclose(answers(small), expected, atol=1e-4)
+    numbers = [
+        sum(p.numel() for p in seedleaf.replay(path, net, data, undo=undo).parameters()) for undo in range(4)
+    ]
+    assert numbers[0] == numbers[2] < numbers[3], "what is not there in a float module, and what was removed"
     whole = seedleaf.replay(path, net, data, undo=passes)
     torch.testing.assert_close(whole.state_dict(), net.state_dict(), rtol=0, atol=0)
     with pytest.raises(ValueError, match=f"from 0 to the recipe's {passes} passes"):

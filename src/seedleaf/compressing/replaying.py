@@ -38,6 +38,7 @@ def replay(
 ) -> nn.Module:
     """Apply a recipe to the model that it was made for; the last `undo` passes are left out, all of them give the original.
 
+    The two that end every recipe, distil and quantise, change nothing in the module.
     `recipe` is a recipe.json, or a compressed run (its Result or folder) or one of its front. `original`, `data`, `mean`,
     `std` and `seed` are what `seedleaf.compress` was given; the seed of a recipe that lies in a run is known.
     The weights are those that the passes leave, with BatchNorm recalibrated on training images; with `tuned` those that were

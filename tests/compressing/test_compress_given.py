@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,15 @@ from typer.testing import CliRunner
 
 import seedleaf
 from seedleaf.cli import app
-from seedleaf.compressing.given import own_data
+from seedleaf.compressing.early import check_bounds
+from seedleaf.compressing.given import DRAWN, own_data
 from seedleaf.compressing.job import CompressJob
 from seedleaf.compressing.model_source import Reading, TakenRun, reading, take_module, take_run
 from seedleaf.compression.plan_json import plan_to_json
 from seedleaf.compression.recipe import fingerprint
 from seedleaf.core import Event, History
 from seedleaf.data.images import load_images
-from seedleaf.errors import RunError
+from seedleaf.errors import DataError, LimitError, RunError
 from seedleaf.executors.base import Settings
 from seedleaf.folder import LOG, STUDY
 from seedleaf.job import ARRAYS, Job
@@ -33,6 +35,7 @@ from seedleaf.result import Result
 from seedleaf.store import SqlStore
 from seedleaf.study import Study
 from seedleaf.train import checkpoint
+from seedleaf.views.view import SilentView
 
 
 def deliver(folder: Path, data: Path, study: Any, seed: int) -> None:
@@ -159,6 +162,30 @@ def test_a_result_is_its_run(pictures: Path, tested: list[Any], tmp_path: Path) 
     assert len(tested) == 1
 
 
+class Heard(SilentView):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def message(self, text: str) -> None:
+        self.lines.append(text)
+
+
+def test_a_test_part_that_was_drawn_from_what_a_module_may_know_is_told_at_once(
+    pictures: Path, tested: list[Any], tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 256, (60, 12, 12, 3), dtype=np.uint8), np.arange(60) % 3
+    run = fit_of(tmp_path / "fit", pictures)
+    told = []
+    for i, (model, data) in enumerate([(small_net(), (x, y)), (small_net(), (x, y, x, y)), (run, None)]):
+        view = Heard()
+        seedleaf.compress(model, data, max_params=5000, view=view, out=tmp_path / f"out {i}")
+        told.append([line for line in view.lines if line.startswith("noticed")])
+    assert told == [[f"noticed   {DRAWN}"], [], []]
+
+
 @pytest.mark.parametrize("data", [None, "digits"])
 def test_a_table_s_run_is_refused_before_anything_starts(
     data: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -186,6 +213,83 @@ def test_a_run_without_data_on_a_disk_asks_for_it(tmp_path: Path) -> None:
     assert own_data(run) is None
     with pytest.raises(RunError, match="give the data that the model was trained for"):
         seedleaf.compress(run, speedup=2, out=tmp_path / "out")
+
+
+# --- bounds, before anything starts ---
+
+
+def add_to_front(run: Path, name: str, config: Any = None) -> Path:
+    """Its best network once more, of this config."""
+    member = shutil.copytree(run / "best", run / "front" / name)
+    path = member / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "config": config or {}}))
+    return member
+
+
+@pytest.fixture
+def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("seedleaf.compressing.run._workers", lambda *_: pytest.fail("a worker starts"))
+
+
+@pytest.mark.usefixtures("nobody")
+@pytest.mark.parametrize(
+    ("bounds", "said"),
+    [
+        (
+            {"max_params": "1M"},
+            r"keeps these bounds already \([\d,]+ parameters\): there is nothing to compress",
+        ),
+        (
+            {"max_params": "1M", "max_macs": "1G", "max_bytes": "1M"},
+            r"keeps these bounds already .*80,000 bytes\)",
+        ),
+        (
+            {"max_params": 10},
+            r"cannot be reached: 10 parameters \(this network can come down to about [\d,]+ ",
+        ),
+        (
+            {"max_macs": 100, "speedup": 2},
+            r"cannot be reached: 100 multiply-adds \(this network can come down",
+        ),
+        (
+            {"max_bytes": 200, "max_params": "1M"},
+            r"cannot be reached: 200 bytes \(this network can come down to",
+        ),
+    ],
+)
+def test_what_the_plan_of_a_run_tells_is_told_before_a_worker_starts(
+    bounds: dict[str, Any], said: str, pictures: Path, tmp_path: Path
+) -> None:
+    run = fit_of(tmp_path / "run", pictures)
+    (run / "best" / "model.onnx").write_bytes(bytes(80_000))
+    add_to_front(run, "0003")
+    for model in (run, run / "best", run / "front" / "0003"):
+        with pytest.raises(LimitError, match=said):
+            seedleaf.compress(model, **bounds, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    done = CliRunner().invoke(app, ["compress", str(run), "--max-params", "1M"])
+    assert done.stderr.startswith("seedleaf: the model keeps these bounds already")
+
+
+@pytest.mark.usefixtures("nobody")
+def test_what_cannot_be_read_of_a_run_is_told_before_a_worker_starts(pictures: Path, tmp_path: Path) -> None:
+    run = fit_of(tmp_path / "run", pictures)
+    path = run / "best" / "config.json"
+    for text in ("{", "[]", "{}", '{"classes": ["a"], "structure": {"plan": []}}'):
+        path.write_text(text)
+        with pytest.raises(RunError, match=r"config.json cannot be read|not the plan of a network"):
+            seedleaf.compress(run, max_params=5000, out=tmp_path / "out")
+
+
+def test_what_no_plan_tells_is_left_to_the_workers(pictures: Path, tested: list[Any], tmp_path: Path) -> None:
+    """Times, and networks by name, whose costs torch counts."""
+    run = fit_of(tmp_path / "run", pictures)
+    seedleaf.compress(run, max_params="1M", max_latency=0.5, out=tmp_path / "times")
+    path = run / "best" / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "structure": {}}))
+    member = add_to_front(run, "0001", {"backbone": "timm:some"})
+    check_bounds(member, CompressJob(str(run), "", 60.0, at_most={"params": 1.0}))
+    assert len(tested) == 1
 
 
 # --- replaying ---
@@ -229,7 +333,82 @@ def test_a_recipe_in_a_run_is_replayed_on_the_images_that_the_run_drew(
     assert drawn[-1] == drawn[-2] != expected, "as told; and a recipe that lies alone knows no seed"
 
 
+def test_a_run_without_a_recipe_says_whose_it_would_be(pictures: Path, tmp_path: Path) -> None:
+    run = fit_of(tmp_path / "run", pictures)
+    said = "is no compression, so it holds no recipe: give the run that compress made of it$"
+    for given in (run, seedleaf.load(run), run / "best"):
+        with pytest.raises(RunError, match=said):
+            seedleaf.replay(given, run)
+    CompressJob(str(run), str(pictures), 60.0, speedup=2.0).save(run)
+    with pytest.raises(RunError, match="has delivered no recipe yet: seedleaf resume"):
+        seedleaf.replay(run, run)
+
+
+def test_a_compressed_module_is_refused_before_data_is_asked_for(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("seedleaf.compressing.run._workers", lambda *_: pytest.fail("a worker starts"))
+    run = fit_of(tmp_path / "run", Path(ARRAYS), kind="none")
+    (run / "best").mkdir()
+    path = run / "best" / "config.json"
+    path.write_text(json.dumps({"structure": {"module": "Net"}}))
+    for data in (None, pictures):
+        with pytest.raises(
+            RunError, match="holds a compressed module, not a plan: compress the original again"
+        ):
+            seedleaf.compress(run, data, speedup=2, out=tmp_path / "out")
+    for text in ("[]", "{", '{"structure": ["module"]}'):
+        path.write_text(text)
+        assert own_data(run) is None, "what is damaged is told of where it is read"
+
+
 # --- going on ---
+
+
+def test_what_is_finished_says_so_and_is_handed_back_though_its_original_is_gone(
+    pictures: Path, tested: list[Any], tmp_path: Path
+) -> None:
+    shutil.copytree(fit_of(tmp_path / "fit", pictures), tmp_path / "gone")
+    run = seedleaf.compress(tmp_path / "gone", max_params=5000, out=tmp_path / "run").folder
+    net = seedleaf.compress(
+        small_net(), pictures, max_params=5000, mean=[0.5] * 3, seed=3, out=tmp_path / "net"
+    ).folder
+
+    def told(folder: Path) -> list[str]:
+        view = Heard()
+        assert seedleaf.resume(folder, view=view).folder == folder
+        return view.lines
+
+    assert told(run) == [f"finished  {run} is done; it goes on with a larger --time"]
+    shutil.rmtree(tmp_path / "gone")
+    assert told(run) == [f"finished  {run} is done"]
+    assert told(net) == [f"finished  {net} is done"]
+    with pytest.raises(
+        RunError, match=r"run is done, and for more time it needs .* gone, which .*run is a compression"
+    ):
+        seedleaf.resume(run, time_limit="1h")
+    with pytest.raises(RunError, match="net is done, and for more time it needs") as caught:
+        seedleaf.resume(net, time_limit="1h")
+    call = f"seedleaf.compress(module, {str(pictures)!r}, max_params=5000, time_limit=600, mean=[0.5, 0.5, 0.5], seed=3)"
+    assert str(caught.value).endswith(f"run it again: {call}")
+    assert len(tested) == 2
+
+
+def test_what_a_call_was_is_told_without_what_was_left_out() -> None:
+    job = CompressJob(
+        "Net", ARRAYS, 90.5, speedup=2.5, at_most={"latency_ms": 0.25, "bytes": 20_000.0}, int8="never"
+    )
+    call = "seedleaf.compress(module, data, speedup=2.5, max_latency=0.25, max_bytes=20000, time_limit=90.5, int8='never')"
+    assert replace(job, command="seedleaf.compress(…)").again() == job.again() == call
+    assert replace(job, command="seedleaf compress a/run").again() == "seedleaf compress a/run"
+    of_run = replace(job, model="/runs/it is", data="digits")
+    assert of_run.again().startswith("seedleaf.compress('/runs/it is', 'digits', speedup=2.5,")
+
+
+@pytest.mark.parametrize("mean", [0.5, "half", [None]])
+def test_a_mean_that_is_no_list_of_numbers(mean: Any, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="mean and std need one number per channel, got"):
+        seedleaf.compress(small_net(), "digits", speedup=2, mean=mean, out=tmp_path / "out")
 
 
 def test_a_compression_whose_original_is_gone_says_where_it_was(tmp_path: Path) -> None:

@@ -34,6 +34,8 @@ GOOD = {"speedup": 2.0, "bytes": 1000, "params": 50, "macs": 9, "latency_ms": {"
         ({"bytes": 1001}, "bytes is 1,001, over 1,000"),
         ({"params": 51}, "params is 51, over 50"),
         ({"speedup": 1.99}, "it is 1.99 times faster, not 2"),
+        ({"speedup": 0.8}, "it is 1.25 times slower, not 2 times faster"),
+        ({"speedup": 1.00001}, "it is as fast, not 2 times faster"),
         ({"latency_ms": {"median": 0.51, "p90": 0.6}}, "latency_ms is 0.51, over 0.5"),
     ],
 )

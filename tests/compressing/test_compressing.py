@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -139,7 +140,7 @@ def test_report_card_and_verdict_tell_it(compressed: Path) -> None:
     ):
         assert said in page
     card = (compressed / "best" / "README.md").read_text(encoding="utf-8")
-    assert "times faster than the original" in card
+    assert re.search(r"(times (faster|slower) than|as fast as) the original \(", card)
     assert "from scratch" in card
 
 
@@ -482,6 +483,35 @@ def test_int8_that_is_not_possible() -> None:
     with pytest.raises(LimitError, match="the graph cannot be quantised"):
         plan(replace(JOB, int8="always"), found, spec, 50.0, 10.0)
     assert plan(JOB, found, spec, 50.0, 10.0).int8 == "never"
+
+
+@pytest.mark.parametrize(
+    ("bounds", "faster", "expected"),
+    [
+        ({"params": 5000.0}, 2.0, "never"),
+        ({"params": 5000.0, "macs": 500_000.0}, 2.0, "never"),
+        ({"params": 5000.0, "bytes": 20_000.0}, 2.0, "search"),
+        ({"params": 5000.0, "latency_ms": 0.5}, 2.0, "search"),
+        ({"params": 5000.0, "latency_ms": 0.5}, 0.8, "never"),
+        ({"bytes": 20_000.0, "latency_ms": 0.5}, 0.8, "search"),
+    ],
+)
+def test_int8_is_searched_where_a_bound_gains_by_it(
+    bounds: dict[str, float], faster: float, expected: str
+) -> None:
+    spec, found = load_images("digits").spec, {**FOUND, "int8": {"latency_ms": faster, "bytes": 3.5}}
+    job = replace(JOB, speedup=None, at_most=bounds)
+    assert plan(job, found, spec, 50.0, 10.0).int8 == expected
+    for told in ("always", "never"):
+        assert plan(replace(job, int8=told), found, spec, 50.0, 10.0).int8 == told
+
+
+def test_int8_is_searched_for_a_speed_up_and_for_a_trade_off_that_gains_by_it() -> None:
+    spec = load_images("digits").spec
+    assert plan(JOB, FOUND, spec, 50.0, 10.0).int8 == "search"
+    counted = replace(JOB, speedup=None, at_most={"params": 5000.0})
+    assert plan(replace(counted, tradeoff="bytes"), FOUND, spec, 50.0, 10.0).int8 == "search"
+    assert plan(replace(counted, tradeoff="macs"), FOUND, spec, 50.0, 10.0).int8 == "never"
 
 
 def test_too_little_time_for_the_network() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,13 +17,14 @@ from opened import EVEN, Opened, delivered, looks, trained, verdict_of
 from torch import Tensor
 
 import seedleaf
-from seedleaf.compressing.card import METRICS, kept_metrics, verdict
+from seedleaf.compressing.card import METRICS, kept_metrics, said_of, verdict
 from seedleaf.compressing.finish import finish
 from seedleaf.compressing.front import beside, deliver_front
 from seedleaf.compressing.job import CompressJob
 from seedleaf.compressing.limits import broken_bounds
 from seedleaf.compressing.model_source import Reading
 from seedleaf.compression.own import OwnNet
+from seedleaf.compression.registry import PASSES
 from seedleaf.core import Measurement, State, Trial
 from seedleaf.data.images import load_images
 from seedleaf.data.spec import ImageData
@@ -132,7 +134,8 @@ def test_a_control_that_learned_nothing_says_nothing_of_the_weights(opened: Open
 
 
 def test_a_loss_is_held_against_what_was_allowed_and_told_where_it_is_more() -> None:
-    run: Any = SimpleNamespace(job=CompressJob("m", "d", 60.0, speedup=2.0, max_drop=1.5))
+    job, spec = CompressJob("m", "d", 60.0, speedup=2.0, max_drop=1.5), SimpleNamespace(held_out=False)
+    run: Any = SimpleNamespace(job=job, spec=spec)
     part = {"mean": 0.0, "se": 0.0, "median": 1.0, "accuracy": 0.9}
     final = {**dict.fromkeys(METRICS.split()), "test": part, "latency_ms": part, "speedup": 1.0}
     final |= {"original": {"latency_ms": part}, "remark": "", "no_control": "", "refit_steps": 0}
@@ -141,6 +144,51 @@ def test_a_loss_is_held_against_what_was_allowed_and_told_where_it_is_more() -> 
         assert kept_metrics(run, found)["kept_drop"] is kept
         assert verdict(run, found)["kept_drop"] is kept
         assert ("which is more than the 1.5 allowed" in verdict(run, found)["text"]) is not kept
+
+
+@pytest.mark.parametrize(
+    ("speedup", "said"),
+    [
+        (2.5, "2.50 times faster than the original (2.500 to 1.000 ms) at"),
+        (0.8, "1.25 times slower than the original (0.800 to 1.000 ms) at"),
+        (0.999, "as fast as the original (0.999 to 1.000 ms) at"),
+    ],
+)
+def test_what_takes_longer_is_called_slower(speedup: float, said: str) -> None:
+    final: dict[str, Any] = {
+        "speedup": speedup,
+        "latency_ms": {"median": 1.0},
+        "drop": {"mean": 0.0, "se": 0.0},
+    }
+    assert said_of({**final, "original": {"latency_ms": {"median": speedup}}}).startswith(said)
+
+
+def test_channels_that_carry_nothing_carry_no_less() -> None:
+    body = {"criterion": "taylor", "keep": {"a": [0]}, "of": {"a": 2}, "lost": {"a": -1e-17}}
+    [row] = PASSES["prune"].told(body)
+    assert row["why"] == "the others carry 0.0 % of its taylor importance"
+
+
+DRAWN = "the test images were drawn from what was given: if the model was trained on them, accuracies flatter"
+
+
+@pytest.mark.usefixtures("late")
+def test_a_test_part_that_was_drawn_from_what_a_module_may_know_is_called_so(opened: Opened) -> None:
+    run = opened({"params": 0.9}, "params")
+    best, other = trained(run, 0.1), trained(run, 0.3, further=1.4)
+    other.measurements[-1] = Measurement(1, {**other.metrics, "params": 0.5 * best.metrics["params"]}, 0.1)
+    run = replace(run, spec=replace(run.spec, held_out=True), job=replace(run.job, model="Net"))
+    finish(run, 0.0, 0.0)
+    card = (run.folder / "best" / "README.md").read_text(encoding="utf-8")
+    member = (run.folder / "front" / f"{other.id:04d}" / "README.md").read_text(encoding="utf-8")
+    page = (run.folder / "report.html").read_text(encoding="utf-8")
+    assert [text.count(DRAWN) for text in (card, member, page, verdict_of(run))] == [1, 1, 1, 1]
+    assert "right on the test images" in page
+    for known in (
+        replace(run, spec=replace(run.spec, held_out=False)),
+        replace(run, job=replace(run.job, model="/a/run")),
+    ):
+        assert DRAWN not in verdict(known, run.study.history.note("final") or {})["text"]
 
 
 # --- the bounds and the front ---
@@ -286,6 +334,10 @@ def test_a_recipe_is_replayed_and_undone(
             small = seedleaf.replay(given, net, data, tuned=tuned)
             expected = Predictor.open(run.folder).probabilities(zoo.pictures(40)[0])
             np.testing.assert_allclose(answers(small), expected, atol=1e-4)
+    numbers = [
+        sum(p.numel() for p in seedleaf.replay(path, net, data, undo=undo).parameters()) for undo in range(4)
+    ]
+    assert numbers[0] == numbers[2] < numbers[3], "what is not there in a float module, and what was removed"
     whole = seedleaf.replay(path, net, data, undo=passes)
     torch.testing.assert_close(whole.state_dict(), net.state_dict(), rtol=0, atol=0)
     with pytest.raises(ValueError, match=f"from 0 to the recipe's {passes} passes"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+import seedleaf
 from seedleaf.compressing.card import kept_by_control
 from seedleaf.compressing.model_source import take_module
 from seedleaf.compression.restart import untrained
 from seedleaf.compression.suitable import check_foreign, check_traceable
 from seedleaf.data.images import load_images
 from seedleaf.data.spec import ImageSpec
-from seedleaf.errors import RunError
+from seedleaf.errors import DataError, RunError
 from seedleaf.learners.blocks import Net
 from seedleaf.learners.trial import prepare_process
 
@@ -220,6 +222,79 @@ class Listed(Plain):
 def test_answers_that_cannot_be_used(kind: type[nn.Module], said: str, spec: ImageSpec) -> None:
     with pytest.raises(RunError, match=said):
         check_foreign(placed(kind()), spec)
+
+
+class Logarithms(Plain):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.scores(x).log_softmax(1)
+
+
+class Probable(Plain):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.scores(x).softmax(1)
+
+
+class Unnumbered(Plain):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.scores(x) / 0.0
+
+
+def test_probabilities_are_told_from_logits(spec: ImageSpec) -> None:
+    """Delivered graphs apply a softmax; of probabilities it makes next to the same number for each class."""
+    for kind in (Probable, lambda: nn.Sequential(Plain(), nn.Softmax(1))):
+        with pytest.raises(RunError, match="gives probabilities: give it without its last Softmax"):
+            check_foreign(placed(kind()), spec)
+    check_foreign(placed(Logarithms()), spec)  # a softmax of these gives the probabilities themselves
+
+
+def test_what_is_no_number_is_told_with_the_weights_that_are_none(spec: ImageSpec) -> None:
+    broken = Plain()
+    with torch.no_grad():
+        broken.head.weight[3, 2] = torch.nan
+    with pytest.raises(RunError, match=r"^the model answers NaN: its head.weight holds NaN$"):
+        check_foreign(placed(broken), spec)
+    with pytest.raises(
+        RunError, match=r"^the model answers infinity for random pixels, though its weights are"
+    ):
+        check_foreign(placed(Unnumbered()), spec)
+
+
+@pytest.mark.parametrize("flat", [(), (nn.Flatten(0),)], ids=["(N, 1)", "(N,)"])
+def test_one_logit_for_two_classes_says_to_give_two(flat: tuple[nn.Module, ...], spec: ImageSpec) -> None:
+    two = replace(spec, n_classes=2, class_names=("cat", "dog"))
+    with pytest.raises(RunError, match="one logit for two classes: give two logits"):
+        check_foreign(placed(nn.Sequential(Plain(), nn.Linear(10, 1), *flat)), two)
+    with pytest.raises(DataError, match="answers 1 classes but digits has 10"):
+        check_foreign(placed(nn.Sequential(Plain(), nn.Linear(10, 1))), spec)
+
+
+# --- what torch makes of modules ---
+
+
+def test_what_torch_jit_has_compiled_is_refused_and_what_lazy_layers_have_not_seen() -> None:
+    scripted = torch.jit.script(nn.Sequential(nn.Flatten(), nn.Linear(64, 10)))  # type: ignore[no-untyped-call]
+    unseen = nn.Sequential(nn.LazyConv2d(8, 3), nn.LazyBatchNorm2d(), nn.Flatten(), nn.LazyLinear(10))
+    for module in (scripted, nn.Sequential(scripted)):
+        with pytest.raises(RunError, match=r"compiled by torch.jit, .* give the nn.Module itself"):
+            seedleaf.compress(module, speedup=2)
+    with pytest.raises(RunError, match=r"lazy layers .* run it once on images"):
+        seedleaf.compress(unseen, speedup=2)
+    unseen(torch.zeros(2, 1, 8, 8))
+    with pytest.raises(RunError, match="give the data"):
+        seedleaf.compress(unseen, speedup=2)
+
+
+def test_what_torch_compile_was_given_is_taken(spec: ImageSpec) -> None:
+    plain = Plain()
+    outer, inner = torch.compile(plain), nn.Sequential(torch.compile(plain), nn.Identity())
+    for module in (outer, inner):
+        taken = take_module(module).module
+        assert not [part for part in taken.modules() if type(part).__name__ == "OptimizedModule"]
+        x = torch.rand(2, 1, 8, 8)
+        assert torch.equal(taken(x), plain(x))
+        assert taken is not plain
+        check_foreign(placed(taken), spec)
+    assert type(inner[0]).__name__ == "OptimizedModule", "the module that was given is not touched"
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])

@@ -164,6 +164,9 @@ def test_odd_test_parts() -> None:
     assert "left out" in found(load_images((X, Y, X[:0], Y[:0])), "test part is empty")
     data = load_images((X, Y, X, np.arange(20) % 4))
     assert data.spec.n_test == 10
+    assert not data.spec.held_out
+    assert load_images((X, Y)).spec.held_out
+    assert load_images((X, Y, X[:0], Y[:0])).spec.held_out
     assert ": 10, e.g. 2" in found(data, "class that train lacks")
     assert ": 10" in found(data, "exact copy in train")
     assert load_images((X, Y, X, Y.astype(str))).spec.n_test == 20

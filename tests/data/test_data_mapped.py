@@ -77,8 +77,9 @@ def test_a_write_that_fails_leaves_no_spec(
 def test_spec_is_plain_json(data: ImageData) -> None:
     text = json.dumps(data.spec.to_json())
     assert ImageSpec.from_json(json.loads(text)) == data.spec
-    old = {k: v for k, v in data.spec.to_json().items() if k not in ("scale", "left_out")}
+    old = {k: v for k, v in data.spec.to_json().items() if k not in ("scale", "left_out", "held_out")}
     assert ImageSpec.from_json(old).scale is None  # logs from before there was one
+    assert not ImageSpec.from_json(old).held_out
     for body in ({}, {**data.spec.to_json(), "counts": None}, {**data.spec.to_json(), "height": "tall"}):
         with pytest.raises(DataError, match="description"):
             ImageSpec.from_json(body)

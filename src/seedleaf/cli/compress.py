@@ -45,7 +45,9 @@ def compress(
         float, typer.Option(help="Percent points of test accuracy; the verdict tells a loss of more.")
     ] = 0.5,
     time: Time = "10m",
-    int8: Annotated[str, typer.Option(help="auto (searched), always or never.")] = "auto",
+    int8: Annotated[
+        str, typer.Option(help="auto (searched where a bound gains by it), always or never.")
+    ] = "auto",
     tradeoff: Annotated[
         str, typer.Option(help="latency_ms, params, macs or bytes: search the front of error against it.")
     ] = "",

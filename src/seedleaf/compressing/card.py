@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from seedleaf.amounts import format_seconds
+from seedleaf.compressing.given import told_of_test
 from seedleaf.compressing.limits import told
+from seedleaf.compression.candidates import speed
 from seedleaf.core import Trial
 
 if TYPE_CHECKING:
@@ -43,7 +45,14 @@ def verdict(run: Compressing, final: Mapping[str, Any]) -> dict[str, Any]:
         text += kept_by_control(control.get("kept") or ())
     elif final["no_control"] and final["refit_steps"]:
         text += f"; it was not compared with the same network from scratch: {final['no_control']}"
+    text += of_test(run)
     return {"text": text, "drop": drop, "se": se, "kept_drop": kept}
+
+
+def of_test(run: Compressing) -> str:
+    """What has to be said of the test part, as the end of a sentence; empty where nothing has."""
+    said = told_of_test(run.job, run.spec)
+    return f"; {said}" if said else ""
 
 
 def keeps_drop(run: Compressing, final: Mapping[str, Any]) -> bool:
@@ -95,9 +104,9 @@ def kept_by_control(names: Sequence[str]) -> str:
 
 
 def said_of(final: Mapping[str, Any]) -> str:
-    """What a delivered network gained in speed and what that cost."""
+    """What a delivered network gained or lost in speed, and in accuracy."""
     was, now = final["original"]["latency_ms"]["median"], final["latency_ms"]["median"]
-    text = f"{final['speedup']:.2f} times faster than the original ({was:.3f} to {now:.3f} ms)"
+    text = f"{speed(final['speedup'], other='the original')} ({was:.3f} to {now:.3f} ms)"
     change = round(-100 * final["drop"]["mean"], 2) + 0.0  # not "-0.00"
     return f"{text} at {change:+.2f} ± {100 * final['drop']['se']:.2f} points of test accuracy"
 

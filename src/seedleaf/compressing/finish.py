@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seedleaf.compressing.card import card, kept_metrics, remark, verdict
+from seedleaf.compressing.given import told_of_test
 from seedleaf.compressing.late import best_within
 from seedleaf.compressing.limits import broken_bounds, times_asked, trial_folder
 from seedleaf.core import Trial
@@ -87,6 +88,7 @@ def finish(run: Compressing, refit_end: float, front_end: float) -> None:
         "trained_on": fitted.trained_on,
         "remark": remark(run, winner, fitted, over, last),
         "no_control": fitted.no_control,
+        "test_drawn": bool(told_of_test(run.job, run.spec)),
         "predict": f"seedleaf predict {run.folder} IMAGE",
     }
     run.study.note("verdict", **verdict(run, final))

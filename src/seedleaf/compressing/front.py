@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from seedleaf.compressing.card import CONTROL_OF_BEST, card, kept_metrics, said_of
+from seedleaf.compressing.card import CONTROL_OF_BEST, card, kept_metrics, of_test, said_of
 from seedleaf.compressing.finish import LONGEST_TUNING, Compressing, stored_recipe
 from seedleaf.compressing.limits import broken_bounds, times_asked, trial_folder
 from seedleaf.core import State, Trial
@@ -138,7 +138,7 @@ def _delivered(
         (folder / "metrics.json").write_text(
             json.dumps(kept_metrics(run, final), indent=2) + "\n", encoding="utf-8"
         )
-        said = f"{said_of(final)}; {CONTROL_OF_BEST}"
+        said = f"{said_of(final)}; {CONTROL_OF_BEST}{of_test(run)}"
         (folder / "README.md").write_text(card(run, final, said), encoding="utf-8")
         rows.append(
             _row(final, f"front/{member.id:04d}")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from seedleaf.amounts import format_seconds
 from seedleaf.compressing.plan import INT8
 from seedleaf.compression.candidates import UNITS as METRICS
 from seedleaf.errors import BudgetError, LimitError, RunError, StudyError
+from seedleaf.job import ARRAYS
 
 SHORTEST = 20.0  # seconds: the workers start, the original is measured, and something is left to train
 
@@ -34,11 +35,27 @@ class CompressJob:
     command: str = ""
     version: str = ""
     kind: str = "compress"
+    mean: Sequence[float] | None = None
+    std: Sequence[float] | None = None
 
     @property
     def of_run(self) -> bool:
         """Whether `model` is the folder of a run, which is kept absolute, and not the class of somebody's module."""
         return Path(self.model).is_absolute()
+
+    def again(self) -> str:
+        """What begins it anew: its command, or the call of Python, in which `module` and `data` are what nobody has kept."""
+        if self.command and "…" not in self.command:  # earlier versions kept no more of a call
+            return self.command
+        bounds = {f"max_{m.removesuffix('_ms')}": _short(v) for m, v in self.at_most.items()}
+        usual = {f.name: f.default for f in fields(self)}
+        names = ("max_drop", "int8", "tradeoff", "max_trials", "mean", "std", "seed")
+        told = {k: v for k in names if (v := getattr(self, k)) != usual[k]}
+        speedup = {} if self.speedup is None else {"speedup": self.speedup}
+        options = {**speedup, **bounds, "time_limit": _short(self.time_limit), **told}
+        model = repr(self.model) if self.of_run else "module"
+        data = "data" if self.data in ("", ARRAYS) else repr(self.data)
+        return f"seedleaf.compress({', '.join([model, data, *(f'{k}={v!r}' for k, v in options.items())])})"
 
     def check(self) -> None:
         """LimitError, BudgetError or StudyError where nothing can come of it, before anything is written or started."""
@@ -77,6 +94,10 @@ class CompressJob:
             return cls(**{k: v for k, v in body.items() if k in cls.__dataclass_fields__})
         except (ValueError, TypeError, AttributeError, OSError) as error:
             raise RunError(f"{folder / 'run.json'} cannot be read: {error!r}") from None
+
+
+def _short(value: float) -> float | int:
+    return int(value) if value == int(value) else value
 
 
 def is_compression(folder: Path) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,16 +9,16 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from seedleaf.compressing.given import check_module
+from seedleaf.compressing.described import described
+from seedleaf.compressing.given import check_module, uncompiled
 from seedleaf.compression.melt import branches, melt, plain_plan
 from seedleaf.compression.original import foreign_subject, own_subject, save_foreign, save_own
-from seedleaf.compression.plan_json import plan_from_json
 from seedleaf.compression.subject import Subject
 from seedleaf.compression.suitable import check_foreign, check_traceable
 from seedleaf.core import History
 from seedleaf.data.images import load_again, load_images
 from seedleaf.data.spec import ImageData, ImageSpec
-from seedleaf.errors import CheckpointError, DataError, RunError, SeedleafError, first_line
+from seedleaf.errors import CheckpointError, DataError, RunError, first_line
 from seedleaf.folder import delivered_in, read_history
 from seedleaf.job import Job
 from seedleaf.learners.base import learner_named
@@ -103,32 +102,16 @@ def take_run(folder: Path) -> TakenRun | TakenBackbone:
 
     RunError where it is no run, has delivered nothing, or its weights are gone.
     """
-    folder, best = delivered_in(folder)
-    history = read_history(folder)
-    final = history.note("final")
-    if final is None:
-        raise RunError(f"{folder} has delivered no model yet: seedleaf resume {folder}")
-    try:
-        body = json.loads((best / "config.json").read_text(encoding="utf-8"))
-        classes = tuple(str(c) for c in body["classes"])
-        config = final["config"] if best.name == "best" else dict(body["config"])
-        spec = ImageSpec.from_json((history.note("data") or {})["spec"])
-    except (OSError, ValueError, KeyError, SeedleafError) as error:
-        raise RunError(f"{best / 'config.json'} cannot be read: {error!r}") from None
-    structure = body.get("structure") or {}
-    if "module" in structure:
-        raise RunError(
-            f"{folder} holds a compressed module, not a plan: compress the original again, to other bounds"
-        )
-    if not structure and "backbone" in config:
-        return _backbone(best, Job.load(folder).learner, spec, config, reading(history))
-    plan = plan_from_json(structure["plan"]) if structure else ConvNet().plan(spec, config)
-    trial = folder / "trials" / f"{int(final['trial']):04d}" / CHECKPOINT
+    told = described(folder)
+    folder, best = told.folder, told.delivered
+    read = reading(told.history)
+    if told.plan is None:
+        return _backbone(best, Job.load(folder).learner, told.spec, told.config, read)
+    trial = folder / "trials" / f"{told.trial:04d}" / CHECKPOINT
     # Runs of earlier versions kept no weights of the refit: their best trial's network stands in.
-    kept = (best / WEIGHTS).exists() or structure or best.name != "best"
+    kept = (best / WEIGHTS).exists() or told.compressed or best.name != "best"
     state = _weights(best / WEIGHTS if kept else trial)
-    training = body.get("training") or config
-    return TakenRun(folder, plan, state, training, classes, reading(history))
+    return TakenRun(folder, told.plan, state, told.training, told.classes, read)
 
 
 def reading(history: History) -> Reading:
@@ -221,6 +204,6 @@ def take_module(module: Any) -> TakenModule:
 
     check_module(module)
     try:
-        return TakenModule(copy.deepcopy(module).cpu().eval())
+        return TakenModule(uncompiled(copy.deepcopy(module)).cpu().eval())
     except Exception as error:  # whatever an attribute of somebody's class raises
         raise RunError(f"the model cannot be copied: {error}") from None

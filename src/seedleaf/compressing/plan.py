@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 INT8: Mapping[str, str] = {"auto": "search", "always": "always", "never": "never"}
 FURTHEST = 4.0  # times below its target that the metric of a trade-off is brought at most
+GAIN = 1.05  # times faster or smaller, below which int8 brings nothing
 WORTH = 0.4  # of what pruning to the last channels would reach: there networks answer nothing
 EXPORT_FOREIGN = 12.0  # seconds that torch's exporter takes for a module of somebody's
 
@@ -84,8 +85,8 @@ def plan(
         if int8 == "always":
             raise LimitError(f"int8 is not possible here: {found['no_int8']}")
         int8 = "never"
-    if int8 == "search" and found["int8"]["latency_ms"] < 1.05 and not set(targets) - {"latency_ms"}:
-        int8 = "never"  # it was measured to bring nothing
+    if int8 == "search" and not any(found["int8"].get(m, 1.0) >= GAIN for m in targets):
+        int8 = "never"  # no bound gains by it, so it would cost accuracy for nothing
     orders = reachable(found, targets, int8)
     epoch = float(found["epoch_seconds"])
     delivery = delivery_seconds(spec.n_test, spec.n_train, epoch, start_seconds) + 3.0
@@ -123,10 +124,15 @@ def targets_of(job: CompressJob, costs: Mapping[str, float]) -> dict[str, float]
         targets["latency_ms"] = min(asked, targets.get("latency_ms", asked))
     if job.tradeoff:
         targets.setdefault(job.tradeoff, costs[job.tradeoff])
+    refuse_kept(targets, costs)
+    return targets
+
+
+def refuse_kept(targets: Mapping[str, float], costs: Mapping[str, float]) -> None:
+    """LimitError where `costs` keep all targets."""
     if all(costs[m] <= v for m, v in targets.items()):
         has = ", ".join(f"{said(m, costs[m])}" for m in targets)
         raise LimitError(f"the model keeps these bounds already ({has}): there is nothing to compress")
-    return targets
 
 
 def open_study(

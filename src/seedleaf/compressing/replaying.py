@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from seedleaf.compressing.given import folder_of, own_data
+from seedleaf.compressing.job import is_compression
 from seedleaf.errors import CheckpointError, RunError, SeedleafError, first_line
 from seedleaf.folder import LOG, delivered_in, read_history
 from seedleaf.seeds import rng_for
@@ -36,6 +38,7 @@ def replay(
 ) -> nn.Module:
     """Apply a recipe to the model that it was made for; the last `undo` passes are left out, all of them give the original.
 
+    The two that end every recipe, distil and quantise, change nothing in the module.
     `recipe` is a recipe.json, or a compressed run (its Result or folder) or one of its front. `original`, `data`, `mean`,
     `std` and `seed` are what `seedleaf.compress` was given; the seed of a recipe that lies in a run is known.
     The weights are those that the passes leave, with BatchNorm recalibrated on training images; with `tuned` those that were
@@ -60,7 +63,18 @@ def replay(
 
 
 def _file(place: Path) -> Path:
-    return delivered_in(place)[1] / RECIPE if place.is_dir() else place
+    """A recipe's file, or that of a run. RunError where the run is none of a compression, or has none yet."""
+    if not place.is_dir():
+        return place
+    run, delivered = delivered_in(place)
+    path = delivered / RECIPE
+    if not path.exists() and not is_compression(run):
+        raise RunError(
+            f"{run} is no compression, so it holds no recipe: give the run that compress made of it"
+        )
+    if not path.exists():
+        raise RunError(f"{run} has delivered no recipe yet: seedleaf resume {shlex.quote(str(run))}")
+    return path
 
 
 def seed_of(recipe: Path) -> int:

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 from seedleaf import __version__
 from seedleaf.amounts import parse_bytes, parse_count, parse_milliseconds, parse_seconds
 from seedleaf.compressing.finish import Compressing, finish
-from seedleaf.compressing.given import folder_of, own_data
+from seedleaf.compressing.given import folder_of, own_data, told_of_test
 from seedleaf.compressing.job import CompressJob
 from seedleaf.compressing.late import resumable
 from seedleaf.compressing.plan import INT8, begin, describe, open_study, plan, planned_before, probe
 from seedleaf.core import History
-from seedleaf.errors import RunError
+from seedleaf.errors import DataError, RunError
 from seedleaf.executors.base import Settings
 from seedleaf.executors.local import LocalExecutor
 from seedleaf.folder import (
@@ -66,7 +66,7 @@ def compress(
     seed: int = 0,
     out: str | Path | None = None,
     view: View | None = None,
-    command: str = "seedleaf.compress(…)",
+    command: str = "",
     began: float | None = None,
 ) -> Result:
     """Prune, decompose, quantise and distil `model` until it keeps the bounds, and hand back the most accurate way.
@@ -76,9 +76,9 @@ def compress(
     `seedleaf.fit` takes; a run's own where it is left out.
     Bounds: `speedup` over the original as ONNX Runtime measures it, `max_latency` (ms an image: 0.5 or "0.5ms"),
     `max_params`, `max_macs`, `max_bytes`. `max_drop` (percent points of accuracy) is what the verdict holds the result
-    against. `int8`: "auto" (searched), "always", "never". With `tradeoff` "latency_ms" (or "latency"), "params", "macs" or
-    "bytes" the whole front of error against that is searched, from the bounds on, and other networks of it are delivered
-    to front/.
+    against. `int8`: "auto" (searched where a bound gains by it), "always", "never". With `tradeoff` "latency_ms" (or
+    "latency"), "params", "macs" or "bytes" the whole front of error against that is searched, from the bounds on, and other
+    networks of it are delivered to front/.
     `max_trials` ends the search early.
     Raises DataError, LimitError (with what could be reached), BudgetError, RunError, StudyError (no such option).
     """
@@ -108,16 +108,23 @@ def compress(
         seed=int(seed),
         command=command,
         version=__version__,
+        mean=_numbers(mean),
+        std=_numbers(std),
     )
     job.check()
     mine = own_data(model)
     source = mine if data is None else data
     if source is None:
         raise RunError("give the data that the model was trained for")
+    if isinstance(model, str | Path):
+        from seedleaf.compressing.early import check_bounds
+
+        check_bounds(Path(model), job)
     job = replace(job, data=name_of(source))
+    job = replace(job, command=job.again())
     new = new_folder(f"{Path(job.data).stem}-compressed", out)
     with beginning(new, job) as store:
-        return _stages(new.path, job, model, source, (mean, std), view or SilentView(), began, store)
+        return _stages(new.path, job, model, source, (job.mean, job.std), view or SilentView(), began, store)
 
 
 def _taken(model: Any) -> Any:
@@ -131,34 +138,47 @@ def resume(
 ) -> Result:
     """Go on with a compression of a run that was cut off; with `time_limit` (its new total) also one that had finished.
 
-    RunError where it was a module's, which is nowhere but in the process that gave it, or its run is gone.
+    One that is done and gets no more time is handed back. RunError where it was a module's, which is nowhere but in the
+    process that gave it, or its run is gone.
     """
     began = time.time() if began is None else began
     job = CompressJob.load(folder)
     job = replace(job, time_limit=job.time_limit if time_limit is None else time_limit)
     job.check()
-    if not resumable(job):
-        raise _nothing_to_read(folder, job)
+    view = view or SilentView()
     with sole_driver(folder), closing(SqlStore(folder / LOG)) as store:
         history = History.fold(store.read(STUDY))
         if is_done(history, job.time_limit):
+            more = "; it goes on with a larger --time" if resumable(job) else ""
+            view.message(f"finished  {folder} is done{more}")
             return Result.open(folder)
+        if not resumable(job):
+            raise _nothing_to_read(folder, job, is_done(history, 0.0))
         if history.note("original") is None:
-            raise RunError(f"{folder} was cut off before its search began: run it again: {job.command}")
+            raise RunError(f"{folder} was cut off before its search began: run it again: {job.again()}")
         job.save(folder)
-        return _stages(folder, job, job.model, job.data, (None, None), view or SilentView(), began, store)
+        return _stages(folder, job, job.model, job.data, (job.mean, job.std), view, began, store)
 
 
-def _nothing_to_read(folder: Path, job: CompressJob) -> RunError:
+def _nothing_to_read(folder: Path, job: CompressJob, done: bool) -> RunError:
     """Why a compression cannot go on: what it began with is nowhere, or no longer where it was."""
+    first = f"{folder} is done, and for more time it needs what it began with: " if done else ""
     if job.of_run and not Path(job.model).is_dir():
         return RunError(
-            f"the run {job.model} is gone, which {folder} is a compression of: put it back, or compress another"
+            f"{first}the run {job.model} is gone, which {folder} is a compression of: put it back, or compress another"
         )
     gone = "arrays" if job.of_run else "a module"
     return RunError(
-        f"{folder} is a compression of {gone}, which nobody has kept: run it again: {job.command}"
+        f"{first}{folder} is a compression of {gone}, which nobody has kept: run it again: {job.again()}"
     )
+
+
+def _numbers(given: Any) -> list[float] | None:
+    """`mean` or `std` as plain numbers. DataError where they are none."""
+    try:
+        return None if given is None else [float(v) for v in given]
+    except (TypeError, ValueError):
+        raise DataError(f"mean and std need one number per channel, got {given!r}") from None
 
 
 def is_done(history: History, time_limit: float) -> bool:
@@ -208,6 +228,8 @@ def _stages(
             study.note("session", began=began + used, used=used, time_limit=job.time_limit)
             for line in describe(data.spec, found, planned, study):
                 view.message(line)
+            if said := told_of_test(job, data.spec):
+                view.message(f"noticed   {said}")
             searched = time.time()
             search_end = deadline - planned.delivery - planned.refit - planned.front
             if study.history.note("default") is None:

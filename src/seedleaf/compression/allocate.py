@@ -16,11 +16,9 @@ import numpy as np
 
 from seedleaf.compression.importance import Scores, weakest_first
 from seedleaf.compression.pricing import METRICS, Pricer, broken
-from seedleaf.compression.skeleton import Group
+from seedleaf.compression.skeleton import LEAST, Group
 from seedleaf.core import format_ms
 from seedleaf.errors import LimitError
-
-LEAST = 2  # channels that every group keeps at least
 
 
 @dataclass(frozen=True, slots=True)

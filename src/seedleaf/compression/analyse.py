@@ -23,6 +23,7 @@ from seedleaf.compression.original import DELIVERED, open_original
 from seedleaf.compression.own import OwnNet
 from seedleaf.compression.pricing import Pricer, scale_of
 from seedleaf.compression.quantise import MODES, write_int8
+from seedleaf.compression.skeleton import DROPPED
 from seedleaf.compression.space import training_of
 from seedleaf.compression.subject import Subject
 from seedleaf.core import Context
@@ -224,7 +225,7 @@ def _floors(original: Subject, pricer: Pricer) -> dict[str, dict[str, float]]:
     blocks = [b.name for b in original.skeleton.blocks]
     if blocks:
         droppable = sorted(blocks, key=lambda b: pricer.price(None, [b])["latency_ms"])[
-            : int(0.75 * len(blocks))
+            : int(DROPPED * len(blocks))
         ]
         found["drop"] = dict(pricer.price(None, droppable))
         if "prune" in found:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from seedleaf.compression.space import ORDERS
 from seedleaf.core import format_ms
@@ -25,7 +25,7 @@ def reachable(found: Mapping[str, Any], targets: Targets, int8: str) -> tuple[st
         ways.append(found["floors8"])
     good = [n for n in ("prune", "drop_prune", "drop") if any(n in w and _keeps(w[n], targets) for w in ways)]
     if not good and any(ways):
-        raise LimitError(f"cannot be reached: {_out_of_reach(ways, targets, found['costs'])}")
+        refuse_unreachable(ways, targets, found["costs"])
     if not good and not found["decomposable"]:
         refused = "; ".join(f"{g}: {why}" for g, why in list(found["refused"].items())[:2])
         raise LimitError(
@@ -59,18 +59,27 @@ def _keeps(costs: Targets, targets: Targets) -> bool:
     return all(costs[m] <= v for m, v in targets.items())
 
 
-def _out_of_reach(ways: list[Mapping[str, Targets]], targets: Targets, costs: Targets) -> str:
+def refuse_unreachable(ways: Sequence[Mapping[str, Targets]], targets: Targets, costs: Targets) -> NoReturn:
+    """LimitError with how far each target could be come to, by the floors of `ways`."""
     rows = []
     for metric, bound in targets.items():
         least = min(floor[metric] for way in ways for floor in way.values())
         if least > bound:
             # Whoever asked for a speedup has to be told one.
-            faster = f", {costs[metric] / least:.2g} times faster" if metric == "latency_ms" else ""
+            faster = f", {speed(costs[metric] / least, '.2g')}" if metric == "latency_ms" else ""
             rows.append(
                 f"{said(metric, bound)} (this network can come down to about {said(metric, least)}{faster})"
             )
     both = "no order of passes reaches all of " + ", ".join(said(m, v) for m, v in targets.items())
-    return "; ".join(rows) or both
+    raise LimitError(f"cannot be reached: {'; '.join(rows) or both}")
+
+
+def speed(ratio: float, form: str = ".2f", other: str = "") -> str:
+    """How many times faster something is than `other`, as people say it: what takes longer is so many times slower."""
+    times = format(max(ratio, 1 / ratio), form)
+    if float(times) == 1.0:
+        return "as fast" + (f" as {other}" if other else "")
+    return f"{times} times {'faster' if ratio > 1 else 'slower'}" + (f" than {other}" if other else "")
 
 
 def said(metric: str, value: float) -> str:

@@ -61,8 +61,13 @@ class Prune:
             {
                 "layer": group,
                 "what": f"{len(kept)} of {body['of'][group]} channels stay",
-                "why": f"the others carry {100 * body['lost'][group]:.1f} % of its {body['criterion']} importance"
+                "why": f"the others carry {_percent(body['lost'][group])} % of its {body['criterion']} importance"
                 + tilted(body.get("tilt", {}).get(group, 0.0)),
             }
             for group, kept in body["keep"].items()
         ]
+
+
+def _percent(share: float) -> str:
+    """To one digit; never "-0.0", which the difference of two sums may come to."""
+    return f"{round(100 * share, 1) + 0.0:.1f}"

@@ -15,6 +15,8 @@ from typing import Any, Literal
 Axis = Literal["in", "out"]
 Widths = Mapping[str, int]  # group -> channels that are kept
 FLOAT_BYTES = 4
+LEAST = 2  # channels that every group keeps at least
+DROPPED = 0.75  # of the blocks that may be left out at most
 
 
 @dataclass(frozen=True, slots=True)

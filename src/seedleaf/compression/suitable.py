@@ -24,6 +24,7 @@ from seedleaf.data.spec import ImageSpec
 from seedleaf.errors import DataError, RunError, first_line
 from seedleaf.learners.blocks import Net
 
+CERTAIN = 1e-4  # that probabilities may sum to more or less than 1
 OUTSIDE = "keep to torch's operators, and use x.shape[0] as it is"
 
 
@@ -47,6 +48,11 @@ def check_foreign(net: Net, spec: ImageSpec) -> None:
             f"the model does not run on float images of shape {shape}: {first_line(error)}{raised_in(error)}; "
             "give data of the shape it was made for"
         ) from error
+    if spec.n_classes == 2 and isinstance(out, Tensor) and out.shape in ((2,), (2, 1)):
+        raise RunError(
+            "the model gives one logit for two classes: give two logits, "
+            "as by torch.stack([torch.zeros_like(z), z], 1) of a logit z of shape (N,)"
+        )
     if not isinstance(out, Tensor) or out.ndim != 2:
         found = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
         raise RunError(f"the model answers {found} for two images; it must give logits of shape (N, classes)")
@@ -57,11 +63,29 @@ def check_foreign(net: Net, spec: ImageSpec) -> None:
         )
     if not any(p.ndim > 1 for p in net.parameters()):
         raise RunError("the model has no weights that could be compressed")
-    if not torch.allclose(out, again, rtol=ALIKE, atol=ALIKE, equal_nan=True):
+    if not bool(out.isfinite().all()):
+        raise RunError(f"the model answers {_no_number(out)}{_where_none(net)}")
+    if bool((out >= 0).all()) and torch.allclose(out.sum(1), torch.ones(2), atol=CERTAIN):
+        raise RunError(
+            "the model gives probabilities: give it without its last Softmax, so that it gives logits"
+        )
+    if not torch.allclose(out, again, rtol=ALIKE, atol=ALIKE):
         raise RunError(
             "the model answers otherwise when it is asked the same again, so nothing can be compared with it: draw random "
             "numbers only while training (F.dropout takes training=self.training)"
         )
+
+
+def _no_number(tensor: Tensor) -> str:
+    return "NaN" if bool(tensor.isnan().any()) else "infinity"
+
+
+def _where_none(net: Net) -> str:
+    """The first weights that are no numbers, as the end of a sentence; empty where all are."""
+    for name, tensor in net.state_dict().items():
+        if isinstance(tensor, Tensor) and not bool(tensor.isfinite().all()):
+            return f": its {name.removeprefix('body.')} holds {_no_number(tensor)}"
+    return " for random pixels, though its weights are numbers"
 
 
 def check_traceable(net: Net, spec: ImageSpec, folder: Path) -> None:

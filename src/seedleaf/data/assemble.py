@@ -48,6 +48,7 @@ def assemble(raw: Raw, seed: int) -> ImageData:
     train_set, test_set, scale = _sets(raw.train, test, raw.scale, tally)
     names, train_set, test_set = _number(raw, train_set, test_set, tally)
     _check_classes(train_set.y, names, raw.train.y_from, bool(raw.train.files or raw.class_names))
+    held_out = test_set is None
     if test_set is None:
         train_set, test_set = _hold_out(train_set, seed, tally)
     if np.bincount(train_set.y).max() < 2:
@@ -74,6 +75,7 @@ def assemble(raw: Raw, seed: int) -> ImageData:
         fingerprint=fingerprint_of(names, train_set.x, y_train, test_set.x, y_test),
         scale=scale,
         left_out=raw.left_out,
+        held_out=held_out,
     )
     return ImageData(spec, train_set.x, y_train, test_set.x, y_test)
 

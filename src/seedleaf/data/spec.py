@@ -28,7 +28,7 @@ class ImageSpec:
     `class_names[k]` is what label k is called; `counts[k]` how many training images it has. `findings` are warnings, each a
     sentence with a count and an example. `fingerprint` is equal for equal arrays and class names, wherever they were read.
     `scale` is how the training images were brought to 8 bits (None in runs that kept none); `left_out` names the files that
-    could not be read, with the reasons.
+    could not be read, with the reasons. `held_out`: the source has no test part, so it was drawn from its images.
     """
 
     name: str
@@ -44,6 +44,7 @@ class ImageSpec:
     fingerprint: str
     scale: Scale | None = None
     left_out: tuple[str, ...] = ()
+    held_out: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON; `from_json` gives an equal spec back."""
@@ -67,6 +68,7 @@ class ImageSpec:
                 n_test=int(body["n_test"]),
                 scale=Scale.from_json(body.get("scale")),
                 left_out=tuple(str(v) for v in body.get("left_out", ())),
+                held_out=bool(body.get("held_out", False)),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"this is not the description of a set of images: {error!r}") from None

@@ -36,8 +36,10 @@ def title(facts: Facts) -> str:
         return f"<em>{figure(tested)}</em> {esc(metric)}{of} on rows it never saw."
     if math.isfinite(test):
         small = f" with {count(params)} parameters" if math.isfinite(params) else ""
-        what = "rows" if _is_table(facts) else "images"
-        return f"<em>{share(test)}</em> right on {what} it never saw{',' if small else ''}{small}."
+        what = "rows it never saw" if _is_table(facts) else "images it never saw"
+        if facts.note("final").get("test_drawn"):  # from what somebody's module may have been trained on
+            what = "the test images"
+        return f"<em>{share(test)}</em> right on {what}{',' if small else ''}{small}."
     if winner is not None:
         small = f" with {count(params)} parameters" if math.isfinite(params) else ""
         return f"Best {esc(facts.objective.metric)}: <em>{figure(winner.value)}</em>{small}."

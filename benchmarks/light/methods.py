@@ -43,7 +43,7 @@ from seedleaf.train.loop import train
 
 LR, BATCH = 0.05, 128  # of fine-tuning
 LOOKS = (0, 24)  # steps of imitation, after which the divergence from the original is noted
-LOOKED_AT = 4  # recipes
+LOOKED_AT = 5  # recipes
 # Fine-tuning, the same for all methods: patient and on blended images, where the original still has something to say
 # (Beyer et al. 2022). "labels too" is what it is compared with.
 DISTIL, MIXUP = {"weight": 1.0, "temperature": 2.0}, 0.5

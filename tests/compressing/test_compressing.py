@@ -462,6 +462,7 @@ def test_the_first_trials_hold_what_one_would_do_by_hand() -> None:
     passes = [(c["passes"], c.get("passes.allocation"), c.get("passes.kind")) for c in whole]
     assert ("prune", "uniform", None) in passes
     assert ("decompose", None, "tucker") in passes
+    assert ("decompose", None, "cp") in passes
 
 
 def test_what_is_kept_already_is_refused() -> None:

@@ -39,13 +39,13 @@ def reachable(found: Mapping[str, Any], targets: Targets, int8: str) -> tuple[st
 def firsts(orders: Sequence[str], int8: str, further: float = 1.0) -> list[dict[str, Any]]:
     """Configs worth a look before anything is known: the default first, then what one would do by hand and other orders.
 
-    Among them are one share for all layers and Tucker alone, so that a short search is not behind either of them.
+    Among them are one share for all layers, Tucker alone and CP alone, so that a short search is not behind any of them.
     """
     found: list[dict[str, Any]] = [{}]
     if int8 == "search":
         found.append({"quantise": "off"})
     if "decompose" in orders:
-        found.append({"passes": "decompose", "passes.kind": "tucker"})
+        found += [{"passes": "decompose", "passes.kind": kind} for kind in ("tucker", "cp")]
     found += [{"passes": o} for o in ("drop_prune", "prune_decompose") if o in orders]
     if further > 1.0:
         found += [{"further": further**share} for share in (0.5, 0.9)]

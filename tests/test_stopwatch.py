@@ -59,7 +59,7 @@ def test_what_was_measured_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(stopwatch, "measure_networks", measured)
     first = stopwatch.machine_pace(60)
-    assert stopwatch.machine_pace() == first
+    assert stopwatch.machine_pace(60) == first
     assert len(calls) == 1
     assert Pace.from_json(stopwatch.pace_as_json(60.0)) == first
     [path] = (tmp_path / "seedleaf").iterdir()
@@ -84,7 +84,20 @@ def test_a_busy_machine_is_measured_by_fewer_networks_and_not_for_good(
     assert len(stopwatch.measure_networks(200, seconds=0.0)[0]) == stopwatch.FEWEST
     found = Pace.from_json(stopwatch.pace_as_json(time_limit=0.0))
     assert found.machine == stopwatch.machine_name()
-    assert not list(tmp_path.iterdir())
+    calls: list[float] = []
+
+    def measured(n: int, seconds: float) -> tuple[list[NetPlan], np.ndarray]:
+        calls.append(seconds)
+        plans = drawn(n, "longer")
+        return plans, np.array([Pace(TRUTH, 8, "")(p) for p in plans])
+
+    monkeypatch.setattr(stopwatch, "measure_networks", measured)
+    assert Pace.from_json(stopwatch.pace_as_json(time_limit=10.0)) == found, (
+        "it is good enough for short runs"
+    )
+    whole = stopwatch.pace_as_json(time_limit=600.0)
+    assert calls == [stopwatch.PATIENCE], "and measured anew by one that has the time"
+    assert stopwatch.pace_as_json(time_limit=600.0) == stopwatch.pace_as_json(time_limit=10.0) == whole
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(

@@ -48,13 +48,13 @@ def machine_pace(networks: int = NETWORKS, seconds: float = PATIENCE) -> Pace:
     """The pace of this machine, from the cache or measured now, by fewer networks after `seconds`."""
     name = machine_name()
     path = cache_folder() / f"pace-{hashlib.sha256(name.encode()).hexdigest()[:16]}.json"
-    known = read_pace(path, name)
+    # A pace by fewer networks is good enough for runs that have no time for more.
+    known = read_pace(path, name, networks if seconds >= PATIENCE else FEWEST)
     if known is not None:
         return known
     plans, times = measure_networks(networks, seconds=seconds)
     pace = solve(plans, times, name)
-    if len(plans) == networks:  # else it is only good enough for now
-        _write(path, pace)
+    _write(path, pace, len(plans))
     return pace
 
 
@@ -83,22 +83,25 @@ def cache_folder() -> Path:
     return Path(root).expanduser() / "seedleaf"
 
 
-def read_pace(path: Path, machine: str) -> Pace | None:
-    """The pace that `path` keeps for `machine`; None where there is none, or it is not what was written there."""
+def read_pace(path: Path, machine: str, networks: int) -> Pace | None:
+    """The pace that `path` keeps for `machine`; None where there is none by as many networks, or it is not what was written
+    there."""
     try:
         body = json.loads(path.read_text(encoding="utf-8"))
         pace = Pace.from_json(body)
+        enough = int(body.get("networks", NETWORKS)) >= networks  # earlier versions kept none by fewer
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    return pace if pace.machine == machine else None
+    return pace if pace.machine == machine and enough else None
 
 
-def _write(path: Path, pace: Pace) -> None:
+def _write(path: Path, pace: Pace, networks: int) -> None:
     """Keep it; a cache that cannot be written is done without."""
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as file:
-            file.write((json.dumps(pace.to_json(), indent=2) + "\n").encode())
+            body = {**pace.to_json(), "networks": networks}
+            file.write((json.dumps(body, indent=2) + "\n").encode())
 
 
 # --- measuring ---

@@ -49,9 +49,7 @@ def test_digits() -> None:
     assert (data.x_train.dtype, data.y_train.dtype) == (np.uint8, np.int64)
     assert data.x_train.max() == 255
     assert spec == load_images("Digits").spec
-    assert spec.scale == Scale(whole=16.0, decimal=16.0), (
-        "what load_digits hands out is predicted as it was learned"
-    )
+    assert spec.scale == Scale(decimal=16.0), "what load_digits hands out is predicted as it was learned"
     assert load_images(data) is data
 
 

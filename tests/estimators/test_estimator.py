@@ -153,11 +153,21 @@ def test_pictures_on_another_scale_than_those_of_fit_are_refused(stand_in: None,
         model.predict(other)
     assert len(model.predict(np.zeros_like(seen[:1]))) == 1, "a black picture is on any scale"
     assert np.array_equal(model.predict(seen), model.predict(seen.astype(float)))
+    one = seen.astype(float)
+    one[0, 0, 0] *= 100
+    assert len(model.predict(one)) == len(one), "a pixel that is too bright is cut"
+
+
+def test_pictures_within_a_small_part_of_the_range_are_warned_of(stand_in: None) -> None:
+    x, y = pictures(24)
+    model = ImageClassifier(time_limit=30).fit(x.astype(float), y)
+    with pytest.warns(UserWarning, match="is it on the same scale"):
+        model.predict(x / 255)
 
 
 def test_rows_of_colour_pictures_are_told_apart_from_grey_ones(stand_in: None) -> None:
     x, y = np.zeros((6, 3 * 32 * 32), np.uint8), np.arange(6) % 2
-    with pytest.raises(ValueError, match=r"rows of 3072 are colour pictures of 32×32.*\(N, 32, 32, 3\)"):
+    with pytest.raises(ValueError, match=r"rows of 3072 may be colour pictures of 32×32.*\(N, 32, 32, 3\)"):
         ImageClassifier(time_limit=30).fit(x, y)
 
 

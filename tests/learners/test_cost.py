@@ -193,6 +193,10 @@ def test_a_narrower_network_differs_in_its_widths_alone() -> None:
     assert list(narrow) == list(config)
     assert differing
     assert all(k.endswith("width") and narrow[k] < config[k] for k in differing)
+    small = learner.default(spec_of(28, 28, 1), [Limit("params", 6_000)])
+    wide = {**small, "stage1.width": 24}
+    found = learner.narrowed(spec_of(28, 28, 1), wide, 0.5)["stage1.width"]
+    assert found == 12, "by the step of its own module, not by that of another one"
 
 
 def test_the_driver_side_imports_no_torch() -> None:

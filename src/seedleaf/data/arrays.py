@@ -15,6 +15,7 @@ from seedleaf.errors import DataError
 
 ROWS = 2048  # images converted at once: bounds the memory of the floats in between
 MIN_SIDE = 8  # flat rows shorter than 8×8 are a table, not pictures
+REACH_ONLY = "Values reach only"
 FAINT = 16.0  # of 255: pictures that reach no further are nearly black
 SHAPE_HELP = "give N×H×W (grey) or N×H×W×3 (colour)"
 RANGE_HELP = "give uint8, or floats from 0 to 1 or 0 to 255"
@@ -131,7 +132,7 @@ def _explain(x: Array, white: float, high: float, where: str, tally: Tally) -> N
         bits = round(math.log2(white + 1))
         tally.note(f"{bits}-bit values were scaled down to 8 bits (0 to {white:g})", where, len(x))
     if x.dtype.kind != "b" and high * FULL <= FAINT * white:
-        what = f"Values reach only {high:g} of {white:g} (multiply them if that is their full range)"
+        what = f"{REACH_ONLY} {high:g} of {white:g} (multiply them if that is their full range)"
         tally.note(what, where, len(x))
     if high * FULL >= (FULL + 0.5) * white:
         over = sum(int((part.max(axis=(1, 2, 3)) > white).sum()) for _, part in _slices(x))

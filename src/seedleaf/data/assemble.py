@@ -47,14 +47,15 @@ def assemble(raw: Raw, seed: int) -> ImageData:
         test = None
     train_set, test_set, scale = _sets(raw.train, test, raw.scale, tally)
     names, train_set, test_set = _number(raw, train_set, test_set, tally)
-    _check_classes(train_set.y, names, raw.train.y_from, bool(raw.train.files or raw.class_names))
+    named = bool(raw.train.files or raw.class_names) or np.asarray(raw.train.y).dtype.kind in "USO"
+    _check_classes(train_set.y, names, raw.train.y_from, named)
     held_out = test_set is None
     if test_set is None:
         train_set, test_set = _hold_out(train_set, seed, tally)
     if np.bincount(train_set.y).max() < 2:
         raise DataError(
-            f"{raw.train.y_from}: no class has two images to train on and to validate by beside those of the test part: "
-            f"give {FEWEST} images of most classes"
+            f"{raw.train.y_from}: no class has two images to train on and to validate by, beside those of the test part: "
+            f"give {FEWEST if held_out else 'two or more'} images of most classes"
         )
     y_train, y_test = train_set.y.astype(np.int64), test_set.y.astype(np.int64)
     counts = np.bincount(y_train, minlength=len(names))

@@ -40,6 +40,8 @@ CLEAR_MODES = frozenset({"RGBA", "LA", "PA", "RGBa", "La"})
 COLOUR_SPREAD = 24  # levels between the channels of one pixel: below it is chroma noise of a grey scan
 COLOUR_SHARE = 0.002  # share of pixels with that spread from which a picture counts as coloured
 
+Reach = tuple[str, float]  # "f" for decimals or "u", and the largest value
+
 
 class Unreadable(Exception):
     """A file holds no picture that can be used; the text says why. `is_image`: it does look like a picture, though."""
@@ -124,7 +126,7 @@ def is_deep(mode: str) -> bool:
     return mode == "F" or mode.startswith("I")
 
 
-def read_reach(path: Path) -> tuple[str, float]:
+def read_reach(path: Path) -> Reach:
     """Of a deep picture: "f" for decimals or "u", and its largest value. Raises Unreadable."""
     with _open(path) as image:
         try:
@@ -133,11 +135,13 @@ def read_reach(path: Path) -> tuple[str, float]:
             raise Unreadable(_reason(error)) from None
 
 
-def decode(path: Path, height: int, width: int, scale: Scale | None = None) -> Pixels:
+def decode(
+    path: Path, height: int, width: int, scale: Scale | None = None, guessed: list[Reach] | None = None
+) -> Pixels:
     """The picture in `path` as uint8 height×width×C, C 1 for a grey file, else 3. Raises Unreadable.
 
     EXIF rotation is applied, transparency is laid on white, of several frames the first is taken. 16 bits and decimals are
-    brought to 8 bits by the `scale` of the training images; without one, by what this picture holds.
+    brought to 8 bits by the `scale` of the training images; without one, by what this picture holds, which `guessed` is told.
     """
     with _open(path) as image:
         try:
@@ -145,7 +149,7 @@ def decode(path: Path, height: int, width: int, scale: Scale | None = None) -> P
             image.draft(
                 None, (side, side)
             )  # a big JPEG is decoded at a half, quarter or eighth: several times faster
-            flat = _flatten(ImageOps.exif_transpose(image), scale or Scale())
+            flat = _flatten(ImageOps.exif_transpose(image), scale or Scale(), guessed)
             if flat.size != (width, height):
                 flat = flat.resize((width, height), Image.Resampling.BILINEAR)
             pixels = np.asarray(flat, dtype=np.uint8)
@@ -154,10 +158,12 @@ def decode(path: Path, height: int, width: int, scale: Scale | None = None) -> P
     return pixels if pixels.ndim == 3 else pixels[:, :, None]
 
 
-def _flatten(image: Image.Image, scale: Scale) -> Image.Image:
+def _flatten(image: Image.Image, scale: Scale, guessed: list[Reach] | None) -> Image.Image:
     """Any mode to L or RGB, opaque, 8 bits."""
     if is_deep(image.mode):
         known = scale.decimal if image.mode == "F" else scale.whole
+        if known is None and guessed is not None:
+            guessed.append(("f" if image.mode == "F" else "u", float(np.asarray(image).max())))
         return Image.fromarray(_to_8_bits(np.asarray(image), image.mode, known))
     grey = image.mode in GREY_MODES
     if image.mode in CLEAR_MODES or "transparency" in image.info:

@@ -6,13 +6,12 @@ import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from seedleaf.data.decode import Header, Unreadable, read_reach
+from seedleaf.data.decode import Header, Reach, Unreadable, read_reach
 from seedleaf.data.files import Tally, shown
 from seedleaf.data.scale import BEYOND, FULL, Scale, learned_white
 from seedleaf.errors import DataError
 
 PLAIN = ("L", "RGB")
-Reach = tuple[str, float]
 Map = Callable[[Callable[[Path], Reach | None], Iterable[Path]], list[Reach | None]]
 
 

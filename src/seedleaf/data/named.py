@@ -27,7 +27,7 @@ def read_digits() -> Raw:
     digits = load_digits()
     x = np.rint(digits.images * (255 / WHITE)).astype(np.uint8)
     names = tuple(str(name) for name in digits.target_names)
-    scale = Scale(whole=WHITE, decimal=WHITE)  # what scikit-learn hands out is predicted as it was learned
+    scale = Scale(decimal=WHITE)  # what scikit-learn hands out is predicted as it was learned
     return Raw("digits", Part(x, digits.target, "digits", "digits"), class_names=names, scale=scale)
 
 

@@ -7,15 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from seedleaf.data.arrays import as_array, to_pixels
-from seedleaf.data.decode import (
-    Unreadable,
-    decode,
-    is_deep,
-    pillow_ready,
-    read_header,
-    read_reach,
-    to_channels,
-)
+from seedleaf.data.decode import Reach, Unreadable, decode, pillow_ready, to_channels
 from seedleaf.data.files import Tally, list_files, missing, shown
 from seedleaf.data.npz import npz_keys, read_npy, read_npz
 from seedleaf.data.scale import Scale
@@ -46,8 +38,7 @@ def read_inputs(
             return _from_array(path, height, width, channels, scale)
         with pillow_ready():
             tally = Tally()
-            pixels = to_channels(decode(path, height, width, scale), channels)
-            _tell_unknown(path, path.name, scale, tally)
+            pixels = _decoded(path, path.name, (height, width, channels), scale, tally)
             return [path.name], pixels[None], [*tally.lines()]
     except Unreadable as error:
         raise DataError(
@@ -68,9 +59,8 @@ def _from_folder(
         for path in list_files(root, root, tally):
             name = shown(path.relative_to(root).as_posix())
             try:
-                pixels.append(to_channels(decode(path, height, width, scale), channels))
+                pixels.append(_decoded(path, name, (height, width, channels), scale, tally))
                 names.append(name)
-                _tell_unknown(path, name, scale, tally)
             except Unreadable as error:
                 skipped.append(f"{name} ({error})")
     findings = [*tally.lines()]
@@ -86,20 +76,16 @@ def _from_folder(
     return names, np.stack(pixels), findings
 
 
-def _tell_unknown(path: Path, name: str, scale: Scale | None, tally: Tally) -> None:
-    """Tally a picture whose white training did not say: one of more than 8 bits or of decimals, where training had none."""
-    known = scale or Scale()
-    if known.whole is not None and known.decimal is not None:
-        return
-    mode = read_header(path).mode
-    if not is_deep(mode) or (known.decimal if mode == "F" else known.whole) is not None:
-        return
-    kind, high = read_reach(path)
-    read = "by what each holds" if kind == "f" else "as 0 to 65535"
-    what = "of decimals" if kind == "f" else "of more than 8 bits"
-    tally.note(
-        f"Images {what}, of which training had none, were read {read}", f"{name}, which reaches {high:g}"
-    )
+def _decoded(path: Path, name: str, shape: tuple[int, int, int], scale: Scale | None, tally: Tally) -> Pixels:
+    """One picture. One of more than 8 bits or of decimals whose white training did not say is tallied."""
+    guessed: list[Reach] = []
+    pixels = to_channels(decode(path, *shape[:2], scale, guessed), shape[2])
+    for kind, high in guessed:
+        what = "of decimals" if kind == "f" else "of more than 8 bits"
+        none = "whose scale in training was not kept" if scale is None else "of which training had none"
+        read = "by what each holds" if kind == "f" else "as 0 to 65535"
+        tally.note(f"Images {what}, {none}, were read {read}", f"{name}, which reaches {high:g}")
+    return pixels
 
 
 def _load(path: Path, tally: Tally) -> Array:

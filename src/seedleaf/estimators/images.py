@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,12 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from seedleaf.api import fit
+from seedleaf.data.arrays import FAINT
 from seedleaf.data.scale import BEYOND
 from seedleaf.estimators.folder import run_folder
 
 Array = npt.NDArray[Any]
-COLOUR_ROWS = 192  # values of a row: those of a colour picture of 8×8
+COLOUR_ROWS = 3072  # values of a row: those of a colour picture of 32×32
 
 
 class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -28,11 +30,11 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     `max_latency`, `max_bytes`, `preset`, `workers`, `out`, `learner`, `tradeoff` and `fidelity`; `random_state` is its seed.
     Its `memory`, `sampler`, `scheduler` and `inherit` are not among them. The whole front is `result_.front`.
 
-    X is (N, H, W) or (N, H, W, C), uint8 or numbers, which are scaled by the range seen in `fit`; X on another scale than
-    that is refused. Rows of shape (N, D) are taken as square grey pictures where D is a square, else as pictures one pixel
-    high; those of colour pictures are refused. y holds any labels. A part of X is kept back to measure the result: see
-    `result_.best.metrics`. Without `out` the run's folder goes away with the estimator; a second fit with the same `out`
-    lands beside the first, in `out`-2.
+    X is (N, H, W) or (N, H, W, C), uint8 or numbers, which are scaled by the range seen in `fit`; X that reaches twice as
+    far is refused, and what stays within a sixteenth warned of. Rows of shape (N, D) are taken as square grey pictures where
+    D is a square, else as pictures one pixel high; those of colour pictures are refused. y holds any labels. A part of X is
+    kept back to measure the result: see `result_.best.metrics`. Without `out` the run's folder goes away with the estimator;
+    a second fit with the same `out` lands beside the first, in `out`-2.
     """
 
     def __init__(
@@ -114,10 +116,10 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if X.ndim == 2:
             side = math.isqrt(X.shape[1])
             third = math.isqrt(X.shape[1] // 3)
-            if 3 * third * third == X.shape[1] >= COLOUR_ROWS:
+            if 3 * third * third == X.shape[1] and (X.shape[1] >= COLOUR_ROWS or X.dtype == np.uint8):
                 raise ValueError(
-                    f"rows of {X.shape[1]} are colour pictures of {third}×{third}, with channels first or last: give X as "
-                    f"(N, {third}, {third}, 3)"
+                    f"rows of {X.shape[1]} may be colour pictures of {third}×{third}, with channels first or last: give X "
+                    f"as (N, {third}, {third}, 3), or as (N, 1, {X.shape[1]}) where they are none"
                 )
             X = X.reshape(len(X), side, side) if side * side == X.shape[1] else X[:, None, :]
         if X.ndim == 3:
@@ -129,12 +131,23 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return np.clip(np.rint((X - self.low_) * (255.0 / span)), 0, 255).astype(np.uint8)
 
     def _check_scale(self, X: Array, span: float) -> None:
-        """ValueError where X is on another scale than what was fitted: it would be answered with nonsense."""
-        high = float(X.max()) if X.size else self.high_
+        """ValueError where X is on another scale than what was fitted, and would be answered with nonsense; a warning where
+        it may be."""
+        if not X.size:
+            return
+        reaches = X.reshape(len(X), -1).max(1)
+        # A single picture that is too bright is cut; of most that are, the scale is another one.
+        bright, high = float(np.quantile(reaches, 0.9)), float(reaches.max())
         parts_of_one = X.dtype.kind == "f" and high <= 1 and bool((X % 1 != 0).any())
-        if high - self.low_ >= BEYOND * span or (self.pixels_ and parts_of_one):
+        if bright - self.low_ >= BEYOND * span or (self.pixels_ and parts_of_one):
             raise ValueError(
-                f"X reaches {high:g}, but what was fitted went from {self.low_:g} to {self.high_:g}: bring X to its scale"
+                f"X reaches {bright:g}, but what was fitted went from {self.low_:g} to {self.high_:g}: bring X to its scale"
+            )
+        if 0 < high - float(X.min()) < span / FAINT:
+            warnings.warn(
+                f"X goes from {float(X.min()):g} to {high:g} only, what was fitted from {self.low_:g} to {self.high_:g}: is "
+                "it on the same scale?",
+                stacklevel=5,
             )
 
     def __getstate__(self) -> dict[str, Any]:

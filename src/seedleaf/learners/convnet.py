@@ -86,8 +86,10 @@ class ConvNet:
         return replace(self, pace=pace)
 
     def narrowed(self, spec: ImageSpec, config: Config, share: float) -> Config:
-        widths = {n.key: n.param for n in self.space(spec).nodes if n.key.endswith("width")}
-        return {k: closest(widths[k], share * float(v)) if k in widths else v for k, v in config.items()}  # type: ignore[arg-type]
+        changes = {k: share * float(v) if k.endswith("width") else v for k, v in config.items()}  # type: ignore[arg-type]
+        # Modules go by steps of their own, and an earlier version may have chosen what this space does not hold.
+        found = self.space(spec).walk(lambda node: closest(node.param, changes.get(node.key)))
+        return {k: found.get(k, v) if k.endswith("width") else v for k, v in config.items()}
 
     def smallest(self, spec: ImageSpec, limits: Sequence[Limit] = ()) -> Config:
         """The config with the fewest parameters, or of those that keep the limits if any does; else the one that exceeds

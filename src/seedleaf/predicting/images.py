@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -120,16 +121,19 @@ class Predictor:
         return np.concatenate(parts) if parts else np.empty((0, len(self.classes)), np.float32)
 
     def _scaled(self, x: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-        from seedleaf.data.arrays import as_array, to_pixels
+        from seedleaf.data.arrays import REACH_ONLY, as_array, to_pixels
         from seedleaf.data.decode import to_channels
         from seedleaf.data.files import Tally
 
         known = None if self.scale is None else self.scale.white(x.dtype)
         if known is None or is_8_bit(x.dtype):
             raise DataError(f"images must be uint8 (0 to 255), got {x.dtype}")
-        return to_channels(
-            to_pixels(as_array(x, "the images"), "the images", self.scale, Tally()), self.shape[2]
-        )
+        tally = Tally()
+        pixels = to_pixels(as_array(x, "the images"), "the images", self.scale, tally)
+        for line in tally.lines():
+            if line.startswith(REACH_ONLY):
+                warnings.warn(f"the images: {line}", stacklevel=4)
+        return to_channels(pixels, self.shape[2])
 
     def predict(self, images: npt.NDArray[Any]) -> list[str]:
         """The most probable class name of each image."""

@@ -141,7 +141,7 @@ def decode(
     """The picture in `path` as uint8 height×width×C, C 1 for a grey file, else 3. Raises Unreadable.
 
     EXIF rotation is applied, transparency is laid on white, of several frames the first is taken. 16 bits and decimals are
-    brought to 8 bits by the `scale` of the training images; without one, by what this picture holds, which `guessed` is told.
+    brought to 8 bits by the `scale` of the training images; without one, by what it holds, which `guessed` is told.
     """
     with _open(path) as image:
         try:

@@ -38,7 +38,7 @@ from seedleaf.train import checkpoint
 from seedleaf.views.view import SilentView
 
 
-def deliver(folder: Path, data: Path, study: Any, seed: int) -> None:
+def deliver(folder: Path, data: Path, study: Any, seed: int, **final: Any) -> None:
     """What a run delivers, as far as a compression of it asks: the default network, untrained, as a plan."""
     learner, spec = ConvNet(), load_images(data, seed=seed).spec
     plan = learner.plan(spec, learner.default(spec))
@@ -48,7 +48,7 @@ def deliver(folder: Path, data: Path, study: Any, seed: int) -> None:
     (folder / "best" / "metrics.json").write_text("{}")
     (folder / "best" / "model.onnx").touch()
     checkpoint.save(folder / "best" / "weights.pt", {"model": build(plan).state_dict()})
-    study.note("final", trial=0, config={})
+    study.note("final", trial=0, config={}, **final)
 
 
 def fit_of(folder: Path, data: Path, seed: int = 0, kind: str = "images") -> Path:
@@ -86,7 +86,7 @@ def tested(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
     def finish(run: Any, *_: Any) -> None:
         drawn.append(np.load(run.folder / "cache" / "x_test.npy"))
-        deliver(run.folder, pictures, run.study, 0)
+        deliver(run.folder, pictures, run.study, 0, test_drawn=bool(run.of_test))
 
     monkeypatch.setattr("seedleaf.compressing.run._workers", lambda *_: Nobody())
     monkeypatch.setattr("seedleaf.compressing.run.probe", lambda *_: found)
@@ -184,6 +184,30 @@ def test_a_test_part_that_was_drawn_from_what_a_module_may_know_is_told_at_once(
         seedleaf.compress(model, data, max_params=5000, view=view, out=tmp_path / f"out {i}")
         told.append([line for line in view.lines if line.startswith("noticed")])
     assert told == [[f"noticed   {DRAWN}"], [], []]
+
+
+def test_a_run_on_other_images_than_its_own_may_know_those_that_are_drawn(
+    pictures: Path, tested: list[Any], tmp_path: Path
+) -> None:
+    own = load_images(pictures, seed=3)
+    x, y = np.concatenate([own.x_train, own.x_test]), np.concatenate([own.y_train, own.y_test])
+    first = fit_of(tmp_path / "fit", pictures, seed=3)
+
+    def told(model: Path, data: Any, name: str) -> list[str]:
+        view = Heard()
+        seedleaf.compress(model, data, max_params=5000, view=view, out=tmp_path / name)
+        return [line for line in view.lines if line.startswith("noticed")]
+
+    def labelled(y: Any) -> list[str]:
+        return [own.spec.class_names[k] for k in y]
+
+    assert told(first, None, "own") == told(tmp_path / "own", str(pictures), "twice") == []
+    without = labelled(own.y_train)
+    assert told(first, (own.x_train, without), "no test part") == [f"noticed   {DRAWN}"]
+    assert told(tmp_path / "no test part", (own.x_train, without), "once more") == [f"noticed   {DRAWN}"]
+    assert told(first, (x[::-1], labelled(y[::-1])), "another order") == [f"noticed   {DRAWN}"]
+    again = own.x_train, without, own.x_test, labelled(own.y_test)
+    assert told(first, again, "with its test part") == [], "nothing is drawn"
 
 
 @pytest.mark.parametrize("data", [None, "digits"])

@@ -38,17 +38,20 @@ from seedleaf.train import checkpoint
 from seedleaf.views.view import SilentView
 
 
-def deliver(folder: Path, data: Path, study: Any, seed: int, **final: Any) -> None:
-    """What a run delivers, as far as a compression of it asks: the default network, untrained, as a plan."""
+def deliver(folder: Path, data: Path, study: Any, seed: int, compressed: bool = False, **final: Any) -> None:
+    """What a run delivers, as far as a compression of it asks: the default network, untrained; of a compression as a plan."""
     learner, spec = ConvNet(), load_images(data, seed=seed).spec
     plan = learner.plan(spec, learner.default(spec))
-    body = {"classes": list(spec.class_names), "structure": {"plan": plan_to_json(plan)}, "training": {}}
+    config = dict(learner.default(spec))
+    body: dict[str, Any] = {"classes": list(spec.class_names), "config": config}
+    if compressed:
+        body |= {"structure": {"plan": plan_to_json(plan)}, "training": {}}
     (folder / "best").mkdir(parents=True)
     (folder / "best" / "config.json").write_text(json.dumps(body))
     (folder / "best" / "metrics.json").write_text("{}")
     (folder / "best" / "model.onnx").touch()
     checkpoint.save(folder / "best" / "weights.pt", {"model": build(plan).state_dict()})
-    study.note("final", trial=0, config={}, **final)
+    study.note("final", trial=0, config=config, **final)
 
 
 def fit_of(folder: Path, data: Path, seed: int = 0, kind: str = "images") -> Path:
@@ -86,7 +89,7 @@ def tested(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
     def finish(run: Any, *_: Any) -> None:
         drawn.append(np.load(run.folder / "cache" / "x_test.npy"))
-        deliver(run.folder, pictures, run.study, 0, test_drawn=bool(run.of_test))
+        deliver(run.folder, pictures, run.study, 0, compressed=True, test_drawn=bool(run.of_test))
 
     monkeypatch.setattr("seedleaf.compressing.run._workers", lambda *_: Nobody())
     monkeypatch.setattr("seedleaf.compressing.run.probe", lambda *_: found)
@@ -246,7 +249,8 @@ def add_to_front(run: Path, name: str, config: Any = None) -> Path:
     """Its best network once more, of this config."""
     member = shutil.copytree(run / "best", run / "front" / name)
     path = member / "config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "config": config or {}}))
+    if config is not None:
+        path.write_text(json.dumps({**json.loads(path.read_text()), "config": config}))
     return member
 
 
@@ -309,11 +313,21 @@ def test_what_no_plan_tells_is_left_to_the_workers(pictures: Path, tested: list[
     """Times, and networks by name, whose costs torch counts."""
     run = fit_of(tmp_path / "run", pictures)
     seedleaf.compress(run, max_params="1M", max_latency=0.5, out=tmp_path / "times")
-    path = run / "best" / "config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "structure": {}}))
     member = add_to_front(run, "0001", {"backbone": "timm:some"})
     check_bounds(member, CompressJob(str(run), "", 60.0, at_most={"params": 1.0}))
     assert len(tested) == 1
+
+
+def test_the_bytes_of_what_was_compressed_are_left_to_the_workers(
+    pictures: Path, tested: list[Any], tmp_path: Path
+) -> None:
+    """Its file may be in int8, but it is its network in float that is taken."""
+    once = seedleaf.compress(fit_of(tmp_path / "fit", pictures), max_params=5000, out=tmp_path / "once").folder
+    for size, bound in ((1000, 2000), (80_000, 200)):
+        (once / "best" / "model.onnx").write_bytes(bytes(size))
+        check_bounds(once, CompressJob(str(once), "", 60.0, at_most={"bytes": bound}))
+    with pytest.raises(LimitError, match=r"^cannot be reached: 10 parameters .*[\d,]+ parameters\)$"):
+        check_bounds(once, CompressJob(str(once), "", 60.0, at_most={"bytes": 200.0, "params": 10.0}))
 
 
 # --- replaying ---

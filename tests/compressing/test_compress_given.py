@@ -39,7 +39,7 @@ from seedleaf.views.view import SilentView
 
 
 def deliver(folder: Path, data: Path, study: Any, seed: int, compressed: bool = False, **final: Any) -> None:
-    """What a run delivers, as far as a compression of it asks: the default network, untrained; of a compression as a plan."""
+    """What a run delivers, as far as a compression of it asks: the default network, untrained; a compression tells its plan."""
     learner, spec = ConvNet(), load_images(data, seed=seed).spec
     plan = learner.plan(spec, learner.default(spec))
     config = dict(learner.default(spec))
@@ -322,7 +322,9 @@ def test_the_bytes_of_what_was_compressed_are_left_to_the_workers(
     pictures: Path, tested: list[Any], tmp_path: Path
 ) -> None:
     """Its file may be in int8, but it is its network in float that is taken."""
-    once = seedleaf.compress(fit_of(tmp_path / "fit", pictures), max_params=5000, out=tmp_path / "once").folder
+    once = seedleaf.compress(
+        fit_of(tmp_path / "fit", pictures), max_params=5000, out=tmp_path / "once"
+    ).folder
     for size, bound in ((1000, 2000), (80_000, 200)):
         (once / "best" / "model.onnx").write_bytes(bytes(size))
         check_bounds(once, CompressJob(str(once), "", 60.0, at_most={"bytes": bound}))

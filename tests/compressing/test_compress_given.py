@@ -39,7 +39,7 @@ from seedleaf.views.view import SilentView
 
 
 def deliver(folder: Path, data: Path, study: Any, seed: int, compressed: bool = False, **final: Any) -> None:
-    """What a run delivers, as far as a compression of it asks: the default network, untrained; a compression tells its plan."""
+    """What a run delivers, as far as a compression of it asks: the default network, untrained, of compressions its plan."""
     learner, spec = ConvNet(), load_images(data, seed=seed).spec
     plan = learner.plan(spec, learner.default(spec))
     config = dict(learner.default(spec))
@@ -429,7 +429,7 @@ def test_what_is_finished_says_so_and_is_handed_back_though_its_original_is_gone
         seedleaf.resume(run, time_limit="1h")
     with pytest.raises(RunError, match="net is done, and for more time it needs") as caught:
         seedleaf.resume(net, time_limit="1h")
-    call = f"seedleaf.compress(module, {str(pictures)!r}, max_params=5000, time_limit=600, mean=[0.5, 0.5, 0.5], seed=3)"
+    call = f"seedleaf.compress(module, {str(pictures)!r}, max_params=5000, time_limit=3600, mean=[0.5, 0.5, 0.5], seed=3)"
     assert str(caught.value).endswith(f"run it again: {call}")
     assert len(tested) == 2
 
@@ -439,10 +439,28 @@ def test_what_a_call_was_is_told_without_what_was_left_out() -> None:
         "Net", ARRAYS, 90.5, speedup=2.5, at_most={"latency_ms": 0.25, "bytes": 20_000.0}, int8="never"
     )
     call = "seedleaf.compress(module, data, speedup=2.5, max_latency=0.25, max_bytes=20000, time_limit=90.5, int8='never')"
-    assert replace(job, command="seedleaf.compress(…)").again() == job.again() == call
-    assert replace(job, command="seedleaf compress a/run").again() == "seedleaf compress a/run"
+    assert replace(job, command="seedleaf.compress(module, data)").again() == job.again() == call
+    old = replace(job, command="seedleaf.compress(…)")
+    assert old.again() == f"{call} and the mean and std that it was given", "earlier versions kept neither"
+    assert "mean" not in replace(old, model="/runs/it is").again()
     of_run = replace(job, model="/runs/it is", data="digits")
     assert of_run.again().startswith("seedleaf.compress('/runs/it is', 'digits', speedup=2.5,")
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds", "said"),
+    [
+        ("", 600.0, ""),
+        ("", 3600.0, " --time 3600s"),
+        (" --time 1m --seed 3", 60.0, " --time 1m --seed 3"),
+        (" --time 1m --seed 3", 90.5, " --time 90.5s --seed 3"),
+        (" --time ' 1m'", 90.5, " --time 90.5s"),
+        (" --seed 3 --time=1m", 3600.0, " --seed 3 --time 3600s"),
+    ],
+)
+def test_a_command_is_told_with_the_time_there_is_now(given: str, seconds: float, said: str) -> None:
+    job = CompressJob("/a/run", "digits", seconds, speedup=2.5, command=f"seedleaf compress a/run{given}")
+    assert job.again() == f"seedleaf compress a/run{said}"
 
 
 @pytest.mark.parametrize("mean", [0.5, "half", [None]])

@@ -121,7 +121,7 @@ def compress(
 
         check_bounds(Path(model), job)
     job = replace(job, data=name_of(source))
-    job = replace(job, command=job.again())
+    job = replace(job, command=command or job.again())
     new = new_folder(f"{Path(job.data).stem}-compressed", out)
     with beginning(new, job) as store:
         return _stages(new.path, job, model, source, (job.mean, job.std), view or SilentView(), began, store)

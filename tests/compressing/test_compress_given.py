@@ -38,17 +38,20 @@ from seedleaf.train import checkpoint
 from seedleaf.views.view import SilentView
 
 
-def deliver(folder: Path, data: Path, study: Any, seed: int) -> None:
-    """What a run delivers, as far as a compression of it asks: the default network, untrained, as a plan."""
+def deliver(folder: Path, data: Path, study: Any, seed: int, compressed: bool = False, **final: Any) -> None:
+    """What a run delivers, as far as a compression of it asks: the default network, untrained, of compressions its plan."""
     learner, spec = ConvNet(), load_images(data, seed=seed).spec
     plan = learner.plan(spec, learner.default(spec))
-    body = {"classes": list(spec.class_names), "structure": {"plan": plan_to_json(plan)}, "training": {}}
+    config = dict(learner.default(spec))
+    body: dict[str, Any] = {"classes": list(spec.class_names), "config": config}
+    if compressed:
+        body |= {"structure": {"plan": plan_to_json(plan)}, "training": {}}
     (folder / "best").mkdir(parents=True)
     (folder / "best" / "config.json").write_text(json.dumps(body))
     (folder / "best" / "metrics.json").write_text("{}")
     (folder / "best" / "model.onnx").touch()
     checkpoint.save(folder / "best" / "weights.pt", {"model": build(plan).state_dict()})
-    study.note("final", trial=0, config={})
+    study.note("final", trial=0, config=config, **final)
 
 
 def fit_of(folder: Path, data: Path, seed: int = 0, kind: str = "images") -> Path:
@@ -86,7 +89,7 @@ def tested(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
     def finish(run: Any, *_: Any) -> None:
         drawn.append(np.load(run.folder / "cache" / "x_test.npy"))
-        deliver(run.folder, pictures, run.study, 0)
+        deliver(run.folder, pictures, run.study, 0, compressed=True, test_drawn=bool(run.of_test))
 
     monkeypatch.setattr("seedleaf.compressing.run._workers", lambda *_: Nobody())
     monkeypatch.setattr("seedleaf.compressing.run.probe", lambda *_: found)
@@ -186,6 +189,30 @@ def test_a_test_part_that_was_drawn_from_what_a_module_may_know_is_told_at_once(
     assert told == [[f"noticed   {DRAWN}"], [], []]
 
 
+def test_a_run_on_other_images_than_its_own_may_know_those_that_are_drawn(
+    pictures: Path, tested: list[Any], tmp_path: Path
+) -> None:
+    own = load_images(pictures, seed=3)
+    x, y = np.concatenate([own.x_train, own.x_test]), np.concatenate([own.y_train, own.y_test])
+    first = fit_of(tmp_path / "fit", pictures, seed=3)
+
+    def told(model: Path, data: Any, name: str) -> list[str]:
+        view = Heard()
+        seedleaf.compress(model, data, max_params=5000, view=view, out=tmp_path / name)
+        return [line for line in view.lines if line.startswith("noticed")]
+
+    def labelled(y: Any) -> list[str]:
+        return [own.spec.class_names[k] for k in y]
+
+    assert told(first, None, "own") == told(tmp_path / "own", str(pictures), "twice") == []
+    without = labelled(own.y_train)
+    assert told(first, (own.x_train, without), "no test part") == [f"noticed   {DRAWN}"]
+    assert told(tmp_path / "no test part", (own.x_train, without), "once more") == [f"noticed   {DRAWN}"]
+    assert told(first, (x[::-1], labelled(y[::-1])), "another order") == [f"noticed   {DRAWN}"]
+    again = own.x_train, without, own.x_test, labelled(own.y_test)
+    assert told(first, again, "with its test part") == [], "nothing is drawn"
+
+
 @pytest.mark.parametrize("data", [None, "digits"])
 def test_a_table_s_run_is_refused_before_anything_starts(
     data: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -222,7 +249,8 @@ def add_to_front(run: Path, name: str, config: Any = None) -> Path:
     """Its best network once more, of this config."""
     member = shutil.copytree(run / "best", run / "front" / name)
     path = member / "config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "config": config or {}}))
+    if config is not None:
+        path.write_text(json.dumps({**json.loads(path.read_text()), "config": config}))
     return member
 
 
@@ -285,11 +313,23 @@ def test_what_no_plan_tells_is_left_to_the_workers(pictures: Path, tested: list[
     """Times, and networks by name, whose costs torch counts."""
     run = fit_of(tmp_path / "run", pictures)
     seedleaf.compress(run, max_params="1M", max_latency=0.5, out=tmp_path / "times")
-    path = run / "best" / "config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "structure": {}}))
     member = add_to_front(run, "0001", {"backbone": "timm:some"})
     check_bounds(member, CompressJob(str(run), "", 60.0, at_most={"params": 1.0}))
     assert len(tested) == 1
+
+
+def test_the_bytes_of_what_was_compressed_are_left_to_the_workers(
+    pictures: Path, tested: list[Any], tmp_path: Path
+) -> None:
+    """Its file may be in int8, but it is its network in float that is taken."""
+    once = seedleaf.compress(
+        fit_of(tmp_path / "fit", pictures), max_params=5000, out=tmp_path / "once"
+    ).folder
+    for size, bound in ((1000, 2000), (80_000, 200)):
+        (once / "best" / "model.onnx").write_bytes(bytes(size))
+        check_bounds(once, CompressJob(str(once), "", 60.0, at_most={"bytes": bound}))
+    with pytest.raises(LimitError, match=r"^cannot be reached: 10 parameters .*[\d,]+ parameters\)$"):
+        check_bounds(once, CompressJob(str(once), "", 60.0, at_most={"bytes": 200.0, "params": 10.0}))
 
 
 # --- replaying ---
@@ -389,7 +429,7 @@ def test_what_is_finished_says_so_and_is_handed_back_though_its_original_is_gone
         seedleaf.resume(run, time_limit="1h")
     with pytest.raises(RunError, match="net is done, and for more time it needs") as caught:
         seedleaf.resume(net, time_limit="1h")
-    call = f"seedleaf.compress(module, {str(pictures)!r}, max_params=5000, time_limit=600, mean=[0.5, 0.5, 0.5], seed=3)"
+    call = f"seedleaf.compress(module, {str(pictures)!r}, max_params=5000, time_limit=3600, mean=[0.5, 0.5, 0.5], seed=3)"
     assert str(caught.value).endswith(f"run it again: {call}")
     assert len(tested) == 2
 
@@ -399,10 +439,28 @@ def test_what_a_call_was_is_told_without_what_was_left_out() -> None:
         "Net", ARRAYS, 90.5, speedup=2.5, at_most={"latency_ms": 0.25, "bytes": 20_000.0}, int8="never"
     )
     call = "seedleaf.compress(module, data, speedup=2.5, max_latency=0.25, max_bytes=20000, time_limit=90.5, int8='never')"
-    assert replace(job, command="seedleaf.compress(…)").again() == job.again() == call
-    assert replace(job, command="seedleaf compress a/run").again() == "seedleaf compress a/run"
+    assert replace(job, command="seedleaf.compress(module, data)").again() == job.again() == call
+    old = replace(job, command="seedleaf.compress(…)")
+    assert old.again() == f"{call} and the mean and std that it was given", "earlier versions kept neither"
+    assert "mean" not in replace(old, model="/runs/it is").again()
     of_run = replace(job, model="/runs/it is", data="digits")
     assert of_run.again().startswith("seedleaf.compress('/runs/it is', 'digits', speedup=2.5,")
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds", "said"),
+    [
+        ("", 600.0, ""),
+        ("", 3600.0, " --time 3600s"),
+        (" --time 1m --seed 3", 60.0, " --time 1m --seed 3"),
+        (" --time 1m --seed 3", 90.5, " --time 90.5s --seed 3"),
+        (" --time ' 1m'", 90.5, " --time 90.5s"),
+        (" --seed 3 --time=1m", 3600.0, " --seed 3 --time 3600s"),
+    ],
+)
+def test_a_command_is_told_with_the_time_there_is_now(given: str, seconds: float, said: str) -> None:
+    job = CompressJob("/a/run", "digits", seconds, speedup=2.5, command=f"seedleaf compress a/run{given}")
+    assert job.again() == f"seedleaf compress a/run{said}"
 
 
 @pytest.mark.parametrize("mean", [0.5, "half", [None]])

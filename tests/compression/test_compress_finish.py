@@ -20,6 +20,7 @@ import seedleaf
 from seedleaf.compressing.card import METRICS, kept_metrics, said_of, verdict
 from seedleaf.compressing.finish import finish
 from seedleaf.compressing.front import beside, deliver_front
+from seedleaf.compressing.given import DRAWN
 from seedleaf.compressing.job import CompressJob
 from seedleaf.compressing.limits import broken_bounds
 from seedleaf.compressing.model_source import Reading
@@ -169,26 +170,20 @@ def test_channels_that_carry_nothing_carry_no_less() -> None:
     assert row["why"] == "the others carry 0.0 % of its taylor importance"
 
 
-DRAWN = "the test images were drawn from what was given: if the model was trained on them, accuracies flatter"
-
-
 @pytest.mark.usefixtures("late")
 def test_a_test_part_that_was_drawn_from_what_a_module_may_know_is_called_so(opened: Opened) -> None:
     run = opened({"params": 0.9}, "params")
     best, other = trained(run, 0.1), trained(run, 0.3, further=1.4)
     other.measurements[-1] = Measurement(1, {**other.metrics, "params": 0.5 * best.metrics["params"]}, 0.1)
-    run = replace(run, spec=replace(run.spec, held_out=True), job=replace(run.job, model="Net"))
+    run = replace(run, spec=replace(run.spec, held_out=True), of_test=DRAWN)
     finish(run, 0.0, 0.0)
     card = (run.folder / "best" / "README.md").read_text(encoding="utf-8")
     member = (run.folder / "front" / f"{other.id:04d}" / "README.md").read_text(encoding="utf-8")
     page = (run.folder / "report.html").read_text(encoding="utf-8")
     assert [text.count(DRAWN) for text in (card, member, page, verdict_of(run))] == [1, 1, 1, 1]
     assert "right on the test images" in page
-    for known in (
-        replace(run, spec=replace(run.spec, held_out=False)),
-        replace(run, job=replace(run.job, model="/a/run")),
-    ):
-        assert DRAWN not in verdict(known, run.study.history.note("final") or {})["text"]
+    known = replace(run, of_test="")
+    assert DRAWN not in verdict(known, run.study.history.note("final") or {})["text"]
 
 
 # --- the bounds and the front ---

@@ -16,7 +16,7 @@ import seedleaf
 from seedleaf.compressing.card import kept_by_control
 from seedleaf.compressing.model_source import take_module
 from seedleaf.compression.restart import untrained
-from seedleaf.compression.suitable import check_foreign, check_traceable
+from seedleaf.compression.suitable import check_answers, check_foreign, check_traceable
 from seedleaf.data.images import load_images
 from seedleaf.data.spec import ImageSpec
 from seedleaf.errors import DataError, RunError
@@ -239,12 +239,27 @@ class Unnumbered(Plain):
         return self.scores(x) / 0.0
 
 
+class Masked(Plain):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.scores(x).masked_fill(torch.arange(10) == 3, -torch.inf)
+
+
+class Kept(Plain):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mask", torch.tensor([0.0, -torch.inf] * 5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.scores(x) + self.mask
+        return out
+
+
 def test_probabilities_are_told_from_logits(spec: ImageSpec) -> None:
     """Delivered graphs apply a softmax; of probabilities it makes next to the same number for each class."""
     for kind in (Probable, lambda: nn.Sequential(Plain(), nn.Softmax(1))):
         with pytest.raises(RunError, match="gives probabilities: give it without its last Softmax"):
-            check_foreign(placed(kind()), spec)
-    check_foreign(placed(Logarithms()), spec)  # a softmax of these gives the probabilities themselves
+            check_answers(placed(kind()), spec)
+    check_answers(placed(Logarithms()), spec)  # a softmax of these gives the probabilities themselves
 
 
 def test_what_is_no_number_is_told_with_the_weights_that_are_none(spec: ImageSpec) -> None:
@@ -252,11 +267,25 @@ def test_what_is_no_number_is_told_with_the_weights_that_are_none(spec: ImageSpe
     with torch.no_grad():
         broken.head.weight[3, 2] = torch.nan
     with pytest.raises(RunError, match=r"^the model answers NaN: its head.weight holds NaN$"):
-        check_foreign(placed(broken), spec)
+        check_answers(placed(broken), spec)
     with pytest.raises(
         RunError, match=r"^the model answers infinity for random pixels, though its weights are"
     ):
-        check_foreign(placed(Unnumbered()), spec)
+        check_answers(placed(Unnumbered()), spec)
+    for kind in (Masked, Kept):
+        with pytest.raises(RunError, match=r"^the model answers a logit of -inf: mask with -1e4 instead$"):
+            check_answers(placed(kind()), spec)
+
+
+@pytest.mark.parametrize("kind", [Probable, Unnumbered, Masked])
+def test_what_earlier_versions_took_is_asked_of_a_new_compression_alone(
+    kind: type[nn.Module], tmp_path: Path
+) -> None:
+    """Their recipes are still replayed."""
+    data, taken, scaling = load_images("digits"), take_module(kind()), (None, None)
+    assert taken.subject(data, scaling).skeleton.layers
+    with pytest.raises(RunError, match=r"^the model (gives probabilities|answers)"):
+        taken.place(tmp_path, data, scaling)
 
 
 @pytest.mark.parametrize("flat", [(), (nn.Flatten(0),)], ids=["(N, 1)", "(N,)"])

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from seedleaf.amounts import format_seconds
-from seedleaf.compressing.given import told_of_test
 from seedleaf.compressing.limits import told
 from seedleaf.compression.candidates import speed
 from seedleaf.core import Trial
@@ -51,8 +50,7 @@ def verdict(run: Compressing, final: Mapping[str, Any]) -> dict[str, Any]:
 
 def of_test(run: Compressing) -> str:
     """What has to be said of the test part, as the end of a sentence; empty where nothing has."""
-    said = told_of_test(run.job, run.spec)
-    return f"; {said}" if said else ""
+    return f"; {run.of_test}" if run.of_test else ""
 
 
 def keeps_drop(run: Compressing, final: Mapping[str, Any]) -> bool:

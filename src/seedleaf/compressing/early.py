@@ -1,7 +1,8 @@
 """Bounds held against what the plan of a run's network tells, before a worker starts: its numbers, its multiply-adds and,
 with the file that was delivered, its bytes. No torch.
 
-What is told here is what no recipe goes below; whatever is less far out of reach a worker finds out, by measuring.
+What is told here is what pruning and leaving blocks out do not go below. Where a chain of smaller layers would, as a layer
+stays wide, nothing is told; and whatever is less far out of reach a worker finds out, by measuring.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from seedleaf.compressing.described import described
 from seedleaf.compressing.plan import refuse_kept
 from seedleaf.compression.candidates import refuse_unreachable
 from seedleaf.compression.plan_skeleton import skeleton_of
-from seedleaf.compression.skeleton import DROPPED, FLOAT_BYTES, LEAST, Layer, Skeleton, costs
+from seedleaf.compression.skeleton import DROPPED, FLOAT_BYTES, LEAST, NARROW, Layer, Skeleton, costs
 from seedleaf.errors import RunError
 from seedleaf.learners import cost
 
@@ -30,7 +31,10 @@ def check_bounds(folder: Path, job: CompressJob) -> None:
     if told.plan is None:  # of a network by name nothing is known without torch
         return
     file = told.delivered / "model.onnx"
-    size = file.stat().st_size if file.exists() else 0
+    known_size = (
+        file.exists() and not told.compressed
+    )  # what was compressed may be in int8, and is taken in float
+    size = file.stat().st_size if known_size else 0
     now: dict[str, float] = {**cost.costs(told.plan), "bytes": float(size)}
     known = {m: v for m, v in job.at_most.items() if now.get(m)}
     if job.speedup is None and known.keys() == job.at_most.keys():
@@ -41,9 +45,25 @@ def check_bounds(folder: Path, job: CompressJob) -> None:
         return
     if not skeleton.free and not skeleton.blocks:  # decomposing may still do, which nobody foresees
         return
+    if chains_go_further(skeleton):
+        return
     least = floor(skeleton, size, int8=job.int8 != "never")
     if any(least[m] > v for m, v in known.items()):
         refuse_unreachable([{"any": least}], known, now)
+
+
+def chains_go_further(skeleton: Skeleton) -> bool:
+    """Whether a layer that may be decomposed stays wide however far is pruned, as between two grouped convolutions.
+
+    Of a layer of one pixel one narrow end is enough: no chain costs less. Of others a chain sees the pixels after the wide
+    end has been narrowed.
+    """
+    free = {(m.layer, m.axis) for g in skeleton.free for m in g.members}
+    for x in skeleton.layers:
+        narrowed = ((x.name, "in") in free) + ((x.name, "out") in free)
+        if x.separable and min(x.cin, x.cout) >= NARROW and narrowed < (1 if x.kernel == (1, 1) else 2):
+            return True
+    return False
 
 
 def floor(skeleton: Skeleton, size: float, int8: bool) -> dict[str, float]:

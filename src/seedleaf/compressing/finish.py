@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seedleaf.compressing.card import card, kept_metrics, remark, verdict
-from seedleaf.compressing.given import told_of_test
 from seedleaf.compressing.late import best_within
 from seedleaf.compressing.limits import broken_bounds, times_asked, trial_folder
 from seedleaf.core import Trial
@@ -36,7 +35,8 @@ LONGEST_TUNING = 2.0  # of the search's full budget, for the final fine-tuning
 
 @dataclass(frozen=True)
 class Compressing:
-    """What the stages after the search share; `found` is what the probe found out about the original."""
+    """What the stages after the search share; `found` is what the probe found out about the original, `of_test` what has to
+    be said of the test part (`told_of_test`), as the session began."""
 
     folder: Path
     job: CompressJob
@@ -47,6 +47,7 @@ class Compressing:
     view: View
     found: Mapping[str, Any]
     began: float
+    of_test: str = ""
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def finish(run: Compressing, refit_end: float, front_end: float) -> None:
         "trained_on": fitted.trained_on,
         "remark": remark(run, winner, fitted, over, last),
         "no_control": fitted.no_control,
-        "test_drawn": bool(told_of_test(run.job, run.spec)),
+        "test_drawn": bool(run.of_test),
         "predict": f"seedleaf predict {run.folder} IMAGE",
     }
     run.study.note("verdict", **verdict(run, final))

@@ -99,9 +99,20 @@ def uncompiled(module: Any) -> Any:
 
 
 def told_of_test(job: CompressJob, spec: ImageSpec) -> str:
-    """What is to be known of a test part that was drawn here: a run of ours drew the same before it trained, so that nothing
-    is said of it, but nobody knows what somebody's module was trained on."""
-    return DRAWN if spec.held_out and not job.of_run else ""
+    """What is to be known of a test part that was drawn here; empty where the model was not trained on it.
+
+    A run drew the same one of the same images before it trained. What it was trained on of other images, or in another
+    order, nobody knows, nor what somebody's module was trained on.
+    """
+    return DRAWN if spec.held_out and not (job.of_run and _drew_the_same(Path(job.model), spec)) else ""
+
+
+def _drew_the_same(model: Path, spec: ImageSpec) -> bool:
+    """Whether a run was trained and tested on exactly these images. What was said of a compression's holds of the next."""
+    history = read_history(delivered_in(model)[0])
+    noted = (history.note("data") or {}).get("spec") or {}
+    drawn = (history.note("final") or {}).get("test_drawn", False)
+    return bool(noted.get("fingerprint") == spec.fingerprint and not drawn)
 
 
 __all__ = ["check_module", "folder_of", "no_plan", "own_data", "structure_in", "told_of_test", "uncompiled"]

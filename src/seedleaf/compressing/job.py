@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
-from seedleaf.amounts import format_seconds
+from seedleaf.amounts import format_seconds, parse_seconds
 from seedleaf.compressing.plan import INT8
 from seedleaf.compression.candidates import UNITS as METRICS
 from seedleaf.errors import BudgetError, LimitError, RunError, StudyError
 from seedleaf.job import ARRAYS
 
 SHORTEST = 20.0  # seconds: the workers start, the original is measured, and something is left to train
+USUAL = 600.0  # seconds, where none are given
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,10 @@ class CompressJob:
         return Path(self.model).is_absolute()
 
     def again(self) -> str:
-        """What begins it anew: its command, or the call of Python, in which `module` and `data` are what nobody has kept."""
-        if self.command and "…" not in self.command:  # earlier versions kept no more of a call
-            return self.command
+        """What begins it anew, in the time it has now: its command line, or the call of Python, in which `module` and `data`
+        are what nobody has kept."""
+        if self.command.startswith("seedleaf compress "):
+            return _timed(self.command, self.time_limit)
         bounds = {f"max_{m.removesuffix('_ms')}": _short(v) for m, v in self.at_most.items()}
         usual = {f.name: f.default for f in fields(self)}
         names = ("max_drop", "int8", "tradeoff", "max_trials", "mean", "std", "seed")
@@ -55,7 +58,10 @@ class CompressJob:
         options = {**speedup, **bounds, "time_limit": _short(self.time_limit), **told}
         model = repr(self.model) if self.of_run else "module"
         data = "data" if self.data in ("", ARRAYS) else repr(self.data)
-        return f"seedleaf.compress({', '.join([model, data, *(f'{k}={v!r}' for k, v in options.items())])})"
+        call = f"seedleaf.compress({', '.join([model, data, *(f'{k}={v!r}' for k, v in options.items())])})"
+        # Earlier versions, which kept no more of a call than this, kept no mean and std either.
+        lacking = not self.of_run and self.command == "seedleaf.compress(…)"
+        return f"{call} and the mean and std that it was given" if lacking else call
 
     def check(self) -> None:
         """LimitError, BudgetError or StudyError where nothing can come of it, before anything is written or started."""
@@ -94,6 +100,15 @@ class CompressJob:
             return cls(**{k: v for k, v in body.items() if k in cls.__dataclass_fields__})
         except (ValueError, TypeError, AttributeError, OSError) as error:
             raise RunError(f"{folder / 'run.json'} cannot be read: {error!r}") from None
+
+
+def _timed(command: str, seconds: float) -> str:
+    """A command line with that `--time`; as it was given where that is what it says."""
+    found = re.search(r" --time[ =]('[^']*'|\S+)", command)
+    if (parse_seconds(found[1].strip("'")) if found else USUAL) == seconds:
+        return command
+    time = f" --time {_short(seconds)}s"
+    return command.replace(found[0], time) if found else command + time
 
 
 def _short(value: float) -> float | int:

@@ -14,7 +14,7 @@ from seedleaf.compressing.given import check_module, uncompiled
 from seedleaf.compression.melt import branches, melt, plain_plan
 from seedleaf.compression.original import foreign_subject, own_subject, save_foreign, save_own
 from seedleaf.compression.subject import Subject
-from seedleaf.compression.suitable import check_foreign, check_traceable
+from seedleaf.compression.suitable import check_answers, check_foreign, check_traceable
 from seedleaf.core import History
 from seedleaf.data.images import load_again, load_images
 from seedleaf.data.spec import ImageData, ImageSpec
@@ -147,6 +147,7 @@ class TakenBackbone:
     def place(self, folder: Path, data: ImageData, scaling: Any) -> dict[str, Any]:
         """Write it to `folder`; its part of the setup. DataError where `data` is not what it was made for."""
         check_foreign(self.net, data.spec)
+        check_answers(self.net, data.spec)
         check_traceable(self.net, data.spec, folder)
         return {**save_foreign(folder, self.net, data.spec), "training": dict(self.training)}
 
@@ -177,6 +178,7 @@ class TakenModule:
     def place(self, folder: Path, data: ImageData, scaling: Any) -> dict[str, Any]:
         """Check it against the data, write its numbers to `folder`; its part of the setup."""
         spec, net = data.spec, self._checked(data.spec, scaling)
+        check_answers(net, spec)
         check_traceable(net, spec, folder)
         return {**save_foreign(folder, net, spec), "training": ConvNet().default(spec)}
 

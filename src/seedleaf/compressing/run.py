@@ -121,7 +121,7 @@ def compress(
 
         check_bounds(Path(model), job)
     job = replace(job, data=name_of(source))
-    job = replace(job, command=job.again())
+    job = replace(job, command=command or job.again())
     new = new_folder(f"{Path(job.data).stem}-compressed", out)
     with beginning(new, job) as store:
         return _stages(new.path, job, model, source, (job.mean, job.std), view or SilentView(), began, store)
@@ -228,8 +228,8 @@ def _stages(
             study.note("session", began=began + used, used=used, time_limit=job.time_limit)
             for line in describe(data.spec, found, planned, study):
                 view.message(line)
-            if said := told_of_test(job, data.spec):
-                view.message(f"noticed   {said}")
+            if of_test := told_of_test(job, data.spec):
+                view.message(f"noticed   {of_test}")
             searched = time.time()
             search_end = deadline - planned.delivery - planned.refit - planned.front
             if study.history.note("default") is None:
@@ -240,7 +240,7 @@ def _stages(
 
             reason = study.run(executor, until, lambda h: view.update(h, time.time(), "search"))
             study.note("search", reason=reason, seconds=time.time() - searched)
-            run = Compressing(folder, job, setup, data.spec, study, executor, view, found, began)
+            run = Compressing(folder, job, setup, data.spec, study, executor, view, found, began, of_test)
             finish(run, deadline - planned.delivery - planned.front, deadline - planned.delivery)
             study.note("done")
         finally:

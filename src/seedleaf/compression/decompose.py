@@ -13,14 +13,13 @@ from seedleaf.compression.pricing import METRICS, Pricer
 from seedleaf.compression.ranks import Option, alike, cheapest, menu_of
 from seedleaf.compression.recipe import Body, Work
 from seedleaf.compression.shop import Shop
-from seedleaf.compression.skeleton import Layer, costs
+from seedleaf.compression.skeleton import NARROW, Layer, costs
 from seedleaf.compression.space import WHOLE
 from seedleaf.compression.subject import Subject
 from seedleaf.train.regime import under
 
 SHARES = (0.625, 0.5, 0.375, 0.25, 0.1875, 0.125)  # of the channels, as ranks
 FASTER = 0.95  # of the layer's time that its chain may take at most
-NARROW = 8  # channels below which nothing is worth decomposing
 NOT_FASTER = "no chain of smaller layers was measured as faster"
 
 

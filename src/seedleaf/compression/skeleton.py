@@ -16,6 +16,7 @@ Axis = Literal["in", "out"]
 Widths = Mapping[str, int]  # group -> channels that are kept
 FLOAT_BYTES = 4
 LEAST = 2  # channels that every group keeps at least
+NARROW = 8  # channels below which nothing is worth decomposing
 DROPPED = 0.75  # of the blocks that may be left out at most
 
 

@@ -37,7 +37,7 @@ def title(facts: Facts) -> str:
     if math.isfinite(test):
         small = f" with {count(params)} parameters" if math.isfinite(params) else ""
         what = "rows it never saw" if _is_table(facts) else "images it never saw"
-        if facts.note("final").get("test_drawn"):  # from what somebody's module may have been trained on
+        if facts.note("final").get("test_drawn"):  # from what the original may have been trained on
             what = "the test images"
         return f"<em>{share(test)}</em> right on {what}{',' if small else ''}{small}."
     if winner is not None:

@@ -31,10 +31,8 @@ def check_bounds(folder: Path, job: CompressJob) -> None:
     if told.plan is None:  # of a network by name nothing is known without torch
         return
     file = told.delivered / "model.onnx"
-    known_size = (
-        file.exists() and not told.compressed
-    )  # what was compressed may be in int8, and is taken in float
-    size = file.stat().st_size if known_size else 0
+    # What was compressed may be in int8, and is compressed in float.
+    size = file.stat().st_size if file.exists() and not told.compressed else 0
     now: dict[str, float] = {**cost.costs(told.plan), "bytes": float(size)}
     known = {m: v for m, v in job.at_most.items() if now.get(m)}
     if job.speedup is None and known.keys() == job.at_most.keys():

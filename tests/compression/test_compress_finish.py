@@ -135,8 +135,7 @@ def test_a_control_that_learned_nothing_says_nothing_of_the_weights(opened: Open
 
 
 def test_a_loss_is_held_against_what_was_allowed_and_told_where_it_is_more() -> None:
-    job, spec = CompressJob("m", "d", 60.0, speedup=2.0, max_drop=1.5), SimpleNamespace(held_out=False)
-    run: Any = SimpleNamespace(job=job, spec=spec)
+    run: Any = SimpleNamespace(job=CompressJob("m", "d", 60.0, speedup=2.0, max_drop=1.5), of_test="")
     part = {"mean": 0.0, "se": 0.0, "median": 1.0, "accuracy": 0.9}
     final = {**dict.fromkeys(METRICS.split()), "test": part, "latency_ms": part, "speedup": 1.0}
     final |= {"original": {"latency_ms": part}, "remark": "", "no_control": "", "refit_steps": 0}

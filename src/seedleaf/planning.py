@@ -19,7 +19,7 @@ from seedleaf.folder import STUDY
 from seedleaf.growing import grown
 from seedleaf.job import LATENCY, Job
 from seedleaf.learners.base import Learner
-from seedleaf.learners.netspace import closest
+from seedleaf.learners.netspace import nearest
 from seedleaf.learners.pace import Pace
 from seedleaf.machine import cores
 from seedleaf.space import Space
@@ -128,7 +128,7 @@ def open_study(
         limits=known["limits"],
         costs=lambda config: learner.costs(spec, config),
         kinship=kinship_of(learner, spec) if known.get("inherit") else None,
-        anchor=_inside(space, learner.smallest(spec, asked)),
+        anchor=nearest(space, learner.smallest(spec, asked)),
         by_time=bool(history.header.get("by_time", not history.header)),  # as the log began, if there is one
         seed=job.seed,
         sampler=OFTEN_RIGHT[0] if job.sampler == "auto" else job.sampler,
@@ -150,13 +150,6 @@ def open_study(
         trial = study.enqueue(default, budget=study.problem.full) if given is None else given
         study.note("default", trial=trial)
     return study, float(known["delivery"]) + float(known.get("front", 0.0))
-
-
-def _inside(space: Space, config: Config) -> Config:
-    """`config`, or the closest to it in a space that an earlier version drew otherwise."""
-    if space.contains(config):
-        return config
-    return space.walk(lambda node: closest(node.param, config.get(node.key)))
 
 
 def kinship_of(learner: Learner, spec: ImageSpec) -> Callable[[Config, Config], float]:

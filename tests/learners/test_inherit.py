@@ -16,7 +16,7 @@ from seedleaf.data.spec import ImageSpec
 from seedleaf.learners.base import learner_named
 from seedleaf.learners.convnet import ConvNet
 from seedleaf.learners.inherit import hand_down
-from seedleaf.learners.netspace import STAGES, closest
+from seedleaf.learners.netspace import STAGES, nearest
 from seedleaf.seeds import rng_for
 from seedleaf.train import CHECKPOINT, checkpoint
 from seedleaf.tuner.evolution import child
@@ -28,7 +28,7 @@ Digits = tuple[Path, ImageSpec]
 def config_of(**changes: object) -> Config:
     wanted = {f"stage{i}.{k}": v for i in (1, 2, 3) for k, v in {"kernel": 3, "repeats": 1}.items()}
     wanted |= {"stage3": "conv", **{k.replace("_", ".", 1): v for k, v in changes.items()}}
-    return LEARNER.space(SPEC).walk(lambda node: closest(node.param, wanted.get(node.key)))  # type: ignore[arg-type]
+    return nearest(LEARNER.space(SPEC), wanted)
 
 
 def trained(config: Config, seed: int) -> nn.Module:

@@ -162,9 +162,10 @@ def _flatten(image: Image.Image, scale: Scale, guessed: list[Reach] | None) -> I
     """Any mode to L or RGB, opaque, 8 bits."""
     if is_deep(image.mode):
         known = scale.decimal if image.mode == "F" else scale.whole
+        values = np.asarray(image)
         if known is None and guessed is not None:
-            guessed.append(("f" if image.mode == "F" else "u", float(np.asarray(image).max())))
-        return Image.fromarray(_to_8_bits(np.asarray(image), image.mode, known))
+            guessed.append(("f" if image.mode == "F" else "u", float(values.max())))
+        return Image.fromarray(_to_8_bits(values, image.mode, known))
     grey = image.mode in GREY_MODES
     if image.mode in CLEAR_MODES or "transparency" in image.info:
         clear = image.convert("RGBA")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from seedleaf.core import Config, Context, Limit, Measurement, Value
 from seedleaf.errors import LimitError, SpaceError, TrialError
 from seedleaf.learners import timm_source
-from seedleaf.learners.netspace import closest, may_mirror, surely_mirrors, usual_shift
+from seedleaf.learners.netspace import may_mirror, nearest, surely_mirrors, usual_shift
 from seedleaf.learners.pace import Pace
 from seedleaf.space import Choice, Param, Space
 from seedleaf.train.regime import training_space
@@ -95,7 +95,7 @@ class Backbones:
         changes: dict[str, Value] = {"backbone": name, "backbone.side": side}
         if self.sources[name] != SCRATCH:
             changes |= GENTLE
-        return self.space(spec, limits).walk(lambda node: closest(node.param, changes.get(node.key)))
+        return nearest(self.space(spec, limits), changes)
 
     def smallest(self, spec: ImageSpec, limits: Sequence[Limit] = ()) -> Config:
         least = {name: self._able(name, spec)[0] for name in self.sources}

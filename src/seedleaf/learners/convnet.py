@@ -15,8 +15,8 @@ from seedleaf.learners.ladder import filled_up, heavier, light, tight, worth
 from seedleaf.learners.netspace import (
     NARROWEST,
     STAGES,
-    closest,
     may_mirror,
+    nearest,
     network_space,
     smallest_with,
     surely_mirrors,
@@ -54,7 +54,7 @@ class ConvNet:
         space = self.space(spec, limits)
 
         def placed(changes: Mapping[str, Value]) -> Config:
-            return space.walk(lambda node: closest(node.param, changes.get(node.key)))
+            return nearest(space, changes)
 
         def better(config: Config) -> float:
             return worth(self.costs(spec, config), config)
@@ -88,7 +88,7 @@ class ConvNet:
     def narrowed(self, spec: ImageSpec, config: Config, share: float) -> Config:
         changes = {k: share * float(v) if k.endswith("width") else v for k, v in config.items()}  # type: ignore[arg-type]
         # Modules go by steps of their own, and an earlier version may have chosen what this space does not hold.
-        found = self.space(spec).walk(lambda node: closest(node.param, changes.get(node.key)))
+        found = nearest(self.space(spec), changes)
         return {k: found.get(k, v) if k.endswith("width") else v for k, v in config.items()}
 
     def smallest(self, spec: ImageSpec, limits: Sequence[Limit] = ()) -> Config:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from seedleaf.core import Config, Limit, Value
@@ -165,7 +165,12 @@ def smallest_with(space: Space, spec: ImageSpec, first: str, second: str, groups
         }
         form: dict[str, Value] = {"form": "shaped", "form.stride": "halve", "form.groups": groups}
         changes |= {f"{stage}.{k}": v for k, v in {**least, **form}.items()}
-    return space.walk(lambda node: closest(node.param, changes.get(node.key)))
+    return nearest(space, changes)
+
+
+def nearest(space: Space, wanted: Mapping[str, Value | None]) -> Config:
+    """The config of `space` closest to what is `wanted`, defaults for the rest; what it does not hold is left out."""
+    return space.walk(lambda node: closest(node.param, wanted.get(node.key)))
 
 
 def closest(param: Param, wanted: Value | None) -> Value:
